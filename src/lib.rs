@@ -1,0 +1,10 @@
+//! bucketwright builds S3 buckets for machine-learning projects from a layout file, fills them, and proves that it worked.
+//!
+//! The modules read from the vocabulary up: [`model`] and [`report`] are what everybody speaks, [`plan`] and [`layout`]
+//! decide, the edges observe and act.
+
+pub mod hashing;
+pub mod layout;
+pub mod model;
+pub mod plan;
+pub mod report;

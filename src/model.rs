@@ -1,0 +1,35 @@
+//! The vocabulary every floor shares: names that are valid by construction and the plain values that edges observe.
+//!
+//! Nothing here does I/O. A value of one of these types has passed the rules of its kind, so no later code checks again.
+
+mod account_id;
+mod arn;
+mod bucket_name;
+mod bucket_state;
+mod bytes;
+mod checksum;
+mod entry;
+mod etag;
+mod identity;
+mod key;
+mod layout_id;
+mod lifecycle;
+mod region;
+mod setting;
+mod tag;
+
+pub use account_id::{AccountId, AccountIdError};
+pub use arn::{Arn, ArnError};
+pub use bucket_name::{BucketName, BucketNameError};
+pub use bucket_state::{BucketState, Existence, MarkerState, Reading};
+pub use bytes::HumanBytes;
+pub use checksum::{Algorithm, Checksum, ChecksumError};
+pub use entry::{Fingerprint, LocalFile, ObjectEntry, Odd, OddKind};
+pub use etag::ETag;
+pub use identity::{Endpoint, Identity};
+pub use key::{KeyError, ObjectKey, Prefix};
+pub use layout_id::{LayoutId, LayoutIdError};
+pub use lifecycle::{Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration, Transition};
+pub use region::{Region, RegionError};
+pub use setting::{AccessLog, Control, Encryption, PolicyJson, PublicAccessBlock, Setting};
+pub use tag::{TagError, TagKey, TagValue, Tags};

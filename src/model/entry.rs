@@ -1,0 +1,81 @@
+//! One thing on either side of a transfer: a local file, an object of a listing, or something odd that is neither.
+
+use super::{ETag, ObjectKey};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A regular file below a source, with what tells later whether it changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalFile {
+    /// Its path below the source with `/` between names: what follows the target's prefix in the key.
+    /// For a source that is a file, the file's name.
+    pub relative: String,
+    /// Where to open it.
+    pub path: PathBuf,
+    /// What it was when it was seen.
+    pub fingerprint: Fingerprint,
+}
+
+/// Size, times and identity of a file: if any of it differs afterwards, the file changed while it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// Last change of the content, in nanoseconds since the epoch.
+    pub mtime_ns: i128,
+    /// Last change of content or metadata, in nanoseconds since the epoch.
+    pub ctime_ns: i128,
+    /// Device and inode.
+    pub device: u64,
+    /// The inode on that device.
+    pub inode: u64,
+}
+
+/// One object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectEntry {
+    /// The whole key.
+    pub key: ObjectKey,
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// The listing's ETag.
+    pub etag: Option<ETag>,
+    /// When it was written.
+    pub modified: Option<Timestamp>,
+}
+
+/// Something below a source that is no file to upload, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Odd {
+    /// Its path, lossily as text.
+    pub path: String,
+    /// What is wrong with it.
+    pub kind: OddKind,
+}
+
+/// Why something below a source is not uploaded. Each is a finding; the rest goes on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OddKind {
+    /// A FIFO, socket or device.
+    #[error("is not a regular file")]
+    NotRegular,
+    /// The name is no UTF-8, so no key can carry it.
+    #[error("has a name that is not UTF-8")]
+    NotUtf8,
+    /// The key would be longer than 1,024 bytes.
+    #[error("would need a key over 1,024 bytes")]
+    KeyTooLong,
+    /// The system refused to read it.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// A symbolic link that leads to one of its own parents.
+    #[error("is a link that leads back to one of its parents")]
+    LinkCycle,
+    /// A symbolic link that leads out of the source.
+    #[error("is a link that leaves the source")]
+    LinkLeaves,
+    /// A symbolic link to nothing.
+    #[error("is a link to nothing")]
+    LinkBroken,
+}

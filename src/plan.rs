@@ -1,0 +1,153 @@
+//! The plan: what turns the found state into the wanted one, as a value that is shown, saved, compared and applied.
+
+use crate::model::{BucketName, ETag, Fingerprint, ObjectKey, Region, Setting, Tags};
+use crate::report::{ActionRecord, Finding, Status};
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+
+/// All actions of a run in the order in which they are shown, and what the planner noticed on the way.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// What to do. Actions on one bucket are done one after the other in this order, uploads side by side at the end.
+    pub actions: Vec<Action>,
+    /// What is as wanted already.
+    pub unchanged: u64,
+    /// What a person should see. A finding of severity `error` refuses the whole plan.
+    pub findings: Vec<Finding>,
+}
+
+/// One step, with the reason why it is needed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Action {
+    /// The bucket it acts on.
+    pub bucket: BucketName,
+    /// What is done.
+    pub step: Step,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What an action does.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "step")]
+pub enum Step {
+    /// Makes the bucket, owner-enforced and tagged from its first moment on.
+    CreateBucket {
+        /// Where.
+        region: Region,
+        /// The tags it is born with.
+        tags: Tags,
+    },
+    /// Writes one setting of the bucket.
+    PutSetting(Setting),
+    /// Writes a folder's zero-byte marker, never over an object.
+    PutMarker {
+        /// The marker's key.
+        key: ObjectKey,
+    },
+    /// Sends one file.
+    Upload(Upload),
+    /// A dataset that cannot be sent now; counts as skipped.
+    SkipDataset {
+        /// The dataset's source as the layout names it.
+        source: String,
+        /// The folder it belongs in.
+        to: String,
+    },
+}
+
+/// One file to send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Upload {
+    /// The file.
+    pub path: PathBuf,
+    /// What it was when the plan was made; a file that differs later is not sent.
+    pub fingerprint: Fingerprint,
+    /// The object's key.
+    pub key: ObjectKey,
+    /// The object that the upload replaces; none where there is none. The write is conditional on it.
+    pub replaces: Option<ETag>,
+}
+
+/// Why an action is needed. The words are for people; nothing reads them back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "because", content = "detail")]
+pub enum Reason {
+    /// The thing is not there.
+    Missing,
+    /// The thing differs: what was found, and what is wanted.
+    Differs {
+        /// What was found.
+        found: String,
+        /// What is wanted.
+        wanted: String,
+    },
+    /// The object has another length than the file.
+    SizeDiffers {
+        /// The object's bytes.
+        found_bytes: u64,
+        /// The file's bytes.
+        wanted_bytes: u64,
+    },
+    /// Same length, other content, by the check named.
+    ContentDiffers {
+        /// The comparison that told, such as `MD5`.
+        by: &'static str,
+    },
+    /// The bucket is taken over because the layout says `adopt = true`.
+    Adopted,
+    /// The local source is not there.
+    SourceAbsent,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => out.write_str("missing"),
+            Self::Differs { found, wanted } => write!(out, "is {found}, wanted {wanted}"),
+            Self::SizeDiffers { found_bytes, wanted_bytes } => {
+                write!(out, "size differs: {found_bytes} bytes there, {wanted_bytes} here")
+            }
+            Self::ContentDiffers { by } => write!(out, "content differs by {by}"),
+            Self::Adopted => out.write_str("adopted, as the layout says"),
+            Self::SourceAbsent => out.write_str("the source is not here"),
+        }
+    }
+}
+
+impl Action {
+    /// What the action acts on, as a URL.
+    pub fn target(&self) -> String {
+        let bucket = &self.bucket;
+        match &self.step {
+            Step::CreateBucket { .. } | Step::PutSetting(_) => format!("s3://{bucket}"),
+            Step::PutMarker { key } | Step::Upload(Upload { key, .. }) => format!("s3://{bucket}/{key}"),
+            Step::SkipDataset { to, .. } => format!("s3://{to}"),
+        }
+    }
+
+    /// The action's kind in output.
+    pub const fn kind(&self) -> &'static str {
+        match &self.step {
+            Step::CreateBucket { .. } => "create-bucket",
+            Step::PutSetting(_) => "put-setting",
+            Step::PutMarker { .. } => "put-marker",
+            Step::Upload(_) | Step::SkipDataset { .. } => "upload",
+        }
+    }
+
+    /// The action as output shows it, with the reason it was planned for.
+    pub fn record(&self, status: Status) -> ActionRecord {
+        let (setting, source, bytes) = match &self.step {
+            Step::PutSetting(setting) => (Some(setting.name()), None, None),
+            Step::Upload(upload) => {
+                (None, Some(upload.path.display().to_string()), Some(upload.fingerprint.size_bytes))
+            }
+            Step::SkipDataset { source, .. } => (None, Some(source.clone()), None),
+            Step::CreateBucket { .. } | Step::PutMarker { .. } => (None, None, None),
+        };
+        let reason = self.reason.to_string();
+        ActionRecord { status, action: self.kind(), target: self.target(), reason, setting, source, bytes, proof: None }
+    }
+}

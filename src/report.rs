@@ -1,0 +1,405 @@
+//! What a run tells the world: one stream of events, folded into one summary and one exit code.
+//!
+//! The serde form of these types is the JSON contract that scripts rely on: fields are added, never renamed.
+
+use crate::model::{HumanBytes, Identity};
+use serde::Serialize;
+use std::fmt;
+
+/// Everything a verb reports, in the order in which it happens.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Event {
+    /// Who acts: the first event of every verb that writes.
+    Identity(IdentityRecord),
+    /// One action planned, done, failed or skipped.
+    Action(ActionRecord),
+    /// Something that a person should see.
+    Finding(Finding),
+    /// One operation tried in one place.
+    Cell(Cell),
+    /// One check that held, for verbs that list what they checked.
+    Check(Check),
+    /// Something went wrong.
+    Error(ErrorRecord),
+    /// Work that will take long has begun; shown as progress, not part of the JSON output.
+    #[serde(skip)]
+    Progress(Progress),
+    /// The end of the run: always the last event.
+    Summary(Summary),
+}
+
+/// Movement of a long transfer. Consumers may drop [`Progress::Advanced`], nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// So many objects and bytes lie ahead.
+    Expect {
+        /// Objects to transfer.
+        objects: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// Bytes went over the wire.
+    Advanced {
+        /// How many since the last such event.
+        bytes: u64,
+    },
+    /// One object arrived and was proven, or failed.
+    Settled,
+    /// A request is tried again.
+    Retried {
+        /// What for, such as a key.
+        target: String,
+        /// Why, in the service's words.
+        reason: String,
+    },
+}
+
+/// The caller and the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IdentityRecord {
+    /// Account and ARN, each `null` where the endpoint cannot tell.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// The endpoint: `aws`, a URL, or the folder of the embedded endpoint.
+    pub endpoint: String,
+    /// The Region requests are signed for.
+    pub region: String,
+}
+
+/// Where an action stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It would be done.
+    Planned,
+    /// It was done, and proven where there is something to prove.
+    Done,
+    /// It was tried and failed.
+    Failed,
+    /// It was left out for cause.
+    Skipped,
+}
+
+/// One action as output shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ActionRecord {
+    /// Where it stands.
+    pub status: Status,
+    /// Its kind: `create-bucket`, `put-setting`, `put-marker`, `upload`, ...
+    pub action: &'static str,
+    /// What it acts on: `s3://bucket` or `s3://bucket/key`.
+    pub target: String,
+    /// Why it is needed, or why it was skipped or failed.
+    pub reason: String,
+    /// The setting, for `put-setting`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setting: Option<&'static str>,
+    /// The local file, for transfers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The bytes moved, for transfers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// How the upload was proven, once done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<&'static str>,
+}
+
+/// How much a finding matters, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Could be better.
+    Suggestion,
+    /// Deserves a look.
+    Warning,
+    /// Opens something that should be closed.
+    SecurityWarning,
+    /// Is wrong.
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Suggestion => "suggestion",
+            Self::Warning => "warning",
+            Self::SecurityWarning => "security-warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// Something that a person should see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// A stable name such as `settings-drift`.
+    pub code: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is about: a bucket, an object, a file.
+    pub target: String,
+    /// A JSON pointer into the document it is about, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What was seen.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    /// A finding without place in a document.
+    pub fn new(code: &'static str, severity: Severity, target: impl fmt::Display, message: impl Into<String>) -> Self {
+        Self { code, severity, target: target.to_string(), path: None, message: message.into(), fix: None }
+    }
+
+    /// The same finding with what to do about it.
+    #[must_use]
+    pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+}
+
+/// One check and its verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was checked, such as a control's name.
+    pub check: String,
+    /// The bucket or object.
+    pub target: String,
+    /// How it went.
+    pub verdict: Verdict,
+    /// What was found, or the reason of a waiver.
+    pub detail: String,
+}
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As wanted.
+    Pass,
+    /// Not as wanted.
+    Fail,
+    /// Not wanted, for a reason that the layout gives.
+    Waived,
+    /// It could not be told, which never counts as passed.
+    Unknown,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Waived => "waived",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// One cell of the access matrix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// Who tried.
+    pub principal: String,
+    /// `list`, `get`, `put`, `delete`, ...
+    pub operation: &'static str,
+    /// Where: `s3://bucket/folder/`.
+    pub target: String,
+    /// What the layout wants.
+    pub expected: Access,
+    /// What was seen.
+    pub observed: Access,
+    /// Why it is so, in words.
+    pub because: String,
+}
+
+/// What an operation is, or should be, answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// It works.
+    Allow,
+    /// It is refused.
+    Deny,
+    /// It was not tried, or failed for another cause, which never counts as passed.
+    NotTried,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::NotTried => "not-tried",
+        })
+    }
+}
+
+/// An error as output shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorRecord {
+    /// A stable name such as `expired-credentials`.
+    pub kind: &'static str,
+    /// What went wrong, with its causes.
+    pub message: String,
+    /// What to do about it.
+    pub hints: Vec<String>,
+    /// The bucket, object or file it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// The fold of a run's events.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Summary {
+    /// Actions that would be done.
+    pub planned: u64,
+    /// Actions that were done.
+    pub done: u64,
+    /// Things that were as wanted already.
+    pub unchanged: u64,
+    /// Actions left out for cause.
+    pub skipped: u64,
+    /// Actions that failed.
+    pub failed: u64,
+    /// Objects deleted.
+    pub deleted: u64,
+    /// Bytes moved by what was done.
+    pub bytes: u64,
+    /// How long the run took.
+    pub elapsed_ms: u64,
+    /// The process's exit code.
+    pub exit: u8,
+    /// The verb's own last word for people; not part of the JSON output.
+    #[serde(skip)]
+    pub closing: Option<String>,
+}
+
+impl Summary {
+    /// Counts one event.
+    pub fn count(&mut self, event: &Event) {
+        let Event::Action(action) = event else { return };
+        match action.status {
+            Status::Planned => self.planned += 1,
+            Status::Skipped => self.skipped += 1,
+            Status::Failed => self.failed += 1,
+            Status::Done => {
+                self.done += 1;
+                self.bytes += action.bytes.unwrap_or_default();
+                self.deleted += u64::from(action.action == "delete");
+            }
+        }
+    }
+
+    /// The outcome that the counted actions amount to, before findings and the verb's own answer.
+    pub const fn outcome(&self) -> Outcome {
+        match (self.failed, self.done, self.skipped) {
+            (0, _, 0) => Outcome::Done,
+            (0, _, _) => Outcome::Partly,
+            (_, 0, _) => Outcome::Failed,
+            _ => Outcome::Partly,
+        }
+    }
+}
+
+/// How a run ended: the exit code, with one meaning for all verbs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// 0: done, in sync, allowed.
+    Done,
+    /// 1: failed.
+    Failed,
+    /// 2: wrong usage or invalid layout.
+    Invalid,
+    /// 3: some items failed or were skipped for cause.
+    Partly,
+    /// 4: drift, finding, denied, or expectation not met.
+    Differs,
+    /// 130: interrupted.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The process's exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Invalid => 2,
+            Self::Partly => 3,
+            Self::Differs => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// `3 done, 1 skipped, 12 unchanged, 1.2 MiB`; parts that are zero are left out.
+impl fmt::Display for Summary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.planned, "planned"),
+            (self.done, "done"),
+            (self.failed, "failed"),
+            (self.skipped, "skipped"),
+            (self.deleted, "deleted"),
+            (self.unchanged, "unchanged"),
+        ];
+        let mut words: Vec<String> =
+            parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        if self.bytes > 0 {
+            words.push(HumanBytes(self.bytes).to_string());
+        }
+        if words.is_empty() {
+            words.push("nothing to do".to_owned());
+        }
+        out.write_str(&words.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ActionRecord, Event, Outcome, Status, Summary};
+
+    fn action(status: Status) -> Event {
+        Event::Action(ActionRecord {
+            status,
+            action: "upload",
+            target: "s3://bucket/key".to_owned(),
+            reason: "missing".to_owned(),
+            setting: None,
+            source: None,
+            bytes: Some(1024),
+            proof: None,
+        })
+    }
+
+    fn check(statuses: &[Status], text: &str, outcome: Outcome) {
+        let mut summary = Summary::default();
+        for status in statuses {
+            summary.count(&action(*status));
+        }
+        assert_eq!((summary.to_string().as_str(), summary.outcome()), (text, outcome));
+    }
+
+    #[test]
+    fn counts_become_words_and_an_outcome() {
+        check(&[], "nothing to do", Outcome::Done);
+        check(&[Status::Done, Status::Done], "2 done, 2.0 KiB", Outcome::Done);
+        check(&[Status::Done, Status::Failed], "1 done, 1 failed, 1.0 KiB", Outcome::Partly);
+        check(&[Status::Failed], "1 failed", Outcome::Failed);
+        check(&[Status::Skipped], "1 skipped", Outcome::Partly);
+    }
+
+    #[test]
+    fn action_keeps_the_names_that_scripts_read() {
+        let json = serde_json::to_value(action(Status::Done)).unwrap();
+        let names = ["type", "status", "action", "target", "reason"].map(|name| json[name].as_str().unwrap());
+        assert_eq!(names, ["action", "done", "upload", "s3://bucket/key", "missing"]);
+    }
+}
