@@ -3,6 +3,8 @@
 //! The modules read from the vocabulary up: [`model`] and [`report`] are what everybody speaks, [`plan`] and [`layout`]
 //! decide, the edges observe and act.
 
+pub mod aws;
+pub mod document;
 pub mod hashing;
 pub mod layout;
 pub mod model;
