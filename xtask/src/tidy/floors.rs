@@ -41,7 +41,7 @@ pub(crate) const FLOORS: &[Floor] = &[
     floor("aws",      Edge,  &["model"]),
     floor("verify",   Pure,  &["layout", "document", "plan", "report", "hashing", "model"]),
     floor("tree",     Pure,  &["layout", "report", "model"]),
-    floor("layout",   Pure,  &["document", "plan", "report", "model"]),
+    floor("layout",   Pure,  &["document", "plan", "report", "hashing", "model"]),
     floor("sync",     Pure,  &["plan", "report", "hashing", "model"]),
     floor("document", Pure,  &["plan", "report", "model"]),
     floor("plan",     Pure,  &["report", "model"]),
