@@ -10,3 +10,5 @@ pub mod layout;
 pub mod model;
 pub mod plan;
 pub mod report;
+pub mod tree;
+pub mod ui;

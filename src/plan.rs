@@ -139,7 +139,60 @@ impl fmt::Display for Reason {
     }
 }
 
+impl Reason {
+    /// The reason in the words for an action that is over: `was off` where [`Display`](fmt::Display) says `is off, wanted on`.
+    pub fn past(&self) -> String {
+        match self {
+            Self::Missing => "was missing".to_owned(),
+            Self::Differs { found, .. } => format!("was {found}"),
+            Self::SizeDiffers { found_bytes, wanted_bytes } => {
+                format!("size differed: {found_bytes} bytes there, {wanted_bytes} here")
+            }
+            Self::ContentDiffers { by } => format!("content differed by {by}"),
+            Self::Adopted | Self::SourceAbsent => self.to_string(),
+        }
+    }
+}
+
+/// What an action does to its target, told at the start of its line in a shown plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Something comes into being.
+    Create,
+    /// Something that is there gets another value.
+    Change,
+    /// Nothing, for cause: a person should look.
+    Skip,
+}
+
+impl Effect {
+    /// `+`, `~` or `!`.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Create => "+",
+            Self::Change => "~",
+            Self::Skip => "!",
+        }
+    }
+}
+
 impl Action {
+    /// What the action does to its target.
+    pub const fn effect(&self) -> Effect {
+        match (&self.step, &self.reason) {
+            (Step::SkipDataset { .. }, _) => Effect::Skip,
+            (Step::CreateBucket { .. } | Step::PutMarker { .. }, _) => Effect::Create,
+            (Step::Upload(upload), _) if upload.replaces.is_none() => Effect::Create,
+            (Step::PutSetting(_), Reason::Missing) => Effect::Create,
+            (Step::Upload(_) | Step::PutSetting(_), _) => Effect::Change,
+        }
+    }
+
+    /// Where the action stands before anything is done: planned, or skipped for cause.
+    pub const fn planned_status(&self) -> Status {
+        if matches!(self.step, Step::SkipDataset { .. }) { Status::Skipped } else { Status::Planned }
+    }
+
     /// What the action acts on, as a URL.
     pub fn target(&self) -> String {
         let bucket = &self.bucket;
@@ -160,7 +213,7 @@ impl Action {
         }
     }
 
-    /// The action as output shows it, with the reason it was planned for.
+    /// The action as output shows it, with the reason it was planned for; of a done action in the past tense.
     pub fn record(&self, status: Status) -> ActionRecord {
         let (setting, source, bytes) = match &self.step {
             Step::PutSetting(setting) => (Some(setting.name()), None, None),
@@ -170,7 +223,7 @@ impl Action {
             Step::SkipDataset { source, .. } => (None, Some(source.clone()), None),
             Step::CreateBucket { .. } | Step::PutMarker { .. } => (None, None, None),
         };
-        let reason = self.reason.to_string();
+        let reason = if status == Status::Done { self.reason.past() } else { self.reason.to_string() };
         ActionRecord { status, action: self.kind(), target: self.target(), reason, setting, source, bytes, proof: None }
     }
 }

@@ -1,6 +1,11 @@
 //! What a run tells the world: one stream of events, folded into one summary and one exit code.
 //!
-//! The serde form of these types is the JSON contract that scripts rely on: fields are added, never renamed.
+//! The serde form of these types is the JSON contract that scripts rely on: fields are added, never renamed. How they
+//! read in words stands in [`phrase`].
+
+mod phrase;
+
+pub use phrase::Words;
 
 use crate::model::{HumanBytes, Identity};
 use serde::Serialize;
@@ -20,6 +25,13 @@ pub enum Event {
     Cell(Cell),
     /// One check that held, for verbs that list what they checked.
     Check(Check),
+    /// One folder or object of a bucket's tree.
+    Node(NodeRecord),
+    /// A text that is the verb's whole answer, such as a generated file.
+    Answer {
+        /// The text as it is.
+        text: String,
+    },
     /// Something went wrong.
     Error(ErrorRecord),
     /// Work that will take long has begun; shown as progress, not part of the JSON output.
@@ -32,6 +44,8 @@ pub enum Event {
 /// Movement of a long transfer. Consumers may drop [`Progress::Advanced`], nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
+    /// What the coming bytes are for. Without it they are uploads.
+    Work(Work),
     /// So many objects and bytes lie ahead.
     Expect {
         /// Objects to transfer.
@@ -53,6 +67,22 @@ pub enum Progress {
         /// Why, in the service's words.
         reason: String,
     },
+}
+
+/// What a long transfer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Work {
+    /// Files go to S3.
+    #[default]
+    Upload,
+    /// Objects come from S3.
+    Download,
+    /// Objects go from bucket to bucket.
+    Copy,
+    /// Bytes are read and compared.
+    Check,
+    /// Objects are deleted.
+    Delete,
 }
 
 /// The caller and the endpoint.
@@ -237,6 +267,60 @@ impl fmt::Display for Access {
             Self::Allow => "allow",
             Self::Deny => "deny",
             Self::NotTried => "not-tried",
+        })
+    }
+}
+
+/// One folder or object of a bucket's tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeRecord {
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key, or the folder's prefix; empty for the bucket itself.
+    pub path: String,
+    /// What it is.
+    pub kind: NodeKind,
+    /// How found and wanted differ here; absent where they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
+    /// The object's bytes, or those of all objects beneath.
+    pub bytes: u64,
+    /// The objects beneath, for folders, without the markers that only make a folder visible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<u64>,
+    /// Objects in this folder that have no node of their own, because there are too many or they lie too deep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_objects: Option<u64>,
+    /// Their bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_bytes: Option<u64>,
+}
+
+/// What a node of a tree is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeKind {
+    /// A prefix.
+    Folder,
+    /// An object.
+    Object,
+}
+
+/// How found and wanted differ at one node of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Wanted and not there.
+    Missing,
+    /// There, outside of all that the layout declares.
+    Extra,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Missing => "missing",
+            Self::Extra => "not in the layout",
         })
     }
 }
