@@ -149,7 +149,8 @@ impl Reason {
                 format!("size differed: {found_bytes} bytes there, {wanted_bytes} here")
             }
             Self::ContentDiffers { by } => format!("content differed by {by}"),
-            Self::Adopted | Self::SourceAbsent => self.to_string(),
+            Self::Several(reasons) => reasons.iter().map(Self::past).collect::<Vec<_>>().join("; "),
+            Self::Wanted(_) | Self::Adopted | Self::SourceAbsent => self.to_string(),
         }
     }
 }
@@ -183,7 +184,7 @@ impl Action {
             (Step::SkipDataset { .. }, _) => Effect::Skip,
             (Step::CreateBucket { .. } | Step::PutMarker { .. }, _) => Effect::Create,
             (Step::Upload(upload), _) if upload.replaces.is_none() => Effect::Create,
-            (Step::PutSetting(_), Reason::Missing) => Effect::Create,
+            (Step::PutSetting(_), Reason::Missing | Reason::Wanted(_)) => Effect::Create,
             (Step::Upload(_) | Step::PutSetting(_), _) => Effect::Change,
         }
     }
