@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod hashing;
 pub mod layout;
+pub mod local;
 pub mod model;
 pub mod plan;
 pub mod report;
