@@ -10,3 +10,4 @@ pub mod local;
 pub mod model;
 pub mod plan;
 pub mod report;
+pub mod sync;

@@ -95,6 +95,11 @@ pub enum Reason {
         /// The comparison that told, such as `MD5`.
         by: &'static str,
     },
+    /// Same length, and nothing tells whether the content is the same: it is sent to be sure.
+    ContentUntold {
+        /// Why it could not be told.
+        why: &'static str,
+    },
     /// The bucket is taken over because the layout says `adopt = true`.
     Adopted,
     /// The local source is not there.
@@ -110,6 +115,7 @@ impl fmt::Display for Reason {
                 write!(out, "size differs: {found_bytes} bytes there, {wanted_bytes} here")
             }
             Self::ContentDiffers { by } => write!(out, "content differs by {by}"),
+            Self::ContentUntold { why } => write!(out, "content cannot be compared: {why}"),
             Self::Adopted => out.write_str("adopted, as the layout says"),
             Self::SourceAbsent => out.write_str("the source is not here"),
         }

@@ -95,9 +95,14 @@ impl PartDigests {
 mod tests {
     use super::{DigestsWanted, digest_file};
     use crate::hashing::{digest, multipart_etag};
-    use crate::local::{ReadError, fingerprint_of};
-    use crate::model::{Algorithm, Checksum};
-    use std::fs;
+    use crate::local::{ReadError, SourceFile, replace_file};
+    use crate::model::{Algorithm, Checksum, Fingerprint};
+    use std::path::Path;
+
+    fn put(path: &Path, content: &[u8]) -> Fingerprint {
+        replace_file(path, |out| out.write_all(content)).unwrap();
+        *SourceFile::open(path).unwrap().fingerprint()
+    }
 
     #[test]
     fn one_read_gives_all_digests() {
@@ -105,10 +110,10 @@ mod tests {
         let path = folder.path().join("file");
         for length in [0, 1, 1000, 262_144, 262_145, 700_000] {
             let content: Vec<u8> = (0..length).map(|at: usize| (at % 251) as u8).collect();
-            fs::write(&path, &content).unwrap();
+            let seen = put(&path, &content);
             let part_sizes = vec![1000, 262_144, 300_000, 1 << 40];
             let wanted = DigestsWanted { md5: true, crc64nvme: true, part_sizes: part_sizes.clone() };
-            let found = digest_file(&path, &fingerprint_of(&fs::metadata(&path).unwrap()), &wanted).unwrap();
+            let found = digest_file(&path, &seen, &wanted).unwrap();
             assert_eq!(found.md5, Some(digest(Algorithm::Md5, &content)));
             assert_eq!(found.crc64nvme, Some(digest(Algorithm::Crc64Nvme, &content)));
             for (size, etag) in part_sizes.into_iter().zip(found.multipart) {
@@ -126,9 +131,8 @@ mod tests {
     fn a_file_that_is_no_longer_what_was_seen_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        fs::write(&path, b"seen").unwrap();
-        let seen = fingerprint_of(&fs::metadata(&path).unwrap());
-        fs::write(&path, b"changed").unwrap();
+        let seen = put(&path, b"seen");
+        put(&path, b"changed");
         let result = digest_file(&path, &seen, &DigestsWanted { md5: true, ..DigestsWanted::default() });
         assert!(matches!(result, Err(ReadError::Changed(_))));
     }

@@ -134,6 +134,8 @@ mod tests {
     use std::path::Path;
     use std::time::{Duration, UNIX_EPOCH};
 
+    type Change = fn(&Path);
+
     fn changed(result: &Result<(), ReadError>) -> bool {
         matches!(result, Err(ReadError::Changed(_)))
     }
@@ -154,7 +156,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_change_is_seen() {
-        let changes: [(&str, fn(&Path)); 5] = [
+        let changes: [(&str, Change); 5] = [
             ("appended", |path| fs::write(path, b"0123456789x").unwrap()),
             ("truncated", |path| fs::write(path, b"012").unwrap()),
             ("replaced by rename", |path| {
