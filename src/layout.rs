@@ -3,7 +3,10 @@
 //! [`parse`] turns a file's text into a [`Layout`] or into every mistake in it; [`scaffold`] compares it with what was
 //! found. A `Layout` holds no variable, no placeholder and no name that AWS would refuse.
 
+pub mod controls;
+mod lifecycle;
 pub mod scaffold;
+mod statements;
 
 use crate::model::{AccessLog, AccountId, Arn, BucketName, Control, LayoutId, Prefix, Region, Tags};
 use std::collections::BTreeMap;

@@ -2,6 +2,12 @@
 //!
 //! Nothing here decides; it asks, writes, and says truthfully what came back.
 
+mod bucket_state;
+mod lifecycle;
+mod settings;
+
+pub use settings::MarkerWrite;
+
 use crate::model::{BucketName, ObjectKey};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -17,12 +23,14 @@ pub struct Store {
     client: Client,
     /// What `x-amz-expected-bucket-owner` says on every call that takes it; none where the account is not known.
     expected_owner: Option<String>,
+    /// Whether the client speaks to AWS itself.
+    is_aws: bool,
 }
 
 impl Store {
     /// A store that asks `client`, and that refuses buckets of accounts other than `expected_owner`.
-    pub const fn new(client: Client, expected_owner: Option<String>) -> Self {
-        Self { client, expected_owner }
+    pub const fn new(client: Client, expected_owner: Option<String>, is_aws: bool) -> Self {
+        Self { client, expected_owner, is_aws }
     }
 
     /// The SDK's client.
@@ -35,11 +43,16 @@ impl Store {
         self.expected_owner.clone()
     }
 
+    /// True if the client speaks to AWS itself, and to no other server.
+    pub const fn is_aws(&self) -> bool {
+        self.is_aws
+    }
+
     /// The same store without the SDK's own retries, for callers that decide themselves what is worth another try.
     #[must_use]
     pub fn without_retries(&self) -> Self {
         let config = self.client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Client::from_conf(config), expected_owner: self.expected_owner.clone() }
+        Self { client: Client::from_conf(config), expected_owner: self.expected_owner.clone(), is_aws: self.is_aws }
     }
 }
 
