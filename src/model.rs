@@ -24,7 +24,7 @@ pub use arn::{Arn, ArnError};
 pub use bucket_name::{BucketName, BucketNameError};
 pub use bucket_state::{BucketState, Existence, MarkerState, Reading};
 pub use bytes::HumanBytes;
-pub use checksum::{Algorithm, Checksum, ChecksumError};
+pub use checksum::{Algorithm, Checksum, ChecksumError, Echo};
 pub use entry::{Fingerprint, LocalFile, ObjectEntry, ObjectHead, Odd, OddKind};
 pub use etag::ETag;
 pub use exclude::{ExcludeError, Excludes};

@@ -3,7 +3,7 @@
 //! Rungs are tried from the top; the first that holds is the proof, and its name goes into output and receipts. An
 //! answer that contradicts what was sent ends the climb at once, and an upload without a rung has failed.
 
-use crate::model::{Checksum, ETag, ObjectHead};
+use crate::model::{ETag, Echo, ObjectHead};
 
 /// How an upload was proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,15 +30,6 @@ impl Rung {
     }
 }
 
-/// A checksum as an answer carries it: of the whole object, or of its parts' digests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Echo {
-    /// Of all bytes.
-    Whole(Checksum),
-    /// `base64-N`, the digest of the digests of `N` parts.
-    Composite(String),
-}
-
 /// Where the climb stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
@@ -55,21 +46,12 @@ pub enum Proof {
     Open,
 }
 
-impl Echo {
-    fn text(&self) -> String {
-        match self {
-            Self::Whole(checksum) => checksum.to_string(),
-            Self::Composite(text) => text.clone(),
-        }
-    }
-}
-
 /// Compares what was sent with a checksum that came back, if one did.
 pub fn by_echo(sent: &Echo, answered: Option<&Echo>, rung: Rung) -> Proof {
     match answered {
         None => Proof::Open,
         Some(echo) if echo == sent => Proof::Holds(rung),
-        Some(echo) => Proof::Contradicted { sent: sent.text(), answered: echo.text() },
+        Some(echo) => Proof::Contradicted { sent: sent.to_string(), answered: echo.to_string() },
     }
 }
 
@@ -95,9 +77,9 @@ pub fn by_etag(expected: &ETag, answered: Option<&ETag>) -> Proof {
 
 #[cfg(test)]
 mod tests {
-    use super::{Echo, Proof, Rung, by_echo, by_etag, by_head};
+    use super::{Proof, Rung, by_echo, by_etag, by_head};
     use crate::hashing::digest;
-    use crate::model::{Algorithm, ETag, ObjectHead};
+    use crate::model::{Algorithm, ETag, Echo, ObjectHead};
 
     #[test]
     fn an_echo_proves_or_contradicts() {
