@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore's answer goes to the terminal")]
 
 mod codegen;
+mod conformance;
 mod numbers;
 mod source;
 mod tidy;
@@ -22,6 +23,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Runs the binary against servers, and its endpoint with clients, written by others.
+    Conformance(conformance::Options),
     /// Prints how large the code is, as a Markdown table.
     Numbers,
 }
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let done = match Chore::parse() {
         Chore::Tidy => tidy::run(root()),
         Chore::Codegen { check } => codegen::run(root(), check),
+        Chore::Conformance(options) => conformance::run(root(), &options),
         Chore::Numbers => numbers::run(root()),
     };
     match done {
