@@ -4,6 +4,7 @@
 //! decide, the edges observe and act.
 
 pub mod aws;
+pub mod document;
 pub mod hashing;
 pub mod layout;
 pub mod model;

@@ -83,6 +83,10 @@ pub enum Reason {
         /// What is wanted.
         wanted: String,
     },
+    /// The thing is not there yet; this is what it is to be.
+    Wanted(String),
+    /// Several reasons for one write.
+    Several(Vec<Self>),
     /// The object has another length than the file.
     SizeDiffers {
         /// The object's bytes.
@@ -101,11 +105,30 @@ pub enum Reason {
     SourceAbsent,
 }
 
+impl Reason {
+    /// Both reasons, for a write that serves two purposes.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Several(mut all), other) => {
+                all.push(other);
+                Self::Several(all)
+            }
+            (one, other) => Self::Several(vec![one, other]),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => out.write_str("missing"),
             Self::Differs { found, wanted } => write!(out, "is {found}, wanted {wanted}"),
+            Self::Wanted(wanted) => out.write_str(wanted),
+            Self::Several(reasons) => {
+                let texts: Vec<String> = reasons.iter().map(Self::to_string).collect();
+                out.write_str(&texts.join("; "))
+            }
             Self::SizeDiffers { found_bytes, wanted_bytes } => {
                 write!(out, "size differs: {found_bytes} bytes there, {wanted_bytes} here")
             }
@@ -126,7 +149,8 @@ impl Reason {
                 format!("size differed: {found_bytes} bytes there, {wanted_bytes} here")
             }
             Self::ContentDiffers { by } => format!("content differed by {by}"),
-            Self::Adopted | Self::SourceAbsent => self.to_string(),
+            Self::Several(reasons) => reasons.iter().map(Self::past).collect::<Vec<_>>().join("; "),
+            Self::Wanted(_) | Self::Adopted | Self::SourceAbsent => self.to_string(),
         }
     }
 }
@@ -160,7 +184,7 @@ impl Action {
             (Step::SkipDataset { .. }, _) => Effect::Skip,
             (Step::CreateBucket { .. } | Step::PutMarker { .. }, _) => Effect::Create,
             (Step::Upload(upload), _) if upload.replaces.is_none() => Effect::Create,
-            (Step::PutSetting(_), Reason::Missing) => Effect::Create,
+            (Step::PutSetting(_), Reason::Missing | Reason::Wanted(_)) => Effect::Create,
             (Step::Upload(_) | Step::PutSetting(_), _) => Effect::Change,
         }
     }

@@ -17,6 +17,8 @@ use std::fmt;
 pub enum Event {
     /// Who acts: the first event of every verb that writes.
     Identity(IdentityRecord),
+    /// Where the embedded endpoint can be reached: what `serve` prints.
+    Endpoint(EndpointRecord),
     /// One action planned, done, failed or skipped.
     Action(ActionRecord),
     /// Something that a person should see.
@@ -95,6 +97,35 @@ pub struct IdentityRecord {
     pub endpoint: String,
     /// The Region requests are signed for.
     pub region: String,
+}
+
+/// What another program needs to reach the embedded endpoint.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct EndpointRecord {
+    /// Where it listens.
+    pub url: String,
+    /// The access key id.
+    pub access_key: String,
+    /// The secret that signs requests; printed because that is the verb's purpose, and nowhere else.
+    pub secret_key: String,
+    /// The Region to sign for.
+    pub region: String,
+}
+
+impl fmt::Debug for EndpointRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("EndpointRecord").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// Shell lines, to be read with `.` or `eval`.
+impl fmt::Display for EndpointRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "export AWS_ENDPOINT_URL={}", self.url)?;
+        writeln!(out, "export AWS_ACCESS_KEY_ID={}", self.access_key)?;
+        writeln!(out, "export AWS_SECRET_ACCESS_KEY={}", self.secret_key)?;
+        writeln!(out, "export AWS_REGION={0} AWS_DEFAULT_REGION={0}", self.region)
+    }
 }
 
 /// Where an action stands.
@@ -219,6 +250,8 @@ pub enum Verdict {
     Waived,
     /// It could not be told, which never counts as passed.
     Unknown,
+    /// It is not asked for, or cannot be had on this endpoint.
+    NotApplicable,
 }
 
 impl fmt::Display for Verdict {
@@ -228,6 +261,7 @@ impl fmt::Display for Verdict {
             Self::Fail => "fail",
             Self::Waived => "waived",
             Self::Unknown => "unknown",
+            Self::NotApplicable => "n/a",
         })
     }
 }
@@ -257,7 +291,9 @@ pub enum Access {
     Allow,
     /// It is refused.
     Deny,
-    /// It was not tried, or failed for another cause, which never counts as passed.
+    /// It failed for another cause, or its result was wrong.
+    Failed,
+    /// It was not tried, which never counts as passed.
     NotTried,
 }
 
@@ -266,6 +302,7 @@ impl fmt::Display for Access {
         out.write_str(match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
+            Self::Failed => "failed",
             Self::NotTried => "not-tried",
         })
     }

@@ -89,6 +89,11 @@ impl Human {
     pub(super) fn event(&mut self, event: &Event, screen: &mut Screen) {
         match event {
             Event::Identity(identity) => self.identity(identity, screen),
+            Event::Endpoint(endpoint) => {
+                for line in endpoint.to_string().lines() {
+                    screen.answer_line(line);
+                }
+            }
             Event::Action(action) => self.action(action, screen),
             Event::Finding(finding) => self.finding(finding, "", screen),
             Event::Cell(cell) => self.cell(cell, screen),
@@ -203,10 +208,10 @@ impl Human {
         let role = match check.verdict {
             Verdict::Pass => Role::Good,
             Verdict::Fail => Role::Bad,
-            Verdict::Waived => Role::Dim,
+            Verdict::Waived | Verdict::NotApplicable => Role::Dim,
             Verdict::Unknown => Role::Change,
         };
-        if self.quiet && matches!(check.verdict, Verdict::Pass | Verdict::Waived) {
+        if self.quiet && matches!(check.verdict, Verdict::Pass | Verdict::Waived | Verdict::NotApplicable) {
             return;
         }
         let (name, target) = (escape(&check.check), escape(&check.target));

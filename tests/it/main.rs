@@ -1,1 +1,3 @@
+//! The one integration test binary: the real client against the embedded endpoint, and the binary as people run it.
 
+mod layout_cases;
