@@ -99,6 +99,11 @@ pub enum Reason {
         /// The comparison that told, such as `MD5`.
         by: &'static str,
     },
+    /// Same length, and nothing tells whether the content is the same: it is sent to be sure.
+    ContentUntold {
+        /// Why it could not be told.
+        why: &'static str,
+    },
     /// The bucket is taken over because the layout says `adopt = true`.
     Adopted,
     /// The local source is not there.
@@ -133,6 +138,7 @@ impl fmt::Display for Reason {
                 write!(out, "size differs: {found_bytes} bytes there, {wanted_bytes} here")
             }
             Self::ContentDiffers { by } => write!(out, "content differs by {by}"),
+            Self::ContentUntold { why } => write!(out, "content cannot be compared: {why}"),
             Self::Adopted => out.write_str("adopted, as the layout says"),
             Self::SourceAbsent => out.write_str("the source is not here"),
         }
@@ -150,7 +156,7 @@ impl Reason {
             }
             Self::ContentDiffers { by } => format!("content differed by {by}"),
             Self::Several(reasons) => reasons.iter().map(Self::past).collect::<Vec<_>>().join("; "),
-            Self::Wanted(_) | Self::Adopted | Self::SourceAbsent => self.to_string(),
+            Self::Wanted(_) | Self::ContentUntold { .. } | Self::Adopted | Self::SourceAbsent => self.to_string(),
         }
     }
 }

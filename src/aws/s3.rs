@@ -4,9 +4,14 @@
 
 mod bucket_state;
 mod lifecycle;
+mod list;
+mod multipart;
+mod objects;
 mod settings;
 mod versions;
 
+pub use multipart::{Completion, MultipartUpload, OpenPart};
+pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
 pub use settings::MarkerWrite;
 
 use crate::model::{BucketName, ObjectKey};
@@ -26,12 +31,24 @@ pub struct Store {
     expected_owner: Option<String>,
     /// Whether the client speaks to AWS itself.
     is_aws: bool,
+    /// Whether object bodies go without a signature of their own.
+    unsigned_payload: bool,
 }
 
 impl Store {
     /// A store that asks `client`, and that refuses buckets of accounts other than `expected_owner`.
     pub const fn new(client: Client, expected_owner: Option<String>, is_aws: bool) -> Self {
-        Self { client, expected_owner, is_aws }
+        Self { client, expected_owner, is_aws, unsigned_payload: false }
+    }
+
+    /// The same store, sending object bodies unsigned: for HTTPS, loopback and in-process endpoints only.
+    ///
+    /// The body's checksum travels in a signed header, so a changed body is still refused; without TLS a third party
+    /// could change both. A signature over the body costs a SHA-256 of every byte.
+    #[must_use]
+    pub fn with_unsigned_payload(mut self) -> Self {
+        self.unsigned_payload = true;
+        self
     }
 
     /// The SDK's client.
@@ -53,7 +70,7 @@ impl Store {
     #[must_use]
     pub fn without_retries(&self) -> Self {
         let config = self.client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Client::from_conf(config), expected_owner: self.expected_owner.clone(), is_aws: self.is_aws }
+        Self { client: Client::from_conf(config), ..self.clone() }
     }
 }
 
