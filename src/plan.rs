@@ -62,7 +62,8 @@ pub enum Step {
 pub struct Upload {
     /// The file.
     pub path: PathBuf,
-    /// What it was when the plan was made; a file that differs later is not sent.
+    /// What it was when the plan was made. A file that differs later is looked at once more, and sent as it is then if
+    /// it stays so.
     pub fingerprint: Fingerprint,
     /// The object's key.
     pub key: ObjectKey,
