@@ -3,10 +3,27 @@
 //! [`parse`] turns a file's text into a [`Layout`] or into every mistake in it; [`scaffold`] compares it with what was
 //! found. A `Layout` holds no variable, no placeholder and no name that AWS would refuse.
 
+pub mod builtin;
 pub mod controls;
+pub mod fields;
 mod lifecycle;
+mod mistakes;
+mod names;
+mod nearest;
+mod parse;
+mod placeholders;
+mod reader;
+mod resolve;
 pub mod scaffold;
+mod schema;
+mod section;
 mod statements;
+mod variables;
+
+pub use mistakes::{LayoutError, Place as TextPlace};
+pub use nearest::nearest;
+pub use parse::{MAX_BYTES, ParseOptions, parse};
+pub use schema::schema;
 
 use crate::model::{AccessLog, AccountId, Arn, BucketName, Control, LayoutId, Prefix, Region, Tags};
 use std::collections::BTreeMap;

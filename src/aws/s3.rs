@@ -2,6 +2,18 @@
 //!
 //! Nothing here decides; it asks, writes, and says truthfully what came back.
 
+mod bucket_state;
+mod lifecycle;
+mod list;
+mod multipart;
+mod objects;
+mod settings;
+mod versions;
+
+pub use multipart::{Completion, MultipartUpload, OpenPart};
+pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
+pub use settings::MarkerWrite;
+
 use crate::model::{BucketName, ObjectKey};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -17,12 +29,26 @@ pub struct Store {
     client: Client,
     /// What `x-amz-expected-bucket-owner` says on every call that takes it; none where the account is not known.
     expected_owner: Option<String>,
+    /// Whether the client speaks to AWS itself.
+    is_aws: bool,
+    /// Whether object bodies go without a signature of their own.
+    unsigned_payload: bool,
 }
 
 impl Store {
     /// A store that asks `client`, and that refuses buckets of accounts other than `expected_owner`.
-    pub const fn new(client: Client, expected_owner: Option<String>) -> Self {
-        Self { client, expected_owner }
+    pub const fn new(client: Client, expected_owner: Option<String>, is_aws: bool) -> Self {
+        Self { client, expected_owner, is_aws, unsigned_payload: false }
+    }
+
+    /// The same store, sending object bodies unsigned: for HTTPS, loopback and in-process endpoints only.
+    ///
+    /// The body's checksum travels in a signed header, so a changed body is still refused; without TLS a third party
+    /// could change both. A signature over the body costs a SHA-256 of every byte.
+    #[must_use]
+    pub fn with_unsigned_payload(mut self) -> Self {
+        self.unsigned_payload = true;
+        self
     }
 
     /// The SDK's client.
@@ -35,11 +61,16 @@ impl Store {
         self.expected_owner.clone()
     }
 
+    /// True if the client speaks to AWS itself, and to no other server.
+    pub const fn is_aws(&self) -> bool {
+        self.is_aws
+    }
+
     /// The same store without the SDK's own retries, for callers that decide themselves what is worth another try.
     #[must_use]
     pub fn without_retries(&self) -> Self {
         let config = self.client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Client::from_conf(config), expected_owner: self.expected_owner.clone() }
+        Self { client: Client::from_conf(config), ..self.clone() }
     }
 }
 
@@ -80,6 +111,55 @@ pub enum ErrorClass {
     ServerFault,
     /// Anything else; the message says what.
     Other,
+}
+
+impl ErrorClass {
+    /// The name in the JSON output.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::Denied => "denied",
+            Self::Precondition => "changed-meanwhile",
+            Self::Conflict => "conflict",
+            Self::Exists => "exists",
+            Self::Throttled => "throttled",
+            Self::ExpiredCredentials => "expired-credentials",
+            Self::NoCredentials => "no-credentials",
+            Self::BadCredentials => "bad-credentials",
+            Self::ClockSkew => "clock-skew",
+            Self::WrongRegion => "wrong-region",
+            Self::Unreachable => "unreachable",
+            Self::NotS3 => "not-s3",
+            Self::Unsupported => "unsupported",
+            Self::DigestRefused => "digest-refused",
+            Self::ServerFault => "server-fault",
+            Self::Other => "aws",
+        }
+    }
+
+    /// What a person can do about it; none where only the message can tell.
+    pub const fn hint(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Denied => "check that this identity may do this, and that no bucket policy or boundary denies it",
+            Self::Precondition => "somebody else wrote there since the plan was made: run `plan` again",
+            Self::Conflict => "another change of this bucket is under way; after a delete it can take an hour",
+            Self::Exists => "bucket names are shared by all accounts: choose another, for example with your account id",
+            Self::Throttled => "the service asks to slow down: run it again, what is done stays done",
+            Self::ExpiredCredentials => "sign in again (for example `aws sso login --profile NAME`) and run it again",
+            Self::NoCredentials => "pass `--profile NAME`, set AWS_ACCESS_KEY_ID, or try it with `--local`",
+            Self::BadCredentials => {
+                "the endpoint does not know this key or its secret: check the profile and the endpoint"
+            }
+            Self::ClockSkew => "set this machine's clock: requests are signed with the time",
+            Self::WrongRegion => "pass the bucket's region with `--region`",
+            Self::Unreachable => "check the network, the proxy and the endpoint's URL",
+            Self::NotS3 => "the endpoint answers, but not as S3 does: check its URL and port",
+            Self::Unsupported => "this endpoint lacks the call; waive the control with a reason if that is fine",
+            Self::DigestRefused => "what arrived is not what was sent: check memory, proxies and the network",
+            Self::ServerFault => "the service failed: run it again, what is done stays done",
+            Self::NotFound | Self::Other => return None,
+        })
+    }
 }
 
 /// A failed S3 call: what was asked, of what, and what came back.

@@ -256,7 +256,7 @@ fn lifecycle_rules(bucket: &Bucket, found: &BucketState) -> Standing {
             },
             wanted: lifecycle::words(bucket),
             setting: Setting::Lifecycle(wanted),
-            impact: "unfinished uploads are aborted after 7 days",
+            impact: "uploads that stay unfinished for 7 days are lost",
         }
     })
 }

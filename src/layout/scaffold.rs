@@ -246,7 +246,7 @@ impl Planner<'_> {
             }
             Standing::Differs { found, wanted, setting, impact } => {
                 if adopting || weakens(&setting, &self.state.encryption) {
-                    let message = format!("{control} changes from {found} to {wanted}: {impact}");
+                    let message = format!("{control}: from {found} to {wanted}; {impact}");
                     self.plan.findings.push(Finding::new("change-impact", Severity::Warning, self.url(), message));
                 }
                 let reason = match (control, creating, adopting) {
@@ -332,3 +332,6 @@ fn weakens(setting: &Setting, found: &Reading<Option<Encryption>>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

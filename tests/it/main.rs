@@ -1,6 +1,7 @@
-//! Everything that runs against more than one module, in one binary.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may panic and touch files")]
+//! The one integration test binary: the real client against the embedded endpoint, and the binary as people run it.
 
+mod json_contract;
+mod layout_cases;
 mod server_auth;
 mod server_checksums;
 mod server_env;
