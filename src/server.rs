@@ -11,6 +11,7 @@ mod checksums;
 mod copying;
 mod details;
 mod documents;
+mod envelope;
 mod fault;
 mod http;
 mod in_process;
@@ -216,7 +217,7 @@ fn index_error(folder: &Path, fault: Fault) -> ServerError {
     match fault {
         Fault::Io(error) => folder_error(folder, error),
         Fault::Index(error) => match *error {
-            redb::Error::Io(error) => folder_error(folder, error),
+            redb::Error::Io(error) if error.kind() != io::ErrorKind::InvalidData => folder_error(folder, error),
             redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
                 ServerError::InUse(folder.to_owned())
             }

@@ -5,7 +5,7 @@
 
 use super::secret::Keys;
 use crate::model::AccountId;
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{Credentials, S3Auth, SecretKey};
 use s3s::{S3Result, s3_error};
@@ -19,10 +19,16 @@ pub(super) struct Doorkeeper {
 
 impl Doorkeeper {
     /// Refuses requests without a valid signature, and those that expect another account to own the bucket.
-    pub(super) fn admit(&self, credentials: Option<&Credentials>, headers: &HeaderMap) -> S3Result<()> {
+    pub(super) fn admit(&self, credentials: Option<&Credentials>, headers: &HeaderMap, uri: &Uri) -> S3Result<()> {
         let known = credentials.is_some_and(|credentials| credentials.access_key == self.keys.access_key());
         if !known {
             return Err(s3_error!(AccessDenied, "Access Denied"));
+        }
+        let mut queries = uri.query().unwrap_or_default().split('&');
+        if headers.contains_key("x-amz-security-token") || queries.any(|pair| pair.starts_with("X-Amz-Security-Token="))
+        {
+            // The owner's keys belong to no session.
+            return Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."));
         }
         for name in ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"] {
             if headers.get(name).is_some_and(|owner| owner.as_bytes() != self.account.as_str().as_bytes()) {
@@ -47,6 +53,6 @@ impl S3Auth for Doorkeeper {
 #[async_trait::async_trait]
 impl S3Access for Doorkeeper {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
-        self.admit(context.credentials(), context.headers())
+        self.admit(context.credentials(), context.headers(), context.uri())
     }
 }

@@ -69,11 +69,7 @@ impl Digested {
 impl Claims {
     /// Reads what the headers claim, and refuses claims that contradict each other or name what S3 does not know.
     pub(super) fn read(headers: &HeaderMap) -> S3Result<Self> {
-        let md5 = text(headers, "content-md5").map(|text| {
-            Checksum::from_base64(Algorithm::Md5, text)
-                .map_err(|_| s3_error!(InvalidDigest, "The Content-MD5 you specified was invalid."))
-        });
-        let mut claims = Self { md5: md5.transpose()?, value: None, trailer: trailer(headers)? };
+        let mut claims = Self { trailer: trailer(headers)?, ..Self::md5_only(headers)? };
         for name in headers.keys() {
             let Some(end) = name.as_str().strip_prefix(HEADER) else { continue };
             if matches!(end, "algorithm" | "type" | "mode") {
@@ -92,6 +88,20 @@ impl Claims {
         }
         claims.check_named(headers)?;
         Ok(claims)
+    }
+
+    /// Reads Content-MD5 alone: for requests whose other checksums are not those of the body.
+    pub(super) fn md5_only(headers: &HeaderMap) -> S3Result<Self> {
+        let md5 = text(headers, "content-md5").map(|text| {
+            Checksum::from_base64(Algorithm::Md5, text)
+                .map_err(|_| s3_error!(InvalidDigest, "The Content-MD5 you specified was invalid."))
+        });
+        Ok(Self { md5: md5.transpose()?, value: None, trailer: None })
+    }
+
+    /// Whether there is any claim.
+    pub(super) const fn says_anything(&self) -> bool {
+        self.md5.is_some() || self.value.is_some() || self.trailer.is_some()
     }
 
     /// `x-amz-sdk-checksum-algorithm` is a promise that a value follows, in a header or a trailer.

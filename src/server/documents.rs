@@ -72,7 +72,7 @@ impl S3Route for Documents {
     }
 
     async fn check_access(&self, request: &mut S3Request<Body>) -> S3Result<()> {
-        self.doorkeeper.admit(request.credentials.as_ref(), &request.headers)
+        self.doorkeeper.admit(request.credentials.as_ref(), &request.headers, &request.uri)
     }
 
     async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {

@@ -1,6 +1,7 @@
 //! The endpoint on a socket, and what every answer gets on its way out.
 
 use super::ServerError;
+use super::envelope::checked;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,14 +25,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Answers one request.
 pub(super) async fn answer(service: &S3Service, request: Request<Body>) -> Response<Body> {
     let is_head = request.method() == Method::HEAD;
-    let mut response = service.call(request).await.unwrap_or_else(|error| {
-        tracing::warn!(?error, "a request could not be answered");
+    let response = match checked(request).await {
+        Ok(request) => service.call(request).await.map_err(|error| tracing::warn!(?error, "no answer")),
+        Err(refusal) => refusal.to_http_response().map_err(|error| tracing::warn!(?error, "no answer")),
+    };
+    let mut response = response.unwrap_or_else(|()| {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
     });
-    if is_head {
-        // Errors of HEAD have no body; a client that parsed one would see another error than S3's.
+    if is_head || response.status() == StatusCode::NOT_MODIFIED {
+        // Their errors have no body; a client that parsed one would see another error than S3's.
         *response.body_mut() = Body::empty();
     }
     let id = super::blobs::random().unwrap_or_default();

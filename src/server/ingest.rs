@@ -169,8 +169,7 @@ impl Received {
 pub(super) fn body_error(error: &StdError) -> S3Error {
     let text = error.to_string();
     if text.contains("Sha256Mismatch") {
-        let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
-        return refusal("XAmzContentSHA256Mismatch", http::StatusCode::BAD_REQUEST, message);
+        return sha256_mismatch();
     }
     if text.contains("SignatureMismatch") {
         return s3_error!(
@@ -182,6 +181,12 @@ pub(super) fn body_error(error: &StdError) -> S3Error {
         return s3_error!(InvalidRequest, "The aws-chunked body is not well-formed.");
     }
     incomplete()
+}
+
+/// The refusal of a payload that is not the one that was signed.
+pub(super) fn sha256_mismatch() -> S3Error {
+    let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+    refusal("XAmzContentSHA256Mismatch", http::StatusCode::BAD_REQUEST, message)
 }
 
 fn incomplete() -> S3Error {

@@ -6,7 +6,7 @@ use super::index::{Index, Snapshot, Tables};
 use crate::hashing::digest;
 use crate::model::{AccountId, Algorithm, Region};
 use s3s::dto::*;
-use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use std::sync::Arc;
 
 /// What every operation works on. Cheap to clone.
@@ -31,6 +31,11 @@ impl Service {
         work: impl FnOnce(&mut Tables<'_>) -> Outcome<T> + Send + 'static,
     ) -> S3Result<T> {
         self.index.write(work).await
+    }
+
+    /// Not carried out, whatever the form says.
+    async fn post_object(&self, _: S3Request<PostObjectInput>) -> S3Result<S3Response<PostObjectOutput>> {
+        Err(s3_error!(NotImplemented, "Uploads from HTML forms are not implemented"))
     }
 
     /// The owner of everything, as listings show it: a canonical id has 64 hex digits.
@@ -79,6 +84,8 @@ operations! {
     delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput;
     delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput;
 
+    // Uploads from HTML forms: `s3s` would hand them to `put_object` with the form's own headers.
+    post_object(PostObjectInput) -> PostObjectOutput;
     put_object(PutObjectInput) -> PutObjectOutput;
     get_object(GetObjectInput) -> GetObjectOutput;
     head_object(HeadObjectInput) -> HeadObjectOutput;

@@ -42,7 +42,13 @@ pub(super) fn no_such_key() -> S3Error {
 }
 
 impl Condition {
-    fn check(&self, current: Option<&ObjectRecord>, modified_ms: u64) -> Result<(), S3Error> {
+    /// Holds the condition against the version that is there, if one is. A put under `If-Match` onto nothing is 404, a
+    /// delete 412.
+    ///
+    /// Sources: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>
+    fn check(&self, version: Option<&VersionRecord>, absent: fn() -> S3Error) -> Result<(), S3Error> {
+        let current = version.and_then(|version| version.object.as_ref());
         if let Some(condition) = &self.if_none_match {
             let hit = current.is_some_and(|object| matches(condition, object));
             if hit {
@@ -53,10 +59,11 @@ impl Condition {
         if !asks {
             return Ok(());
         }
-        let Some(object) = current else { return Err(no_such_key()) };
+        let Some(object) = current else { return Err(absent()) };
         let tag = self.if_match.as_ref().is_none_or(|condition| matches(condition, object));
         let size = self.if_size.is_none_or(|size| u64::try_from(size) == Ok(object.size));
-        let modified = self.if_modified.as_ref().is_none_or(|time| *time == timestamp(modified_ms));
+        let written = version.map(|version| timestamp(version.modified_ms));
+        let modified = self.if_modified.is_none() || self.if_modified == written;
         if tag && size && modified { Ok(()) } else { Err(precondition_failed()) }
     }
 }
@@ -95,6 +102,10 @@ pub(super) fn find(
     if let Some(version) = current(newest, at)?.filter(|version| name.names(version)) {
         return Ok(Some(version));
     }
+    if let VersionName::Numbered { seq, .. } = name {
+        let found: Option<VersionRecord> = older.get((at, !seq))?.map(|found| decode(found.value())).transpose()?;
+        return Ok(found.filter(|version| name.names(version)));
+    }
     for found in older.range((at, 0)..=(at, u64::MAX))? {
         let version: VersionRecord = decode(found?.1.value())?;
         if name.names(&version) {
@@ -115,8 +126,7 @@ pub(super) fn put(
     let versioning = bucket_record(&tables.buckets, bucket)?.versioning;
     let at = address(bucket, key);
     let before = current(&tables.current, &at)?;
-    let modified_ms = before.as_ref().map_or(0, |version| version.modified_ms);
-    condition.check(before.as_ref().and_then(|version| version.object.as_ref()), modified_ms)?;
+    condition.check(before.as_ref(), no_such_key)?;
     let object = make(tables)?;
     place(tables, &at, before, versioning, Some(object))
 }
@@ -150,14 +160,7 @@ fn place(
 }
 
 fn remove_older(tables: &mut Tables<'_>, at: &[u8], name: VersionName) -> Outcome<Option<VersionRecord>> {
-    let mut hit = None;
-    for found in tables.noncurrent.range((at, 0)..=(at, u64::MAX))? {
-        let version: VersionRecord = decode(found?.1.value())?;
-        if name.names(&version) {
-            hit = Some(version);
-            break;
-        }
-    }
+    let hit = find(&tables.current, &tables.noncurrent, at, name)?;
     if let Some(version) = &hit {
         tables.noncurrent.remove((at, !version.seq))?;
         release(tables, version)?;
@@ -170,8 +173,7 @@ pub(super) fn delete(tables: &mut Tables<'_>, bucket: &str, key: &str, condition
     let versioning = bucket_record(&tables.buckets, bucket)?.versioning;
     let at = address(bucket, key);
     let before = current(&tables.current, &at)?;
-    let modified_ms = before.as_ref().map_or(0, |version| version.modified_ms);
-    condition.check(before.as_ref().and_then(|version| version.object.as_ref()), modified_ms)?;
+    condition.check(before.as_ref(), precondition_failed)?;
     if versioning == Versioning::Never {
         if let Some(before) = before {
             tables.current.remove(at.as_slice())?;
@@ -195,8 +197,7 @@ pub(super) fn delete_version(
     let name = parse_version_id(version_id)?;
     let at = address(bucket, key);
     let found = find(&tables.current, &tables.noncurrent, &at, name)?;
-    let modified_ms = found.as_ref().map_or(0, |version| version.modified_ms);
-    condition.check(found.as_ref().and_then(|version| version.object.as_ref()), modified_ms)?;
+    condition.check(found.as_ref(), precondition_failed)?;
     let newest = current(&tables.current, &at)?.filter(|version| name.names(version));
     let removed = match newest {
         Some(version) => {

@@ -11,6 +11,7 @@ mod server_env;
 mod server_listing;
 mod server_multipart;
 mod server_objects;
+mod server_open;
 mod server_raw;
 mod server_settings;
 mod server_versions;

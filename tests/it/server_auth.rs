@@ -2,6 +2,8 @@
 
 use crate::server_env::{Endpoint, client, client_over, code, socket_client};
 use crate::server_raw::{Framing, Raw, served};
+use bucketwright::hashing::digest;
+use bucketwright::model::Algorithm;
 use jiff::SignedDuration;
 
 #[tokio::test]
@@ -66,6 +68,35 @@ async fn what_was_signed_is_what_counts() {
     assert_eq!(endpoint.get("key").await, b"some body");
     let other = endpoint.client.head_object().bucket("bucket").key("other").send().await;
     assert_eq!(code(other), "NotFound 404");
+}
+
+#[tokio::test]
+async fn documents_are_held_against_their_claims() {
+    let endpoint = Endpoint::with_bucket().await;
+    endpoint.put("key", b"body").await;
+    let document = b"<Delete><Object><Key>key</Key></Object></Delete>";
+    let md5 = digest(Algorithm::Md5, document).base64();
+    let wrong = digest(Algorithm::Md5, b"else").base64();
+    let delete = Raw { method: "POST", ..Raw::put("/bucket?delete=", document, Framing::Signed) };
+    served(&endpoint, async |wire| {
+        let check = async |raw: Raw, expected: &str| assert_eq!(wire.send(&raw).await, expected, "{raw:?}");
+        check(delete.clone(), "InvalidRequest 400").await;
+        check(delete.clone().header("content-md5", &wrong), "BadDigest 400").await;
+        check(delete.clone().header("x-amz-checksum-crc32", "AAAAAA=="), "BadDigest 400").await;
+        let tampered = Some(document.map(|byte| if byte == b'y' { b'z' } else { byte }).to_vec());
+        let signed = delete.clone().header("content-md5", &md5);
+        check(Raw { tampered_body: tampered, ..signed.clone() }, "XAmzContentSHA256Mismatch 400").await;
+        assert_eq!(endpoint.get("key").await, b"body");
+        check(signed, "200").await;
+        let token = Raw { method: "GET", ..Raw::put("/bucket/key", b"", Framing::Signed) };
+        check(token.header("x-amz-security-token", "made up"), "InvalidToken 400").await;
+        let host = &wire.address;
+        let old = format!("GET / HTTP/1.1\r\nHost: {host}\r\nAuthorization: AWS key:sig\r\nConnection: close\r\n\r\n");
+        assert!(wire.bytes(old.as_bytes()).await.contains("Please use AWS4-HMAC-SHA256"));
+    })
+    .await;
+    let head = endpoint.client.head_object().bucket("bucket").key("key").send().await;
+    assert_eq!(code(head), "NotFound 404");
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ async fn writes_under_conditions() {
     let delete = || endpoint.client.delete_object().bucket("bucket").key("key");
     assert_eq!(code(delete().if_match(tag(b"1")).send().await), "PreconditionFailed 412");
     assert_eq!(code(delete().if_match(tag(b"2")).send().await), "ok");
+    assert_eq!(code(delete().if_match("*").send().await), "PreconditionFailed 412");
     let head = endpoint.client.head_object().bucket("bucket").key("key").send().await;
     assert_eq!(code(head), "NotFound 404");
 }
