@@ -4,6 +4,7 @@
 //! read in words stands in [`phrase`].
 
 mod phrase;
+pub mod receipt;
 
 pub use phrase::Words;
 
