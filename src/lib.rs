@@ -12,6 +12,7 @@ pub mod local;
 pub mod model;
 pub mod plan;
 pub mod report;
+pub mod server;
 pub mod sync;
 pub mod tree;
 pub mod ui;

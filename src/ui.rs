@@ -209,7 +209,7 @@ impl Ui {
         }
         let State { screen, printer, .. } = &mut *state;
         match printer {
-            Printer::Human(human) => human.plan(plan, screen),
+            Printer::Human(human) => human.plan(plan, &summary, screen),
             Printer::Json => {
                 let actions = plan.actions.iter().map(|action| Event::Action(action.record(action.planned_status())));
                 let findings = plan.findings.iter().cloned().map(Event::Finding);
@@ -304,3 +304,6 @@ impl Ui {
         self.state().screen.failure().map(str::to_owned)
     }
 }
+
+#[cfg(test)]
+mod tests;

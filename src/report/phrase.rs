@@ -24,7 +24,7 @@ const fn words(action: &'static str, plain: &'static str, past: &'static str, on
 const WORDS: [Words; 9] = [
     words("create-bucket", "create", "created", "creating"),
     words("put-setting", "set", "set", "setting"),
-    words("put-marker", "mark", "marked", "marking"),
+    words("put-marker", "make", "made", "making"),
     words("upload", "upload", "uploaded", "uploading"),
     words("download", "download", "downloaded", "downloading"),
     words("copy", "copy", "copied", "copying"),
@@ -82,13 +82,15 @@ impl ActionRecord {
         }
     }
 
-    /// Size and reason in brackets. That a new bucket or marker was missing goes without saying.
+    /// Size and reason in brackets, of what is done only what a person may still want to know.
     fn remark(&self) -> String {
-        if matches!(self.action, "create-bucket" | "put-marker") {
-            return String::new();
-        }
         let size = self.bytes.map(|bytes| HumanBytes(bytes).to_string());
-        let parts: Vec<String> = size.into_iter().chain(Some(self.reason.clone())).filter(|p| !p.is_empty()).collect();
+        let done = self.status == Status::Done;
+        let parts: Vec<String> = match (self.action, size) {
+            ("create-bucket" | "put-marker", _) => return String::new(),
+            (_, Some(size)) if done => vec![size],
+            (_, size) => size.into_iter().chain(Some(self.reason.clone())).filter(|part| !part.is_empty()).collect(),
+        };
         if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
     }
 }
@@ -116,8 +118,8 @@ mod tests {
         for (status, action, reason, text) in [
             (Status::Done, "create-bucket", "was missing", "created s3://b/k"),
             (Status::Done, "put-setting", "was off", "set versioning on s3://b/k (was off)"),
-            (Status::Done, "put-marker", "was missing", "marked s3://b/k"),
-            (Status::Done, "upload", "was missing", "uploaded s3://b/k (2.0 KiB, was missing)"),
+            (Status::Done, "put-marker", "was missing", "made s3://b/k"),
+            (Status::Done, "upload", "was missing", "uploaded s3://b/k (2.0 KiB)"),
             (Status::Planned, "upload", "missing", "would upload s3://b/k (2.0 KiB, missing)"),
             (Status::Failed, "upload", "the file changed", "failed uploading k.csv to s3://b/k: the file changed"),
             (

@@ -6,7 +6,7 @@ mod row;
 use super::UiOptions;
 use super::screen::Screen;
 use super::style::{Paint, Role};
-use super::text::{columns, escape, human_duration, pad, thousands};
+use super::text::{columns, elapsed, escape, pad, thousands};
 use super::tree::Drawing;
 use crate::model::HumanBytes;
 use crate::plan::Plan;
@@ -35,8 +35,10 @@ pub(super) struct Human {
     check_columns: [usize; 2],
     /// The same for the targets of cells.
     cell_columns: usize,
-    /// The principal whose cells are being shown.
-    principal: Option<String>,
+    /// Under which heading cells are being shown.
+    cells_of: Option<String>,
+    /// Planned, skipped and unchanged of the plan shown last, whose closing line says it all.
+    plan_shown: Option<[u64; 3]>,
     /// How many actions of each kind on each bucket there were.
     actions: BTreeMap<(String, &'static str), Tally>,
     trees: u64,
@@ -55,9 +57,16 @@ pub(super) fn voice(screen: &mut Screen, paint: Paint, voice: &str, text: &str) 
     let role = if voice.starts_with("warning") { Role::Change } else { Role::Dim };
     for (index, line) in text.lines().enumerate() {
         let mut row = Row::default();
-        row.push(paint, Some(role), if index == 0 { voice } else { "" });
-        row.hang(&escape(line), Hang { gap: 0, ..Hang::folded(screen.width, 2) }, &mut |line| screen.status_line(line));
+        // Lines after the first are set in, so that text from elsewhere cannot pass for a message of its own.
+        row.push(paint, Some(role), if index == 0 { voice } else { "  " });
+        row.hang(&escape(line), Hang::lead(screen.width, 2), &mut |line| screen.status_line(line));
     }
+}
+
+/// The bucket of an `s3://` URL, and what follows the slash behind it.
+fn split_target(target: &str) -> (&str, &str) {
+    let start = if target.starts_with("s3://") { 5 } else { 0 };
+    target[start..].find('/').map_or((target, ""), |slash| (&target[..start + slash], &target[start + slash + 1..]))
 }
 
 impl Human {
@@ -68,8 +77,9 @@ impl Human {
             quiet: options.quiet,
             verbose: options.verbose > 0,
             check_columns: [13, 0],
-            cell_columns: 0,
-            principal: None,
+            cell_columns: 24,
+            cells_of: None,
+            plan_shown: None,
             actions: BTreeMap::new(),
             trees: 0,
         }
@@ -105,8 +115,9 @@ impl Human {
     }
 
     /// Shows a plan.
-    pub(super) fn plan(&self, plan: &Plan, screen: &mut Screen) {
+    pub(super) fn plan(&mut self, plan: &Plan, counts: &Summary, screen: &mut Screen) {
         plan::show(self, plan, screen);
+        self.plan_shown = Some([counts.planned, counts.skipped, counts.unchanged]);
     }
 
     /// Draws a tree, with an empty line between it and the one before.
@@ -136,7 +147,8 @@ impl Human {
 
     fn identity(&self, identity: &IdentityRecord, screen: &mut Screen) {
         if !self.quiet {
-            voice(screen, self.err, "", &identity.to_string());
+            // Not folded, as people copy ARNs.
+            screen.status_line(&escape(&identity.to_string()));
         }
     }
 
@@ -146,16 +158,14 @@ impl Human {
             Status::Failed | Status::Skipped => {
                 let role = if action.status == Status::Failed { Role::Bad } else { Role::Change };
                 let mut row = Row::default();
-                row.push(self.err, Some(role), "!");
-                let how = Hang { gap: 1, ..Hang::folded(screen.width, 2) };
-                row.hang(&escape(&text), how, &mut |line| screen.status_line(line));
+                row.push(self.err, Some(role), "! ");
+                row.hang(&escape(&text), Hang::lead(screen.width, 2), &mut |line| screen.status_line(line));
             }
             Status::Done | Status::Planned if self.quiet || !self.shows(action) => {}
             Status::Done | Status::Planned => {
-                let mut how = Hang { gap: 0, ..Hang::folded(screen.width, 2) };
-                // The whole reason stood in the plan; what was done may be cut unless it is asked for.
-                let target_lines = columns(&text).div_ceil(screen.width.max(1)).min(2);
-                how.lines = (!self.verbose && text.len() > 400).then_some(target_lines + 1);
+                // The whole reason stood in the plan, so here a long one may be cut.
+                let lines = (!self.verbose).then(|| columns(&action.target).div_ceil(screen.width).max(1) + 1);
+                let how = Hang { lines, ..Hang::lead(screen.width, 2) };
                 Row::default().hang(&escape(&text), how, &mut |line| screen.answer_line(line));
             }
         }
@@ -163,9 +173,7 @@ impl Human {
 
     /// Whether the action gets a line of its own; the others are counted.
     fn shows(&mut self, action: &ActionRecord) -> bool {
-        let bucket_end =
-            action.target.get(5..).and_then(|rest| rest.find('/')).map_or(action.target.len(), |at| at + 5);
-        let bucket = action.target.get(..bucket_end).unwrap_or(&action.target).to_owned();
+        let bucket = split_target(&action.target).0.to_owned();
         let tally = self.actions.entry((bucket, action.action)).or_default();
         tally.all += 1;
         let shown = self.verbose || tally.all <= SHOWN_ACTIONS;
@@ -184,15 +192,15 @@ impl Human {
         };
         let mut row = Row::default();
         row.push(self.out, None, indent);
-        row.push(self.out, Some(role), &finding.severity.to_string());
+        row.push(self.out, Some(role), &format!("{} ", finding.severity));
         let place = finding.path.as_deref().map(|path| format!(" at {path}")).unwrap_or_default();
         let text = format!("[{}] {}{place}: {}", finding.code, finding.target, finding.message);
-        let below = Hang::folded(screen.width, indent.len() + 2);
-        row.hang(&escape(&text), Hang { gap: 1, ..below }, &mut |line| screen.answer_line(line));
+        let how = Hang::lead(screen.width, indent.len() + 2);
+        row.hang(&escape(&text), how, &mut |line| screen.answer_line(line));
         if let Some(fix) = &finding.fix {
             let mut row = Row::default();
             row.push(self.out, None, &format!("{indent}  "));
-            row.hang(&escape(&format!("fix: {fix}")), Hang { gap: 0, ..below }, &mut |line| screen.answer_line(line));
+            row.hang(&escape(&format!("fix: {fix}")), how, &mut |line| screen.answer_line(line));
         }
     }
 
@@ -213,7 +221,7 @@ impl Human {
         row.push(self.out, Some(role), &pad(&check.verdict.to_string(), 7));
         row.push(self.out, None, &format!("  {}", pad(&name, self.check_columns[0])));
         row.push(self.out, None, &format!("  {}", pad(&target, self.check_columns[1])));
-        row.hang(&escape(&check.detail), Hang::folded(screen.width, 9), &mut |line| screen.answer_line(line));
+        row.hang(&escape(&check.detail), Hang::column(screen.width, 9), &mut |line| screen.answer_line(line));
     }
 
     fn cell(&mut self, cell: &Cell, screen: &mut Screen) {
@@ -221,9 +229,11 @@ impl Human {
         if self.quiet && as_wanted {
             return;
         }
-        if self.principal.as_ref() != Some(&cell.principal) {
-            screen.answer_line(&self.out.paint(Role::Head, &escape(&cell.principal)));
-            self.principal = Some(cell.principal.clone());
+        let (bucket, folder) = split_target(&cell.target);
+        let heading = format!("{} in {bucket}", cell.principal);
+        if self.cells_of.as_ref() != Some(&heading) {
+            screen.answer_line(&self.out.paint(Role::Head, &escape(&heading)));
+            self.cells_of = Some(heading);
         }
         let (sign, role, answer) = match (cell.expected, cell.observed) {
             (expected, Access::NotTried) => ("?", Role::Change, format!("not tried, expected {expected}")),
@@ -233,23 +243,22 @@ impl Human {
                 ("!", Role::Bad, format!("{}, expected {expected}", observed.to_string().to_uppercase()))
             }
         };
-        let target = escape(&cell.target);
-        self.cell_columns = self.cell_columns.max(columns(&target).min(WIDEST_COLUMN));
+        let folder = escape(folder);
+        self.cell_columns = self.cell_columns.max(columns(&folder).min(WIDEST_COLUMN));
         let mut row = Row::default();
         row.push(self.out, Some(role), sign);
-        row.push(self.out, None, &format!(" {}  {}  ", pad(cell.operation, 11), pad(&target, self.cell_columns)));
+        row.push(self.out, None, &format!(" {}  {}  ", pad(cell.operation, 9), pad(&folder, self.cell_columns)));
         row.push(self.out, Some(role), &answer);
-        row.hang(&escape(&cell.because), Hang::folded(screen.width, 15), &mut |line| screen.answer_line(line));
+        row.hang(&escape(&cell.because), Hang::column(screen.width, 13), &mut |line| screen.answer_line(line));
     }
 
     fn error(&self, error: &ErrorRecord, screen: &mut Screen) {
-        let one_line = !error.message.contains('\n');
         for (index, line) in error.message.lines().enumerate() {
             let mut row = Row::default();
             row.push(self.err, Some(Role::Bad), if index == 0 { "error: " } else { "  " });
-            // Text that comes in lines, such as an excerpt with a caret under it, keeps them.
-            let width = if one_line { screen.width } else { usize::MAX };
-            row.hang(&escape(line), Hang { gap: 0, ..Hang::folded(width, 2) }, &mut |line| screen.status_line(line));
+            // What follows the first line, such as an excerpt with carets under it, keeps its form.
+            let width = if index == 0 { screen.width } else { usize::MAX };
+            row.hang(&escape(line), Hang::lead(width, 2), &mut |line| screen.status_line(line));
         }
         if let Some(target) = error.target.as_deref().filter(|target| !error.message.contains(target)) {
             screen.status_line(&format!("  on {}", escape(target)));
@@ -261,14 +270,15 @@ impl Human {
 
     fn summary(&self, summary: &Summary, screen: &mut Screen) {
         let counted = Summary { elapsed_ms: 0, exit: 0, ..summary.clone() } != Summary::default();
-        if self.quiet || !counted {
+        let said_by_plan = self.plan_shown == Some([summary.planned, summary.skipped, summary.unchanged])
+            && (summary.done, summary.failed, &summary.closing) == (0, 0, &None);
+        if self.quiet || !counted || said_by_plan {
             return;
         }
         let line = match &summary.closing {
             Some(closing) => escape(closing).into_owned(),
             None if summary.bytes > 0 => {
-                let time = human_duration(Duration::from_millis(summary.elapsed_ms));
-                format!("{summary} in {time}")
+                format!("{summary} in {}", elapsed(Duration::from_millis(summary.elapsed_ms)))
             }
             None => summary.to_string(),
         };

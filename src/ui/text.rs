@@ -82,11 +82,13 @@ fn cut(lines: Vec<String>, how: Fold, most: usize) -> Vec<String> {
     const ENDING: &str = " ...";
     let mut kept: Vec<String> = Vec::new();
     for line in lines {
-        for piece in pieces(&line, how.rest) {
+        let room = if kept.is_empty() { how.first } else { how.rest };
+        for piece in pieces(&line, room) {
             if kept.len() == most {
                 if let Some(last) = kept.last_mut() {
                     let room = if most == 1 { how.first } else { how.rest }.saturating_sub(ENDING.len());
-                    *last = pieces(last, room).into_iter().next().unwrap_or_default() + ENDING;
+                    let start = pieces(last, room).into_iter().next().unwrap_or_default();
+                    *last = format!("{}{ENDING}", start.trim_end());
                 }
                 return kept;
             }
@@ -132,6 +134,15 @@ pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", thousands(count), if count == 1 { "" } else { "s" })
 }
 
+/// `0.2 s`, `45 s`, `7 min 12 s`: a time that was taken.
+pub(super) fn elapsed(time: Duration) -> String {
+    match time.as_secs() {
+        0..=9 => format!("{:.1} s", time.as_secs_f64()),
+        seconds @ 10..=90 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
 /// `12 s`, `7 min`, `3 h 20 min`, `5 d`: as exact as a guess deserves.
 pub(super) fn human_duration(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
@@ -145,8 +156,9 @@ pub(super) fn human_duration(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fold, columns, counted, escape, fold, pad, thousands};
+    use super::{Fold, columns, counted, elapsed, escape, fold, human_duration, pad, thousands};
     use proptest::prelude::{prop_assert, proptest};
+    use std::time::Duration;
 
     #[test]
     fn controls_are_spelled_out() {
@@ -179,6 +191,14 @@ mod tests {
         assert_eq!(texts, ["0", "7", "999", "1,000", "12,431", "1,234,567"]);
         assert_eq!([counted(1, "object"), counted(2000, "object")], ["1 object", "2,000 objects"]);
         assert_eq!(pad("日本", 6), "日本  ");
+    }
+
+    #[test]
+    fn times_are_as_exact_as_they_deserve() {
+        let texts = [0, 12, 90, 91, 3_600, 12_000, 432_000].map(|seconds| human_duration(Duration::from_secs(seconds)));
+        assert_eq!(texts, ["0 s", "12 s", "90 s", "2 min", "60 min", "3 h 20 min", "5 d"]);
+        let taken = [240, 45_600, 432_000].map(|millis| elapsed(Duration::from_millis(millis)));
+        assert_eq!(taken, ["0.2 s", "45 s", "7 min 12 s"]);
     }
 
     proptest! {

@@ -1,13 +1,15 @@
 //! Chores of the project that cargo alone cannot do: `cargo xtask --help` lists them.
-#![expect(clippy::print_stdout, reason = "a chore's answer goes to the terminal")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore's answer goes to the terminal")]
 
+mod codegen;
+mod conformance;
 mod numbers;
 mod source;
 mod tidy;
 
-use anyhow::Result;
 use clap::Parser;
 use std::path::Path;
+use std::process::ExitCode;
 
 /// Chores of the project that cargo alone cannot do.
 #[derive(Debug, Parser)]
@@ -15,14 +17,31 @@ use std::path::Path;
 enum Chore {
     /// Checks what the compiler and clippy do not: floors, purity, sizes, module docs.
     Tidy,
+    /// Writes the generated reference pages.
+    Codegen {
+        /// Compare instead of writing; fails if a page is not what the code says.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Runs the binary against servers, and its endpoint with clients, written by others.
+    Conformance(conformance::Options),
     /// Prints how large the code is, as a Markdown table.
     Numbers,
 }
 
-fn main() -> Result<()> {
-    match Chore::parse() {
+fn main() -> ExitCode {
+    let done = match Chore::parse() {
         Chore::Tidy => tidy::run(root()),
+        Chore::Codegen { check } => codegen::run(root(), check),
+        Chore::Conformance(options) => conformance::run(root(), &options),
         Chore::Numbers => numbers::run(root()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -58,32 +58,35 @@ fn closing(plan: &Plan) -> String {
     }
 }
 
-/// The actions on one bucket, with long runs of uploads and markers cut.
+/// The actions on one bucket: those of one kind that follow each other are aligned, and long runs of uploads and
+/// markers are cut.
 fn group<'plan>(human: &Human, actions: impl Iterator<Item = &'plan Action>, screen: &mut Screen) {
-    let (mut shown, mut uploads, mut markers) = (Vec::new(), Cut::default(), Cut::default());
-    for action in actions {
-        let cut = match &action.step {
-            Step::Upload(upload) => uploads.hides(upload.fingerprint.size_bytes),
-            Step::PutMarker { .. } => markers.hides(0),
-            _ => false,
-        };
-        if !cut || human.verbose {
-            shown.push((action, object(action)));
+    let mut actions = actions.peekable();
+    while let Some(first) = actions.next() {
+        let same = |action: &&Action| kind_of(action) == kind_of(first);
+        let mut cut = Cut::default();
+        let mut shown = Vec::new();
+        let mut next = Some(first);
+        while let Some(action) = next {
+            if human.verbose || !cut.hides(action) {
+                shown.push((action, object(action)));
+            }
+            next = actions.next_if(same);
         }
-    }
-    let width = shown.iter().map(|(_, object)| columns(object)).filter(|width| *width <= WIDEST_COLUMN).max();
-    for (action, object) in shown {
-        show_action(human, action, &pad(&object, width.unwrap_or_default()), screen);
-    }
-    if human.verbose {
-        return;
-    }
-    for (cut, noun) in [(markers, "marker"), (uploads, "upload")] {
+        let width = shown.iter().map(|(_, object)| columns(object)).filter(|width| *width <= WIDEST_COLUMN).max();
+        for (action, object) in shown {
+            show_action(human, action, &pad(&object, width.unwrap_or_default()), screen);
+        }
         if cut.hidden > 0 {
             let size = if cut.bytes > 0 { format!(" ({})", HumanBytes(cut.bytes)) } else { String::new() };
-            screen.answer_line(&format!("  ... and {}{size}", counted(cut.hidden, &format!("more {noun}"))));
+            let noun = if matches!(first.step, Step::PutMarker { .. }) { "more marker" } else { "more upload" };
+            screen.answer_line(&format!("  ... and {}{size}", counted(cut.hidden, noun)));
         }
     }
+}
+
+fn kind_of(action: &Action) -> (&'static str, bool) {
+    (action.kind(), action.effect() == Effect::Skip)
 }
 
 /// Actions of one kind beyond those that are shown.
@@ -95,7 +98,13 @@ struct Cut {
 }
 
 impl Cut {
-    const fn hides(&mut self, bytes: u64) -> bool {
+    /// Whether the action is one too many.
+    const fn hides(&mut self, action: &Action) -> bool {
+        let bytes = match &action.step {
+            Step::Upload(upload) => upload.fingerprint.size_bytes,
+            Step::PutMarker { .. } => 0,
+            _ => return false,
+        };
         self.seen += 1;
         let hides = self.seen > SHOWN;
         if hides {
@@ -132,6 +141,6 @@ fn show_action(human: &Human, action: &Action, object: &str, screen: &mut Screen
     row.push(human.out, None, "  ");
     row.push(human.out, Some(role), action.effect().sign());
     row.push(human.out, None, &format!(" {}  {object}", pad(verb, 6)));
-    let how = Hang { lines: (!human.verbose).then_some(REASON_LINES), ..Hang::folded(screen.width, 6) };
+    let how = Hang { lines: (!human.verbose).then_some(REASON_LINES), ..Hang::column(screen.width, 6) };
     row.hang(&escape(&reason), how, &mut |line| screen.answer_line(line));
 }

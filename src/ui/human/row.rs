@@ -3,8 +3,10 @@
 use crate::ui::style::{Paint, Role};
 use crate::ui::text::{Fold, columns, fold};
 
-/// Words beside the columns need at least this much room; with less they go below.
-const LEAST_ROOM: usize = 28;
+/// Words stand beside the columns if they need no more lines than this there; else they go below.
+const LINES_BESIDE: usize = 2;
+/// Room in which words beside the columns still read well.
+const LEAST_ROOM: usize = 24;
 
 /// The beginning of a line.
 #[derive(Debug, Default)]
@@ -18,18 +20,23 @@ pub(super) struct Row {
 pub(super) struct Hang {
     /// Columns of the whole line.
     pub width: usize,
-    /// Blanks before every line below the first, where the words find no room beside the columns.
+    /// Blanks before lines below the first, other than those under a column.
     pub indent: usize,
-    /// Blanks between the beginning and the words.
-    pub gap: usize,
+    /// Whether the beginning is columns, beside which the words make one more; else it leads into the words.
+    pub column: bool,
     /// The most lines of words; none for all.
     pub lines: Option<usize>,
 }
 
 impl Hang {
-    /// All words, two blanks behind the columns.
-    pub(super) const fn folded(width: usize, indent: usize) -> Self {
-        Self { width, indent, gap: 2, lines: None }
+    /// Words that go on behind the beginning, such as `error: `.
+    pub(super) const fn lead(width: usize, indent: usize) -> Self {
+        Self { width, indent, column: false, lines: None }
+    }
+
+    /// Words in a column of their own, two blanks behind the others, or below where they need more room.
+    pub(super) const fn column(width: usize, indent: usize) -> Self {
+        Self { width, indent, column: true, lines: None }
     }
 }
 
@@ -48,30 +55,30 @@ impl Row {
         if words.is_empty() {
             return line(self.text.trim_end());
         }
-        let start = self.columns + how.gap;
-        let gap = " ".repeat(how.gap);
-        let fits = start.saturating_add(columns(words)) <= how.width;
-        let beside = how.width.saturating_sub(start);
-        if fits {
+        let gap = if how.column { "  " } else { "" };
+        let start = self.columns + gap.len();
+        let (beside, below) = (how.width.saturating_sub(start), how.width.saturating_sub(how.indent));
+        if columns(words) <= beside {
             return line(&format!("{}{gap}{words}", self.text));
         }
-        // A short beginning such as `error: ` leads into the first line; columns keep their words beside or above.
-        let (first, indent, above) = if start <= how.indent + 24 {
-            (beside, how.indent, false)
-        } else if beside >= LEAST_ROOM {
-            (beside, start, false)
+        let (lines, indent) = if how.column {
+            let narrow = fold(words, Fold { first: beside, rest: beside, lines: None });
+            let reads_well = beside >= LEAST_ROOM && narrow.len() <= LINES_BESIDE;
+            if !reads_well || narrow.iter().any(|text| columns(text) > beside) {
+                line(self.text.trim_end());
+                let blanks = " ".repeat(how.indent);
+                let lines = fold(words, Fold { first: below, rest: below, lines: how.lines });
+                return lines.iter().for_each(|text| line(&format!("{blanks}{text}")));
+            }
+            (narrow, start)
         } else {
-            (how.width.saturating_sub(how.indent), how.indent, true)
+            (fold(words, Fold { first: beside, rest: below, lines: how.lines }), how.indent)
         };
-        let rest = how.width.saturating_sub(indent);
-        let mut lines = fold(words, Fold { first, rest, lines: how.lines }).into_iter();
-        if above {
-            line(self.text.trim_end());
-        } else {
-            line(&format!("{}{gap}{}", self.text, lines.next().unwrap_or_default()));
-        }
-        for rest in lines {
-            line(&format!("{}{rest}", " ".repeat(indent)));
+        for (index, text) in lines.iter().enumerate() {
+            match index {
+                0 => line(&format!("{}{gap}{text}", self.text)),
+                _ => line(&format!("{}{text}", " ".repeat(indent))),
+            }
         }
     }
 }

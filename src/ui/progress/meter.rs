@@ -10,7 +10,7 @@ use std::time::Duration;
 const RATE_WINDOW: Duration = Duration::from_secs(10);
 
 /// What was seen of a transfer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Meter {
     work: Work,
     expected_objects: u64,
@@ -33,6 +33,20 @@ struct Sample {
 }
 
 impl Meter {
+    /// A transfer that begins now.
+    pub(super) fn new() -> Self {
+        Self {
+            work: Work::default(),
+            expected_objects: 0,
+            expected_bytes: 0,
+            moved_bytes: 0,
+            done_bytes: 0,
+            settled: 0,
+            retried: 0,
+            samples: VecDeque::from([Sample { at: Duration::ZERO, bytes: 0, objects: 0 }]),
+        }
+    }
+
     /// Takes one step of progress.
     pub(super) const fn note(&mut self, step: &Step) {
         match step {
@@ -131,7 +145,7 @@ impl Meter {
         match self.expected_bytes {
             0 if self.bytes() == 0 => {}
             0 => parts.push(HumanBytes(self.bytes()).to_string()),
-            all => parts.push(of(self.bytes(), all)),
+            all => parts.push(format!("{} of {}", HumanBytes(self.bytes()), HumanBytes(all))),
         }
         parts.push(objects.to_owned());
         if self.bytes() > 0 {
@@ -147,12 +161,6 @@ impl Meter {
     }
 }
 
-/// `1.2 GiB of 38.2 GiB`, and `1.2 of 38.2 GiB` where the units agree.
-fn of(part: u64, all: u64) -> String {
-    let (part, all) = (HumanBytes(part).to_string(), HumanBytes(all).to_string());
-    format!("{part} of {all}")
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a rate that is shown with two or three digits")]
 const fn float(count: u64) -> f64 {
     count as f64
@@ -165,4 +173,72 @@ const fn float(count: u64) -> f64 {
 )]
 const fn whole(rate: f64) -> u64 {
     rate as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Meter;
+    use crate::report::{ActionRecord, Progress as Step, Status, Work};
+    use std::time::Duration;
+
+    const GIB: u64 = 1 << 30;
+
+    fn meter(steps: &[Step], seconds: u64) -> Meter {
+        let mut meter = Meter::new();
+        steps.iter().for_each(|step| meter.note(step));
+        meter.sample(Duration::from_secs(seconds));
+        meter
+    }
+
+    #[test]
+    fn words_say_what_is_known() {
+        let expect = |objects, bytes| Step::Expect { objects, bytes };
+        let advanced = |bytes| Step::Advanced { bytes };
+        let retried = Step::Retried { target: "k".to_owned(), reason: "SlowDown".to_owned() };
+        for (steps, text) in [
+            (vec![expect(2, 2 * GIB), expect(1, 2 * GIB)], "uploaded 0 B of 4.0 GiB, 0 of 3 objects"),
+            (
+                vec![expect(3, 4 * GIB), advanced(GIB), Step::Settled],
+                "uploaded 1.0 GiB of 4.0 GiB, 1 of 3 objects, 102.4 MiB/s, about 30 s left",
+            ),
+            (
+                vec![expect(1, GIB), advanced(2 * GIB), retried],
+                "uploaded 1.0 GiB of 1.0 GiB, 0 of 1 object, 102.4 MiB/s, 1 retried, about 0 s left",
+            ),
+            (vec![expect(20, 0), Step::Settled], "uploaded 1 of 20 objects, about 4 min left"),
+            (vec![Step::Work(Work::Check), advanced(GIB)], "checked 1.0 GiB, 0 objects, 102.4 MiB/s"),
+        ] {
+            assert_eq!(meter(&steps, 10).sentence(), text);
+        }
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_seconds() {
+        let mut meter = meter(&[Step::Expect { objects: 1, bytes: 100 * GIB }], 0);
+        for second in 1..=60 {
+            let bytes = if second <= 30 { GIB } else { 0 };
+            meter.note(&Step::Advanced { bytes });
+            meter.sample(Duration::from_secs(second));
+            if second == 30 {
+                assert_eq!(meter.brief(), "30.0 GiB of 100.0 GiB, 0 of 1, 1.0 GiB/s, 70 s left");
+            }
+        }
+        assert_eq!(meter.brief(), "30.0 GiB of 100.0 GiB, 0 of 1, 0 B/s", "a stalled transfer promises nothing");
+    }
+
+    #[test]
+    fn done_actions_make_up_for_announcements_that_were_dropped() {
+        let mut meter = meter(&[Step::Expect { objects: 1, bytes: 10 }], 1);
+        meter.note_action(&ActionRecord {
+            status: Status::Done,
+            action: "upload",
+            target: String::new(),
+            reason: String::new(),
+            setting: None,
+            source: None,
+            bytes: Some(10),
+            proof: None,
+        });
+        assert_eq!(meter.position(), (10, 10));
+    }
 }
