@@ -387,8 +387,8 @@ impl Kind {
             Self::Texts => "a list of texts".to_owned(),
             Self::TextOrTexts => "text or a list of texts".to_owned(),
             Self::ChoiceOr(words, table) => {
-                let keys: Vec<&str> = table.fields.iter().map(|field| field.name).collect();
-                format!("{} or a table with {}", super::nearest::listed(words.iter().copied()), keys.join(", "))
+                let keys = super::nearest::listed(table.fields.iter().map(|field| field.name));
+                format!("{} or a table with {keys}", super::nearest::listed(words.iter().copied()))
             }
             Self::Map(_) | Self::Section(_) => "a table".to_owned(),
             Self::Sections(_) => "a list of tables".to_owned(),
