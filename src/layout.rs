@@ -4,7 +4,9 @@
 //! found. A `Layout` holds no variable, no placeholder and no name that AWS would refuse.
 
 pub mod builtin;
+pub mod controls;
 pub mod fields;
+mod lifecycle;
 mod mistakes;
 mod names;
 mod nearest;
@@ -15,6 +17,7 @@ mod resolve;
 pub mod scaffold;
 mod schema;
 mod section;
+mod statements;
 mod variables;
 
 pub use mistakes::{LayoutError, Place as TextPlace};

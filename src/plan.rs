@@ -62,7 +62,8 @@ pub enum Step {
 pub struct Upload {
     /// The file.
     pub path: PathBuf,
-    /// What it was when the plan was made; a file that differs later is not sent.
+    /// What it was when the plan was made. A file that differs later is looked at once more, and sent as it is then if
+    /// it stays so.
     pub fingerprint: Fingerprint,
     /// The object's key.
     pub key: ObjectKey,
@@ -83,6 +84,10 @@ pub enum Reason {
         /// What is wanted.
         wanted: String,
     },
+    /// The thing is not there yet; this is what it is to be.
+    Wanted(String),
+    /// Several reasons for one write.
+    Several(Vec<Self>),
     /// The object has another length than the file.
     SizeDiffers {
         /// The object's bytes.
@@ -95,28 +100,116 @@ pub enum Reason {
         /// The comparison that told, such as `MD5`.
         by: &'static str,
     },
+    /// Same length, and nothing tells whether the content is the same: it is sent to be sure.
+    ContentUntold {
+        /// Why it could not be told.
+        why: &'static str,
+    },
     /// The bucket is taken over because the layout says `adopt = true`.
     Adopted,
     /// The local source is not there.
     SourceAbsent,
 }
 
+impl Reason {
+    /// Both reasons, for a write that serves two purposes.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Several(mut all), other) => {
+                all.push(other);
+                Self::Several(all)
+            }
+            (one, other) => Self::Several(vec![one, other]),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => out.write_str("missing"),
-            Self::Differs { found, wanted } => write!(out, "is {found}, wanted {wanted}"),
+            Self::Differs { found, wanted } => write!(out, "{found}, wanted {wanted}"),
+            Self::Wanted(wanted) => out.write_str(wanted),
+            Self::Several(reasons) => {
+                let texts: Vec<String> = reasons.iter().map(Self::to_string).collect();
+                out.write_str(&texts.join("; "))
+            }
             Self::SizeDiffers { found_bytes, wanted_bytes } => {
                 write!(out, "size differs: {found_bytes} bytes there, {wanted_bytes} here")
             }
             Self::ContentDiffers { by } => write!(out, "content differs by {by}"),
+            Self::ContentUntold { why } => write!(out, "content cannot be compared: {why}"),
             Self::Adopted => out.write_str("adopted, as the layout says"),
             Self::SourceAbsent => out.write_str("the source is not here"),
         }
     }
 }
 
+impl Reason {
+    /// The reason in the words for an action that is over: `was off` where [`Display`](fmt::Display) says `off, wanted on`.
+    pub fn past(&self) -> String {
+        match self {
+            Self::Missing => "was missing".to_owned(),
+            Self::Differs { found, .. } => format!("was {found}"),
+            Self::SizeDiffers { found_bytes, wanted_bytes } => {
+                format!("size differed: {found_bytes} bytes there, {wanted_bytes} here")
+            }
+            Self::ContentDiffers { by } => format!("content differed by {by}"),
+            Self::Several(reasons) => reasons.iter().map(Self::past).collect::<Vec<_>>().join("; "),
+            Self::Wanted(_) | Self::ContentUntold { .. } | Self::Adopted | Self::SourceAbsent => self.to_string(),
+        }
+    }
+
+    /// True if nothing stood there before.
+    fn is_new(&self) -> bool {
+        match self {
+            Self::Missing | Self::Wanted(_) => true,
+            Self::Several(reasons) => reasons.iter().all(Self::is_new),
+            _ => false,
+        }
+    }
+}
+
+/// What an action does to its target, told at the start of its line in a shown plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Something comes into being.
+    Create,
+    /// Something that is there gets another value.
+    Change,
+    /// Nothing, for cause: a person should look.
+    Skip,
+}
+
+impl Effect {
+    /// `+`, `~` or `!`.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Create => "+",
+            Self::Change => "~",
+            Self::Skip => "!",
+        }
+    }
+}
+
 impl Action {
+    /// What the action does to its target.
+    pub fn effect(&self) -> Effect {
+        match &self.step {
+            Step::SkipDataset { .. } => Effect::Skip,
+            Step::CreateBucket { .. } | Step::PutMarker { .. } => Effect::Create,
+            Step::Upload(upload) if upload.replaces.is_none() => Effect::Create,
+            Step::PutSetting(_) if self.reason.is_new() => Effect::Create,
+            Step::Upload(_) | Step::PutSetting(_) => Effect::Change,
+        }
+    }
+
+    /// Where the action stands before anything is done: planned, or skipped for cause.
+    pub const fn planned_status(&self) -> Status {
+        if matches!(self.step, Step::SkipDataset { .. }) { Status::Skipped } else { Status::Planned }
+    }
+
     /// What the action acts on, as a URL.
     pub fn target(&self) -> String {
         let bucket = &self.bucket;
@@ -137,7 +230,7 @@ impl Action {
         }
     }
 
-    /// The action as output shows it, with the reason it was planned for.
+    /// The action as output shows it, with the reason it was planned for; of a done action in the past tense.
     pub fn record(&self, status: Status) -> ActionRecord {
         let (setting, source, bytes) = match &self.step {
             Step::PutSetting(setting) => (Some(setting.name()), None, None),
@@ -147,7 +240,7 @@ impl Action {
             Step::SkipDataset { source, .. } => (None, Some(source.clone()), None),
             Step::CreateBucket { .. } | Step::PutMarker { .. } => (None, None, None),
         };
-        let reason = self.reason.to_string();
+        let reason = if status == Status::Done { self.reason.past() } else { self.reason.to_string() };
         ActionRecord { status, action: self.kind(), target: self.target(), reason, setting, source, bytes, proof: None }
     }
 }

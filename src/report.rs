@@ -1,6 +1,11 @@
 //! What a run tells the world: one stream of events, folded into one summary and one exit code.
 //!
-//! The serde form of these types is the JSON contract that scripts rely on: fields are added, never renamed.
+//! The serde form of these types is the JSON contract that scripts rely on: fields are added, never renamed. How they
+//! read in words stands in [`phrase`].
+
+mod phrase;
+
+pub use phrase::Words;
 
 use crate::model::{HumanBytes, Identity};
 use serde::Serialize;
@@ -12,6 +17,8 @@ use std::fmt;
 pub enum Event {
     /// Who acts: the first event of every verb that writes.
     Identity(IdentityRecord),
+    /// Where the embedded endpoint can be reached: what `serve` prints.
+    Endpoint(EndpointRecord),
     /// One action planned, done, failed or skipped.
     Action(ActionRecord),
     /// Something that a person should see.
@@ -20,6 +27,13 @@ pub enum Event {
     Cell(Cell),
     /// One check that held, for verbs that list what they checked.
     Check(Check),
+    /// One folder or object of a bucket's tree.
+    Node(NodeRecord),
+    /// A text that is the verb's whole answer, such as a generated file.
+    Answer {
+        /// The text as it is.
+        text: String,
+    },
     /// Something went wrong.
     Error(ErrorRecord),
     /// Work that will take long has begun; shown as progress, not part of the JSON output.
@@ -32,6 +46,8 @@ pub enum Event {
 /// Movement of a long transfer. Consumers may drop [`Progress::Advanced`], nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
+    /// What the coming bytes are for. Without it they are uploads.
+    Work(Work),
     /// So many objects and bytes lie ahead.
     Expect {
         /// Objects to transfer.
@@ -55,6 +71,22 @@ pub enum Progress {
     },
 }
 
+/// What a long transfer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Work {
+    /// Files go to S3.
+    #[default]
+    Upload,
+    /// Objects come from S3.
+    Download,
+    /// Objects go from bucket to bucket.
+    Copy,
+    /// Bytes are read and compared.
+    Check,
+    /// Objects are deleted.
+    Delete,
+}
+
 /// The caller and the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IdentityRecord {
@@ -65,6 +97,35 @@ pub struct IdentityRecord {
     pub endpoint: String,
     /// The Region requests are signed for.
     pub region: String,
+}
+
+/// What another program needs to reach the embedded endpoint.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct EndpointRecord {
+    /// Where it listens.
+    pub url: String,
+    /// The access key id.
+    pub access_key: String,
+    /// The secret that signs requests; printed because that is the verb's purpose, and nowhere else.
+    pub secret_key: String,
+    /// The Region to sign for.
+    pub region: String,
+}
+
+impl fmt::Debug for EndpointRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("EndpointRecord").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// Shell lines, to be read with `.` or `eval`.
+impl fmt::Display for EndpointRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "export AWS_ENDPOINT_URL={}", self.url)?;
+        writeln!(out, "export AWS_ACCESS_KEY_ID={}", self.access_key)?;
+        writeln!(out, "export AWS_SECRET_ACCESS_KEY={}", self.secret_key)?;
+        writeln!(out, "export AWS_REGION={0} AWS_DEFAULT_REGION={0}", self.region)
+    }
 }
 
 /// Where an action stands.
@@ -189,6 +250,8 @@ pub enum Verdict {
     Waived,
     /// It could not be told, which never counts as passed.
     Unknown,
+    /// It is not asked for, or cannot be had on this endpoint.
+    NotApplicable,
 }
 
 impl fmt::Display for Verdict {
@@ -198,6 +261,7 @@ impl fmt::Display for Verdict {
             Self::Fail => "fail",
             Self::Waived => "waived",
             Self::Unknown => "unknown",
+            Self::NotApplicable => "n/a",
         })
     }
 }
@@ -227,7 +291,9 @@ pub enum Access {
     Allow,
     /// It is refused.
     Deny,
-    /// It was not tried, or failed for another cause, which never counts as passed.
+    /// It failed for another cause, or its result was wrong.
+    Failed,
+    /// It was not tried, which never counts as passed.
     NotTried,
 }
 
@@ -236,7 +302,62 @@ impl fmt::Display for Access {
         out.write_str(match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
+            Self::Failed => "failed",
             Self::NotTried => "not-tried",
+        })
+    }
+}
+
+/// One folder or object of a bucket's tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeRecord {
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key, or the folder's prefix; empty for the bucket itself.
+    pub path: String,
+    /// What it is.
+    pub kind: NodeKind,
+    /// How found and wanted differ here; absent where they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
+    /// The object's bytes, or those of all objects beneath.
+    pub bytes: u64,
+    /// The objects beneath, for folders, without the markers that only make a folder visible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<u64>,
+    /// Objects in this folder that have no node of their own, because there are too many or they lie too deep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_objects: Option<u64>,
+    /// Their bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_bytes: Option<u64>,
+}
+
+/// What a node of a tree is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeKind {
+    /// A prefix.
+    Folder,
+    /// An object.
+    Object,
+}
+
+/// How found and wanted differ at one node of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Wanted and not there.
+    Missing,
+    /// There, outside of all that the layout declares.
+    Extra,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Missing => "missing",
+            Self::Extra => "not in the layout",
         })
     }
 }

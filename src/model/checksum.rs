@@ -111,6 +111,36 @@ impl Checksum {
     }
 }
 
+/// A checksum as an answer carries it: of the whole object, or of its parts' digests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Echo {
+    /// Of all bytes.
+    Whole(Checksum),
+    /// `base64-N`, the digest of the digests of `N` parts. It depends on where the parts were cut.
+    Composite(String),
+}
+
+impl Echo {
+    /// Reads the value of a checksum header; `None` if it is neither form.
+    pub fn parse(algorithm: Algorithm, text: &str) -> Option<Self> {
+        if let Ok(checksum) = Checksum::from_base64(algorithm, text) {
+            return Some(Self::Whole(checksum));
+        }
+        let (digest, parts) = text.trim().rsplit_once('-')?;
+        let known = Checksum::from_base64(algorithm, digest).is_ok() && parts.parse::<u32>().is_ok();
+        known.then(|| Self::Composite(text.trim().to_owned()))
+    }
+}
+
+impl fmt::Display for Echo {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(checksum) => checksum.fmt(out),
+            Self::Composite(text) => out.write_str(text),
+        }
+    }
+}
+
 /// `CRC64NVME:rosUhgp5mIg=`
 impl fmt::Display for Checksum {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,7 +174,18 @@ impl<'de> Deserialize<'de> for Checksum {
 
 #[cfg(test)]
 mod tests {
-    use super::{Algorithm, Checksum};
+    use super::{Algorithm, Checksum, Echo};
+
+    #[test]
+    fn both_forms_of_an_answer() {
+        let check = Checksum::crc64nvme(0xAE8B_1486_0A79_9888);
+        assert_eq!(Echo::parse(Algorithm::Crc64Nvme, "rosUhgp5mIg="), Some(Echo::Whole(check)));
+        let composite = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=-2";
+        assert_eq!(Echo::parse(Algorithm::Sha256, composite), Some(Echo::Composite(composite.to_owned())));
+        for bad in ["", "x-2", "rosUhgp5mIg=-x", "rosUhgp5"] {
+            assert_eq!(Echo::parse(Algorithm::Crc64Nvme, bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn header_form_of_the_check_value() {

@@ -1,6 +1,6 @@
 //! One thing on either side of a transfer: a local file, an object of a listing, or something odd that is neither.
 
-use super::{ETag, ObjectKey};
+use super::{Algorithm, Checksum, ETag, ObjectKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -45,10 +45,36 @@ pub struct ObjectEntry {
     pub modified: Option<Timestamp>,
 }
 
+/// What HeadObject tells of one object beyond its listing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ObjectHead {
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// The ETag.
+    pub etag: Option<ETag>,
+    /// The stored checksums of the whole object; composite ones, which depend on part sizes, are left out.
+    pub checksums: Vec<Checksum>,
+    /// The digest of the parts' digests as S3 writes it, `base64-N`, where the object has such a one.
+    pub composite: Option<String>,
+    /// Whether an ETag in the form of an MD5 is one: not under SSE-KMS and SSE-C. None if the answer does not say.
+    ///
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html>
+    pub etag_is_md5: Option<bool>,
+    /// The version, in a bucket with versioning.
+    pub version_id: Option<String>,
+}
+
+impl ObjectHead {
+    /// The stored checksum of the whole object by `algorithm`.
+    pub fn checksum(&self, algorithm: Algorithm) -> Option<&Checksum> {
+        self.checksums.iter().find(|checksum| checksum.algorithm() == algorithm)
+    }
+}
+
 /// Something below a source that is no file to upload, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Odd {
-    /// Its path, lossily as text.
+    /// Its path as text; bytes that are no UTF-8, and control characters, are escaped.
     pub path: String,
     /// What is wrong with it.
     pub kind: OddKind,

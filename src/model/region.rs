@@ -33,6 +33,18 @@ impl Region {
         }
     }
 
+    /// The partition the Region belongs to, as ARNs name it.
+    ///
+    /// Source: <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
+    pub fn partition(&self) -> &'static str {
+        match self.0.split('-').next() {
+            Some("cn") => "aws-cn",
+            Some("eusc") => "aws-eusc",
+            Some("us") if self.0.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+
     /// The code.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -85,6 +97,18 @@ mod tests {
             (Some("ap-south-1"), "ap-south-1"),
         ] {
             assert_eq!(Region::from_location_constraint(constraint).unwrap().as_str(), region);
+        }
+    }
+
+    #[test]
+    fn partitions() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("cn-north-1", "aws-cn"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ] {
+            assert_eq!(region.parse::<Region>().unwrap().partition(), partition);
         }
     }
 

@@ -1,0 +1,217 @@
+//! The AWS edge: one place for Region, endpoint, credentials, retries and certificates.
+#![expect(clippy::disallowed_methods, reason = "this is the file edge: the certificate bundle is read here")]
+
+pub mod s3;
+
+use crate::model::{AccountId, Arn, Endpoint, Identity, Region};
+use aws_config::{AppName, BehaviorVersion, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use s3::{ErrorClass, S3Error};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a request is tried in all, the first time included.
+const ATTEMPTS: u32 = 5;
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the first byte of an answer may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long asking who we are may take: it is a courtesy, not a gate.
+const IDENTITY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the command line and the environment say about the connection. The SDK's own chain fills the rest.
+#[derive(Debug, Clone, Default)]
+pub struct Connection {
+    /// The profile, if one was named.
+    pub profile: Option<String>,
+    /// The Region, if one was named.
+    pub region: Option<Region>,
+    /// The endpoint of all services, if it is not AWS.
+    pub endpoint_url: Option<String>,
+    /// The role to take before anything else.
+    pub as_role: Option<Arn>,
+    /// A PEM file with the certificates to trust beside the system's.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// A resolved connection.
+#[derive(Debug)]
+pub struct Clients {
+    /// The SDK's configuration, for further services.
+    pub config: SdkConfig,
+    /// The S3 client.
+    pub s3: aws_sdk_s3::Client,
+    /// The Region requests are signed for.
+    pub region: Region,
+    /// The kind of endpoint.
+    pub endpoint: Endpoint,
+    /// The endpoint in words.
+    pub place: String,
+}
+
+/// Why no connection could be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The bundle cannot be read.
+    #[error("cannot read the certificate bundle `{path}`")]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The bundle's content is no certificate.
+    #[error("the certificate bundle `{path}` holds no usable PEM certificate: {message}")]
+    BadBundle {
+        /// The file.
+        path: PathBuf,
+        /// What the TLS library says.
+        message: String,
+    },
+    /// Nothing names a Region.
+    #[error("no region is set")]
+    NoRegion,
+    /// What names the Region has not the form of one.
+    #[error(transparent)]
+    BadRegion(#[from] crate::model::RegionError),
+    /// The endpoint's URL is none.
+    #[error("`{0}` is not an endpoint URL: it starts with `http://` or `https://`")]
+    BadEndpoint(String),
+}
+
+/// Resolves profile, Region, endpoint and credentials as every AWS tool does.
+pub async fn connect(connection: &Connection) -> Result<Clients, ConnectError> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts());
+    if let Ok(name) = AppName::new("bucketwright") {
+        loader = loader.app_name(name);
+    }
+    if let Some(profile) = &connection.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &connection.region {
+        loader = loader.region(aws_config::Region::new(region.as_str().to_owned()));
+    }
+    if let Some(url) = &connection.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if let Some(path) = &connection.ca_bundle {
+        loader = loader.http_client(client_trusting(path)?);
+    }
+    let config = as_role(loader.load().await, connection.as_role.as_ref()).await;
+    let url = config.endpoint_url().map(str::to_owned);
+    let region = match (config.region(), &url) {
+        (Some(region), _) => region.as_ref().parse()?,
+        // Other servers mostly ignore the Region, so a missing one must not stop anybody there.
+        (None, Some(_)) => Region::us_east_1(),
+        (None, None) => return Err(ConnectError::NoRegion),
+    };
+    let endpoint = endpoint_kind(url.as_deref())?;
+    let s3_config = aws_sdk_s3::config::Builder::from(&config)
+        .region(aws_config::Region::new(region.as_str().to_owned()))
+        .force_path_style(url.is_some())
+        .build();
+    let place = url.unwrap_or_else(|| "aws".to_owned());
+    Ok(Clients { config, s3: aws_sdk_s3::Client::from_conf(s3_config), region, endpoint, place })
+}
+
+/// A connection to the embedded endpoint in this process, over `http_client` instead of a socket.
+pub fn connect_in_process(
+    http_client: SharedHttpClient,
+    access_key: &str,
+    secret_key: &str,
+    region: Region,
+    place: String,
+) -> Clients {
+    let credentials = Credentials::new(access_key, secret_key, None, None, "embedded-endpoint");
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(aws_config::Region::new(region.as_str().to_owned()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url("http://localhost")
+        .http_client(http_client)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .build();
+    let s3_config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
+    Clients { s3: aws_sdk_s3::Client::from_conf(s3_config), config, region, endpoint: Endpoint::Embedded, place }
+}
+
+/// The same configuration with the credentials of `role`, taken with those it had.
+async fn as_role(config: SdkConfig, role: Option<&Arn>) -> SdkConfig {
+    let Some(role) = role else { return config };
+    let provider = aws_config::sts::AssumeRoleProvider::builder(role.as_str())
+        .session_name("bucketwright")
+        .configure(&config)
+        .build()
+        .await;
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()
+}
+
+fn endpoint_kind(url: Option<&str>) -> Result<Endpoint, ConnectError> {
+    match url {
+        None => Ok(Endpoint::Aws),
+        Some(url) if url.starts_with("https://") => Ok(Endpoint::OtherHttps),
+        Some(url) if url.starts_with("http://") => Ok(Endpoint::OtherHttp),
+        Some(url) => Err(ConnectError::BadEndpoint(url.to_owned())),
+    }
+}
+
+/// An HTTPS client that trusts the system's certificates and those of the bundle.
+fn client_trusting(path: &Path) -> Result<SharedHttpClient, ConnectError> {
+    let pem = std::fs::read(path).map_err(|source| ConnectError::Bundle { path: path.to_owned(), source })?;
+    let bad = |message: String| ConnectError::BadBundle { path: path.to_owned(), message };
+    // The TLS library panics on a bundle without certificates, so its form is looked at first.
+    if !pem.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") {
+        return Err(bad("no BEGIN CERTIFICATE line".to_owned()));
+    }
+    let context = TlsContext::builder()
+        .with_trust_store(TrustStore::default().with_pem_certificate(pem))
+        .build()
+        .map_err(|error| bad(error.to_string()))?;
+    Ok(aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context)
+        .build_https())
+}
+
+/// Who the credentials belong to. An endpoint without STS leaves both parts unknown; credentials that are missing,
+/// expired or wrong are errors, because every later call would fail the same way.
+///
+/// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
+pub async fn caller(clients: &Clients) -> Result<Identity, S3Error> {
+    let config = aws_sdk_sts::config::Builder::from(&clients.config)
+        .region(aws_config::Region::new(clients.region.as_str().to_owned()))
+        .retry_config(RetryConfig::disabled())
+        .build();
+    let sts = aws_sdk_sts::Client::from_conf(config);
+    let Ok(answer) = tokio::time::timeout(IDENTITY_TIMEOUT, sts.get_caller_identity().send()).await else {
+        return Ok(Identity::default());
+    };
+    match answer {
+        Ok(output) => {
+            let account = output.account().and_then(|account| account.parse::<AccountId>().ok());
+            Ok(Identity { account, arn: output.arn().map(str::to_owned) })
+        }
+        Err(error) => {
+            let error = S3Error::new("GetCallerIdentity", &clients.place, &error);
+            let on_aws = clients.endpoint == Endpoint::Aws;
+            match error.class {
+                ErrorClass::NoCredentials => Err(error),
+                ErrorClass::ExpiredCredentials | ErrorClass::BadCredentials | ErrorClass::ClockSkew if on_aws => {
+                    Err(error)
+                }
+                _ => Ok(Identity::default()),
+            }
+        }
+    }
+}

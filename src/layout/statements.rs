@@ -1,0 +1,70 @@
+//! The bucket policy statements that the tool itself wants: TLS only, and the delivery of access logs.
+
+use super::Bucket;
+use super::controls::Circumstances;
+use crate::model::Control;
+use serde_json::{Value, json};
+
+/// The statements' purposes, as plans and checks name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Requests without TLS are denied.
+    TlsOnly,
+    /// The logging service may write.
+    LogDelivery,
+}
+
+impl Part {
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::TlsOnly => "requests without TLS denied",
+            Self::LogDelivery => "log delivery allowed",
+        }
+    }
+
+    pub(super) const fn impact(self) -> &'static str {
+        match self {
+            Self::TlsOnly => "clients that speak plain HTTP are refused",
+            Self::LogDelivery => "the logging service may write under the log prefixes",
+        }
+    }
+}
+
+/// Every own statement that `bucket` should have here.
+pub(super) fn wanted(bucket: &Bucket, around: &Circumstances) -> Vec<Value> {
+    let mut statements = Vec::new();
+    if bucket.waiver(Control::TlsOnly).is_none() && around.endpoint.passes_secure_transport() {
+        statements.push(tls_only(bucket, around));
+    }
+    let deliveries = bucket.logs_from.iter().enumerate();
+    statements.extend(deliveries.map(|(index, (source, prefix))| {
+        let partition = around.region.partition();
+        let mut condition = json!({ "ArnLike": { "aws:SourceArn": source.arn(partition) } });
+        // Without a known account the source's ARN alone must do; bucket names are unique in a partition.
+        if let Some(account) = &around.identity.account {
+            condition["StringEquals"] = json!({ "aws:SourceAccount": account.as_str() });
+        }
+        json!({
+            "Sid": format!("BucketwrightLogDelivery{}", index + 1),
+            "Effect": "Allow",
+            "Principal": { "Service": "logging.s3.amazonaws.com" },
+            "Action": "s3:PutObject",
+            "Resource": format!("{}/{prefix}*", bucket.name.arn(partition)),
+            "Condition": condition,
+        })
+    }));
+    statements
+}
+
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html>
+fn tls_only(bucket: &Bucket, around: &Circumstances) -> Value {
+    let arn = bucket.name.arn(around.region.partition());
+    json!({
+        "Sid": "BucketwrightTlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, format!("{arn}/*")],
+        "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+    })
+}

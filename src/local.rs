@@ -1,0 +1,15 @@
+//! The file edge: walks sources in key order, reads files without tearing them, replaces files by rename.
+//!
+//! Everything here blocks; async callers run it on blocking threads. Nothing here decides what is sent.
+
+mod digest;
+mod replace;
+mod source_file;
+mod text_file;
+mod walk;
+
+pub use digest::{DigestsWanted, FileDigests, digest_file};
+pub use replace::{read_text, replace_file};
+pub use source_file::{ReadError, SourceFile, fingerprint};
+pub use text_file::{read_at_most, write_new};
+pub use walk::{Walk, exists, walk};

@@ -1,0 +1,401 @@
+//! Walks a source in key order: the order of a listing, so that both merge without being held in memory.
+//!
+//! A directory sorts as its name plus `/`. A walk that sorts by name alone gives `a/b, a-1, a.txt` where a listing gives
+//! `a-1, a.txt, a/b`, and a merge of the two sees deletions that nobody made.
+#![expect(clippy::disallowed_methods, reason = "this is the file edge")]
+
+use super::source_file::{escaped, fingerprint_of};
+use crate::model::{Excludes, LocalFile, Odd, OddKind};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+use std::cmp::Ordering;
+use std::ffi::{OsStr, OsString};
+use std::fs::{FileType, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// No key below a longer path could be made.
+const MAX_RELATIVE_BYTES: usize = 1024;
+
+/// The files below a source in the byte order of their keys, and whatever odd thing is met on the way.
+///
+/// Holds the names of one directory per level, nothing else. Opens no file.
+#[derive(Debug)]
+pub struct Walk {
+    excludes: Excludes,
+    real_root: PathBuf,
+    levels: Vec<Level>,
+    first: Option<Result<LocalFile, Odd>>,
+}
+
+#[derive(Debug)]
+struct Level {
+    /// The path below the root as it stands in keys: empty, or ending in `/`.
+    relative: String,
+    path: PathBuf,
+    /// The same directory without any link on the way.
+    real: PathBuf,
+    identity: (u64, u64),
+    entries: std::vec::IntoIter<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: OsString,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    File,
+    Directory,
+    /// A link to a directory inside the source, and where it leads.
+    DirectoryLink(PathBuf),
+    Odd(OddKind),
+}
+
+/// True if something is at `path`, be it a link to nothing.
+pub fn exists(path: &Path) -> bool {
+    !matches!(std::fs::symlink_metadata(path), Err(error) if is_absent(&error))
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Walks a directory, or yields the one file that `root` is. The root itself may be a link.
+pub fn walk(root: &Path, excludes: Excludes) -> Walk {
+    let mut walk = Walk { excludes, real_root: PathBuf::new(), levels: Vec::new(), first: None };
+    match std::fs::canonicalize(root).and_then(|real| Ok((std::fs::metadata(&real)?, real))) {
+        Ok((metadata, real)) if metadata.is_dir() => {
+            walk.real_root.clone_from(&real);
+            let identity = (metadata.dev(), metadata.ino());
+            let (relative, path, entries) = (String::new(), root.to_owned(), Vec::new().into_iter());
+            walk.enter(Level { relative, path, real, identity, entries });
+        }
+        Ok((metadata, _)) => walk.first = Some(single(root, &metadata)),
+        Err(error) => walk.first = Some(Err(odd(root, link_or_unreadable(root, &error)))),
+    }
+    walk
+}
+
+fn single(path: &Path, metadata: &Metadata) -> Result<LocalFile, Odd> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| odd(path, OddKind::NotUtf8))?.to_owned();
+    local_file(name, path.to_owned(), metadata)
+}
+
+fn local_file(relative: String, path: PathBuf, metadata: &Metadata) -> Result<LocalFile, Odd> {
+    if !metadata.is_file() {
+        return Err(odd(&path, OddKind::NotRegular));
+    }
+    // A file that everybody may read needs no question; that keeps the walk at one system call a file.
+    if metadata.mode() & 0o444 != 0o444
+        && let Err(error) = accessat(CWD, &path, Access::READ_OK, AtFlags::EACCESS)
+    {
+        return Err(odd(&path, unreadable(&error.into())));
+    }
+    Ok(LocalFile { relative, path, fingerprint: fingerprint_of(metadata) })
+}
+
+fn odd(path: &Path, kind: OddKind) -> Odd {
+    Odd { path: escaped(path), kind }
+}
+
+/// The system's words without the number that Rust adds.
+fn unreadable(error: &io::Error) -> OddKind {
+    let text = error.to_string();
+    OddKind::Unreadable(text.split(" (os error").next().unwrap_or_default().to_lowercase())
+}
+
+fn link_or_unreadable(path: &Path, error: &io::Error) -> OddKind {
+    let is_link = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    match error.kind() {
+        io::ErrorKind::NotFound if is_link => OddKind::LinkBroken,
+        // The kernel gives up after 40 links: they lead in a circle.
+        _ if is_link && error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => OddKind::LinkCycle,
+        _ => unreadable(error),
+    }
+}
+
+impl Walk {
+    /// Reads a directory and puts it on the stack. One that cannot be read is one odd entry of its own.
+    fn enter(&mut self, mut level: Level) {
+        let mut entries = Vec::new();
+        let refused = |error: &io::Error| Entry { name: OsString::new(), kind: Kind::Odd(unreadable(error)) };
+        match std::fs::read_dir(&level.path) {
+            Err(error) => entries.push(refused(&error)),
+            Ok(found) => {
+                for entry in found {
+                    match entry.and_then(|entry| Ok((entry.file_type()?, entry.file_name()))) {
+                        Ok((file_type, name)) => {
+                            let kind = self.kind(&level, &name, file_type);
+                            entries.extend(kind.map(|kind| Entry { name, kind }));
+                        }
+                        Err(error) => entries.push(refused(&error)),
+                    }
+                }
+            }
+        }
+        entries.sort_unstable_by(key_order);
+        level.entries = entries.into_iter();
+        self.levels.push(level);
+    }
+
+    /// What an entry is, or none if it is excluded.
+    fn kind(&self, level: &Level, name: &OsStr, file_type: FileType) -> Option<Kind> {
+        let kind = if file_type.is_symlink() {
+            link_kind(&level.path.join(name), &level.real, &self.real_root)
+        } else if file_type.is_dir() {
+            Kind::Directory
+        } else if file_type.is_file() {
+            Kind::File
+        } else {
+            Kind::Odd(OddKind::NotRegular)
+        };
+        let mut below = OsString::from(&level.relative);
+        below.push(name);
+        if self.excludes.matches(Path::new(&below), kind.is_directory()) {
+            return None;
+        }
+        Some(if name.to_str().is_none() { Kind::Odd(OddKind::NotUtf8) } else { kind })
+    }
+
+    /// Goes down into a directory, unless it is on the way already or too deep for any key.
+    fn descend(&mut self, relative: String, path: PathBuf, real: PathBuf) -> Result<(), Odd> {
+        if relative.len() > MAX_RELATIVE_BYTES {
+            return Err(odd(&path, OddKind::KeyTooLong));
+        }
+        let metadata = std::fs::metadata(&path).map_err(|error| odd(&path, unreadable(&error)))?;
+        let identity = (metadata.dev(), metadata.ino());
+        if self.levels.iter().any(|level| level.identity == identity) {
+            return Err(odd(&path, OddKind::LinkCycle));
+        }
+        self.enter(Level { relative, path, real, identity, entries: Vec::new().into_iter() });
+        Ok(())
+    }
+
+    /// The next entry of the innermost directory: a file, something odd, or none after a step down.
+    fn step(&mut self, entry: Entry) -> Option<Result<LocalFile, Odd>> {
+        let level = self.levels.last()?;
+        let path = if entry.name.is_empty() { level.path.clone() } else { level.path.join(&entry.name) };
+        let relative = format!("{}{}", level.relative, entry.name.to_string_lossy());
+        let real = match entry.kind {
+            Kind::Odd(kind) => return Some(Err(odd(&path, kind))),
+            Kind::File => {
+                let metadata = std::fs::metadata(&path).map_err(|error| odd(&path, unreadable(&error)));
+                return Some(metadata.and_then(|metadata| local_file(relative, path, &metadata)));
+            }
+            Kind::DirectoryLink(real) => real,
+            Kind::Directory => level.real.join(&entry.name),
+        };
+        self.descend(format!("{relative}/"), path, real).err().map(Err)
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Result<LocalFile, Odd>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        loop {
+            match self.levels.last_mut()?.entries.next() {
+                None => drop(self.levels.pop()),
+                Some(entry) => {
+                    if let Some(item) = self.step(entry) {
+                        return Some(item);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Kind {
+    const fn is_directory(&self) -> bool {
+        matches!(self, Self::Directory | Self::DirectoryLink(_))
+    }
+}
+
+/// The byte order of the keys that come from two entries of one directory.
+fn key_order(left: &Entry, right: &Entry) -> Ordering {
+    let (left_name, right_name) = (left.name.as_bytes(), right.name.as_bytes());
+    let common = left_name.len().min(right_name.len());
+    let next = |name: &[u8], entry: &Entry| name.get(common).copied().or(entry.kind.is_directory().then_some(b'/'));
+    let start = left_name[..common].cmp(&right_name[..common]);
+    start.then_with(|| next(left_name, left).cmp(&next(right_name, right)))
+}
+
+/// Where a link leads: to a file or a directory inside the source, or nowhere that is followed.
+fn link_kind(path: &Path, real_parent: &Path, real_root: &Path) -> Kind {
+    let target = match std::fs::canonicalize(path) {
+        Ok(target) => target,
+        Err(error) => return Kind::Odd(link_or_unreadable(path, &error)),
+    };
+    if !target.starts_with(real_root) {
+        return Kind::Odd(OddKind::LinkLeaves);
+    }
+    if real_parent.starts_with(&target) {
+        return Kind::Odd(OddKind::LinkCycle);
+    }
+    match std::fs::metadata(&target) {
+        Ok(metadata) if metadata.is_dir() => Kind::DirectoryLink(target),
+        Ok(metadata) if metadata.is_file() => Kind::File,
+        Ok(_) => Kind::Odd(OddKind::NotRegular),
+        Err(error) => Kind::Odd(unreadable(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{exists, walk};
+    use crate::model::{Excludes, OddKind};
+    use proptest::collection::btree_set;
+    use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file).unwrap();
+        }
+        folder
+    }
+
+    /// The files' relative names, and the odd entries as `name: kind`.
+    fn seen(root: &Path, excludes: &[&str]) -> (Vec<String>, Vec<String>) {
+        let (mut files, mut odd) = (Vec::new(), Vec::new());
+        let start = format!("{}/", root.display());
+        for entry in walk(root, Excludes::parse(excludes.iter().copied()).unwrap()) {
+            match entry {
+                Ok(file) => files.push(file.relative),
+                Err(entry) => odd.push(format!("{}: {:?}", entry.path.replacen(&start, "", 1), entry.kind)),
+            }
+        }
+        (files, odd)
+    }
+
+    #[test]
+    fn directories_sort_as_their_name_and_a_slash() {
+        let folder = tree(&["a/b", "a-1", "a.txt", "a0", "a/.c", "a b", "b/c/d", "b/c-d", "B", "é"]);
+        let expected = ["B", "a b", "a-1", "a.txt", "a/.c", "a/b", "a0", "b/c-d", "b/c/d", "é"];
+        assert_eq!(seen(folder.path(), &[]), (expected.map(str::to_owned).to_vec(), vec![]));
+    }
+
+    #[test]
+    fn a_file_is_a_source_of_one() {
+        let folder = tree(&["deep/data.csv"]);
+        let file = folder.path().join("deep/data.csv");
+        let found: Vec<_> = walk(&file, Excludes::default()).map(Result::unwrap).collect();
+        assert_eq!((found.len(), found[0].relative.as_str(), &found[0].path), (1, "data.csv", &file));
+        assert_eq!(found[0].fingerprint.size_bytes, 13);
+    }
+
+    #[test]
+    fn excluded_entries_are_not_even_odd() {
+        let folder = tree(&["a.tmp", "keep/a.tmp", "keep/b", "cache/x/y", "z/raw/1", "raw/1"]);
+        symlink("nowhere", folder.path().join("broken")).unwrap();
+        let (files, odd) = seen(folder.path(), &["*.tmp", "cache/", "/raw", "broken"]);
+        assert_eq!((files, odd), (vec!["keep/b".to_owned(), "z/raw/1".to_owned()], vec![]));
+    }
+
+    #[test]
+    fn links_inside_are_followed_and_others_reported() {
+        let folder = tree(&["a/1", "a/2", "b/3"]);
+        let root = folder.path();
+        let outside = tree(&["secret"]);
+        for (to, at) in [
+            ("..", "a/loop"),
+            ("nowhere", "a/broken"),
+            ("self", "b/self"),
+            ("../a/1", "b/file"),
+            ("a", "alias"),
+            ("1", "a/same"),
+        ] {
+            symlink(to, root.join(at)).unwrap();
+        }
+        symlink(outside.path().join("secret"), root.join("leaves")).unwrap();
+        symlink(outside.path(), root.join("b/leaves")).unwrap();
+        let (files, odd) = seen(root, &[]);
+        assert_eq!(files, ["a/1", "a/2", "a/same", "alias/1", "alias/2", "alias/same", "b/3", "b/file"]);
+        let expected = [
+            "a/broken: LinkBroken",
+            "a/loop: LinkCycle",
+            "alias/broken: LinkBroken",
+            "alias/loop: LinkCycle",
+            "b/leaves: LinkLeaves",
+            "b/self: LinkCycle",
+            "leaves: LinkLeaves",
+        ];
+        assert_eq!(odd, expected);
+    }
+
+    #[test]
+    fn two_links_that_lead_into_each_other_end() {
+        let folder = tree(&["a/1", "b/c/2"]);
+        symlink("../b/c", folder.path().join("a/down")).unwrap();
+        symlink("../../a", folder.path().join("b/c/up")).unwrap();
+        let (files, odd) = seen(folder.path(), &[]);
+        assert_eq!(files, ["a/1", "a/down/2", "b/c/2", "b/c/up/1"]);
+        assert_eq!(odd, ["a/down/up: LinkCycle", "b/c/up/down: LinkCycle"]);
+    }
+
+    #[test]
+    fn odd_files_do_not_stop_the_walk() {
+        let folder = tree(&["a", "z"]);
+        let root = folder.path();
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("fifo"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
+        fs::write(root.join(OsStr::from_bytes(b"not\xffutf8")), b"x").unwrap();
+        fs::create_dir(root.join(OsStr::from_bytes(b"dir\xfe"))).unwrap();
+        fs::write(root.join(OsStr::from_bytes(b"dir\xfe/inside")), b"x").unwrap();
+        let (files, odd) = seen(root, &[]);
+        assert_eq!(files, ["a", "z"]);
+        assert_eq!(odd, ["dir\\xfe: NotUtf8", "fifo: NotRegular", "not\\xffutf8: NotUtf8", "socket: NotRegular"]);
+    }
+
+    #[test]
+    fn a_source_that_is_not_there_or_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("absent");
+        assert!(!exists(&absent) && exists(folder.path()));
+        let kinds =
+            |path: &Path| walk(path, Excludes::default()).map(|item| item.unwrap_err().kind).collect::<Vec<_>>();
+        assert_eq!(kinds(&absent), [OddKind::Unreadable("no such file or directory".to_owned())]);
+        symlink("nowhere", folder.path().join("broken")).unwrap();
+        assert_eq!(kinds(&folder.path().join("broken")), [OddKind::LinkBroken]);
+        assert_eq!(kinds(Path::new("/dev/null")), [OddKind::NotRegular]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn the_order_is_that_of_key_bytes(names in btree_set("[-./ 0aAé]{1,3}(/[-.0aé]{1,2}){0,2}", 1..24)) {
+            let folder = tempfile::tempdir().unwrap();
+            for name in &names {
+                let path = folder.path().join(name.trim_start_matches('/'));
+                // Names such as `a/..` or a file where a directory stands are no files that can be made.
+                if name.split('/').any(|part| part == ".." || part == ".") {
+                    continue;
+                }
+                let _ = fs::create_dir_all(path.parent().unwrap()).and_then(|()| fs::write(&path, b""));
+            }
+            let (files, odd) = seen(folder.path(), &[]);
+            let mut sorted = files.clone();
+            sorted.sort_unstable_by(|left, right| left.as_bytes().cmp(right.as_bytes()));
+            prop_assert_eq!(files, sorted);
+            prop_assert_eq!(odd, Vec::<String>::new());
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! How identities and actions read in words, beside the data they speak of. Nothing reads these words back.
+
+use super::{ActionRecord, IdentityRecord, Status};
+use crate::model::HumanBytes;
+use std::fmt;
+
+/// The words for one kind of action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words {
+    /// The action's kind in output.
+    action: &'static str,
+    /// Before it is done: `create`.
+    pub plain: &'static str,
+    /// After: `created`.
+    pub past: &'static str,
+    /// In the middle: `creating`.
+    ongoing: &'static str,
+}
+
+const fn words(action: &'static str, plain: &'static str, past: &'static str, ongoing: &'static str) -> Words {
+    Words { action, plain, past, ongoing }
+}
+
+const WORDS: [Words; 9] = [
+    words("create-bucket", "create", "created", "creating"),
+    words("put-setting", "set", "set", "setting"),
+    words("put-marker", "make", "made", "making"),
+    words("upload", "upload", "uploaded", "uploading"),
+    words("download", "download", "downloaded", "downloading"),
+    words("copy", "copy", "copied", "copying"),
+    words("delete", "delete", "deleted", "deleting"),
+    words("create-policy", "create policy", "created policy", "creating policy"),
+    words("attach-policy", "attach policy", "attached policy", "attaching policy"),
+];
+
+impl Words {
+    /// The words for a kind of action; a kind without words of its own is spoken of by its name.
+    pub fn of(action: &'static str) -> Self {
+        let fallback = words(action, action, action, action);
+        WORDS.into_iter().find(|words| words.action == action).unwrap_or(fallback)
+    }
+}
+
+/// `as ARN in account N, endpoint E, REGION`; what the endpoint cannot tell is said to be unknown.
+impl fmt::Display for IdentityRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arn = self.identity.arn.as_deref().unwrap_or("an unknown identity");
+        match &self.identity.account {
+            Some(account) => write!(out, "as {arn} in account {account}")?,
+            None => write!(out, "as {arn} in an unknown account")?,
+        }
+        write!(out, ", endpoint {}, {}", self.endpoint, self.region)
+    }
+}
+
+/// `set versioning on s3://b (was off)`, `failed to upload x.csv to s3://b/x.csv: no space left`.
+impl fmt::Display for ActionRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = Words::of(self.action);
+        match self.status {
+            Status::Planned => write!(out, "would {} {}{}", words.plain, self.object(), self.remark()),
+            Status::Done => write!(out, "{} {}{}", words.past, self.object(), self.remark()),
+            Status::Failed => write!(out, "failed {} {}: {}", words.ongoing, self.whole_object(), self.reason),
+            Status::Skipped => write!(out, "skipped {} {}: {}", words.ongoing, self.whole_object(), self.reason),
+        }
+    }
+}
+
+impl ActionRecord {
+    fn object(&self) -> String {
+        match self.setting {
+            Some(setting) => format!("{setting} on {}", self.target),
+            None => self.target.clone(),
+        }
+    }
+
+    /// The object with the file it comes from, for the lines that a person must act on.
+    fn whole_object(&self) -> String {
+        match &self.source {
+            Some(source) => format!("{source} to {}", self.target),
+            None => self.object(),
+        }
+    }
+
+    /// Size and reason in brackets, of what is done only what a person may still want to know.
+    fn remark(&self) -> String {
+        let size = self.bytes.map(|bytes| HumanBytes(bytes).to_string());
+        let done = self.status == Status::Done;
+        let parts: Vec<String> = match (self.action, size) {
+            ("create-bucket" | "put-marker", _) => return String::new(),
+            (_, Some(size)) if done => vec![size],
+            (_, size) => size.into_iter().chain(Some(self.reason.clone())).filter(|part| !part.is_empty()).collect(),
+        };
+        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ActionRecord, IdentityRecord, Status};
+    use crate::model::Identity;
+
+    fn record(status: Status, action: &'static str, reason: &str) -> ActionRecord {
+        ActionRecord {
+            status,
+            action,
+            target: "s3://b/k".to_owned(),
+            reason: reason.to_owned(),
+            setting: (action == "put-setting").then_some("versioning"),
+            source: (action == "upload").then(|| "k.csv".to_owned()),
+            bytes: (action == "upload").then_some(2048),
+            proof: None,
+        }
+    }
+
+    #[test]
+    fn actions_read_as_sentences() {
+        for (status, action, reason, text) in [
+            (Status::Done, "create-bucket", "was missing", "created s3://b/k"),
+            (Status::Done, "put-setting", "was off", "set versioning on s3://b/k (was off)"),
+            (Status::Done, "put-marker", "was missing", "made s3://b/k"),
+            (Status::Done, "upload", "was missing", "uploaded s3://b/k (2.0 KiB)"),
+            (Status::Planned, "upload", "missing", "would upload s3://b/k (2.0 KiB, missing)"),
+            (Status::Failed, "upload", "the file changed", "failed uploading k.csv to s3://b/k: the file changed"),
+            (
+                Status::Skipped,
+                "upload",
+                "the source is not here",
+                "skipped uploading k.csv to s3://b/k: the source is not here",
+            ),
+            (Status::Failed, "put-setting", "AccessDenied", "failed setting versioning on s3://b/k: AccessDenied"),
+            (Status::Done, "tag-role", "", "tag-role s3://b/k"),
+        ] {
+            assert_eq!(record(status, action, reason).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn identity_names_what_is_unknown() {
+        let mut who = IdentityRecord {
+            identity: Identity::default(),
+            endpoint: "http://127.0.0.1:9000".to_owned(),
+            region: "us-east-1".to_owned(),
+        };
+        assert_eq!(
+            who.to_string(),
+            "as an unknown identity in an unknown account, endpoint http://127.0.0.1:9000, us-east-1"
+        );
+        who.identity.account = "245966534215".parse().ok();
+        who.identity.arn = Some("arn:aws:iam::245966534215:role/x".to_owned());
+        assert_eq!(
+            who.to_string(),
+            "as arn:aws:iam::245966534215:role/x in account 245966534215, endpoint http://127.0.0.1:9000, us-east-1"
+        );
+    }
+}

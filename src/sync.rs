@@ -1,0 +1,10 @@
+//! The pure heart of a sync: which file goes where, what differs, and what must be known to tell.
+//!
+//! Values in, values out. The edges walk, list, hash and ask; the modules here decide.
+
+pub mod compare;
+pub mod content_type;
+pub mod diff;
+pub mod keys;
+pub mod parts;
+pub mod proof;

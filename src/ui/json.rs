@@ -1,0 +1,50 @@
+//! Events as JSON: one object a line, its `type` first.
+
+use super::text::steers;
+use crate::report::Event;
+use std::fmt::Write as _;
+
+/// The event's line without the line break; none for events that are not part of the contract.
+pub(super) fn line(event: &Event) -> Option<String> {
+    if matches!(event, Event::Progress(_)) {
+        return None;
+    }
+    // Every type in an event has string keys and no map that could fail, so an error cannot come from here.
+    let json = serde_json::to_string(event).ok()?;
+    Some(if json.chars().any(steers) { spell_out(&json) } else { json })
+}
+
+/// JSON escapes for the letters that could steer a terminal. They stand inside of strings only, so the value is the same.
+fn spell_out(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len() + 16);
+    for letter in json.chars() {
+        if steers(letter) {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+    use crate::report::{Event, Finding, Progress, Severity, Summary};
+
+    #[test]
+    fn type_comes_first_and_nothing_steers_the_terminal() {
+        let finding = Finding::new("odd-key", Severity::Warning, "s3://b/\u{9b}\u{202e}\u{1b}", "x\ny");
+        assert_eq!(
+            line(&Event::Finding(finding)).unwrap(),
+            r#"{"type":"finding","code":"odd-key","severity":"warning","target":"s3://b/\u009b\u202e\u001b","message":"x\ny"}"#
+        );
+        assert_eq!(
+            line(&Event::Summary(Summary { done: 1, ..Summary::default() })).unwrap(),
+            r#"{"type":"summary","planned":0,"done":1,"unchanged":0,"skipped":0,"failed":0,"deleted":0,"bytes":0,"elapsed_ms":0,"exit":0}"#
+        );
+        assert_eq!(line(&Event::Progress(Progress::Settled)), None);
+    }
+}

@@ -1,0 +1,373 @@
+//! Output as literal text, against memory in the place of the streams.
+
+use super::{Captured, ColorChoice, Confirmation, Format, Ui, UiOptions};
+use crate::model::{ETag, Fingerprint, Identity, ObjectKey, PolicyJson, PublicAccessBlock, Setting, Tags};
+use crate::plan::{Action, Plan, Reason, Step, Upload};
+use crate::report::{
+    Access, ActionRecord, Cell, Check, ErrorRecord, Event, Finding, IdentityRecord, Progress, Severity, Status,
+    Summary, Verdict,
+};
+use crate::tree::tests::{ALL, add};
+use crate::tree::{Tree, TreeBuilder};
+
+fn options() -> UiOptions {
+    UiOptions {
+        format: Format::Human,
+        quiet: false,
+        verbose: 0,
+        progress: true,
+        color: ColorChoice::Never,
+        stdout_is_terminal: false,
+        stderr_is_terminal: true,
+        width: 80,
+    }
+}
+
+fn ui(options: UiOptions) -> (Ui, Captured) {
+    Ui::captured(options, "")
+}
+
+/// What the events print, stdout and stderr.
+fn check(options: UiOptions, events: &[Event], stdout: &str, stderr: &str) {
+    let (ui, captured) = ui(options);
+    events.iter().for_each(|event| ui.event(event));
+    assert_eq!((captured.stdout().as_str(), captured.stderr().as_str()), (stdout, stderr));
+}
+
+fn action(step: Step, reason: Reason) -> Action {
+    Action { bucket: "bsingh-ml-workflows".parse().unwrap(), step, reason }
+}
+
+fn upload(number: u64) -> Step {
+    let fingerprint = Fingerprint { size_bytes: 1024 * 1024, mtime_ns: 0, ctime_ns: 0, device: 0, inode: 0 };
+    let key: ObjectKey = format!("credit-scoring/data/{number:03}.png").parse().unwrap();
+    let replaces = number.is_multiple_of(10).then(|| ETag::new("x"));
+    Step::Upload(Upload { path: format!("{number:03}.png").into(), fingerprint, key, replaces })
+}
+
+fn settings() -> Vec<Action> {
+    let differs = |found: &str, wanted: &str| Reason::Differs { found: found.to_owned(), wanted: wanted.to_owned() };
+    let policy = Setting::Policy(PolicyJson("{}".to_owned()));
+    vec![
+        action(Step::CreateBucket { region: "us-east-1".parse().unwrap(), tags: Tags::new() }, Reason::Missing),
+        action(Step::PutSetting(Setting::PublicAccess(PublicAccessBlock::ALL)), differs("off", "all four flags on")),
+        action(Step::PutSetting(Setting::Versioning), Reason::Missing),
+        action(Step::PutSetting(policy), differs(&"a".repeat(150), &"b ".repeat(150))),
+        action(Step::PutMarker { key: "credit-scoring/data/".parse().unwrap() }, Reason::Missing),
+    ]
+}
+
+#[test]
+fn a_plan_is_grouped_aligned_and_cut() {
+    let mut plan = Plan { actions: settings(), unchanged: 1200, findings: Vec::new() };
+    plan.actions.extend((1..=23).map(|number| action(upload(number), Reason::Missing)));
+    let skip = Step::SkipDataset { source: "gone.csv".to_owned(), to: "bsingh-ml-workflows/p/data".to_owned() };
+    plan.actions.push(action(skip, Reason::SourceAbsent));
+    plan.findings = vec![
+        Finding::new("no-log", Severity::Warning, "s3://bsingh-ml-workflows", "nobody can tell who read what")
+            .with_fix("name an `access_log`"),
+        Finding::new("foreign", Severity::Error, "s3://bsingh-ml-workflows-2", "belongs to another layout"),
+    ];
+    let (ui, captured) = ui(options());
+    let counted = ui.show_plan(&plan);
+    ui.summary(&counted);
+    let uploads: String = (1..=20)
+        .map(|number| {
+            let sign = if number % 10 == 0 { '~' } else { '+' };
+            format!("  {sign} upload  credit-scoring/data/{number:03}.png  1.0 MiB, missing\n")
+        })
+        .collect();
+    assert_eq!(
+        captured.stdout(),
+        format!(
+            "\
+s3://bsingh-ml-workflows
+  + create  bucket in us-east-1  missing
+  ~ set     public-access  off, wanted all four flags on
+  + set     versioning     missing
+  ~ set     policy
+      aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+      aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+      aa,
+      wanted b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b ...
+  + make    credit-scoring/data/  missing
+{uploads}  ... and 3 more uploads (3.0 MiB)
+  ! skip    gone.csv to bsingh-ml-workflows/p/data  the source is not here
+  warning [no-log] s3://bsingh-ml-workflows: nobody can tell who read what
+    fix: name an `access_log`
+
+error [foreign] s3://bsingh-ml-workflows-2: belongs to another layout
+Plan: refused because of 1 error; 28 to do, 1 skipped, 1,200 as wanted
+"
+        )
+    );
+    assert_eq!((counted.planned, counted.skipped, counted.unchanged), (28, 1, 1200));
+    assert_eq!(captured.stderr(), "");
+}
+
+#[test]
+fn an_empty_plan_says_so() {
+    let (ui, captured) = ui(options());
+    ui.show_plan(&Plan { unchanged: 17, ..Plan::default() });
+    assert_eq!(captured.stdout(), "Plan: nothing to do, 17 as wanted\n");
+}
+
+#[test]
+fn nothing_is_cut_when_asked_for() {
+    let mut plan = Plan { actions: settings(), ..Plan::default() };
+    plan.actions.extend((1..=99).map(|number| action(upload(number), Reason::Missing)));
+    let (ui, captured) = ui(UiOptions { verbose: 1, ..options() });
+    ui.show_plan(&plan);
+    let text = captured.stdout();
+    assert_eq!((text.matches("upload").count(), text.contains("...")), (99, false));
+    assert_eq!((text.matches('a').count() > 150, text.matches("b b").count() > 70), (true, true));
+}
+
+/// Every width: nothing that can be folded is wider, and nothing that matters is lost.
+#[test]
+fn a_plan_fits_its_width() {
+    for width in [40, 60, 80, 120, 200] {
+        let (ui, captured) = ui(UiOptions { width, ..options() });
+        ui.show_plan(&Plan { actions: settings(), ..Plan::default() });
+        let text = captured.stdout();
+        assert!(text.lines().all(|line| line.len() <= usize::from(width)), "{width}: {text}");
+        for part in ["bucket in us-east-1", "public-access", "wanted all four flags on", "credit-scoring/data/"] {
+            let found = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(found.contains(part), "{width}: {part} in {text}");
+        }
+    }
+}
+
+fn done(kind: &'static str, target: &str, bytes: Option<u64>) -> ActionRecord {
+    ActionRecord {
+        status: Status::Done,
+        action: kind,
+        target: target.to_owned(),
+        reason: "was missing".to_owned(),
+        setting: None,
+        source: None,
+        bytes,
+        proof: None,
+    }
+}
+
+#[test]
+fn what_was_done_is_the_answer_and_what_failed_is_not() {
+    let mut versioning = done("put-setting", "s3://b", None);
+    (versioning.setting, versioning.reason) = (Some("versioning"), "was off".to_owned());
+    let mut failed = done("upload", "s3://b/k\u{1b}[2J", Some(1));
+    (failed.status, failed.source, failed.reason) =
+        (Status::Failed, Some("k".to_owned()), "the file changed\nerror: not really".to_owned());
+    let events = [
+        Event::Identity(IdentityRecord {
+            identity: Identity { account: None, arn: None },
+            endpoint: "http://127.0.0.1:9000".to_owned(),
+            region: "us-east-1".to_owned(),
+        }),
+        Event::Action(done("create-bucket", "s3://b", None)),
+        Event::Action(versioning),
+        Event::Action(failed),
+        Event::Summary(Summary { done: 2, failed: 1, bytes: 2048, elapsed_ms: 1_250, exit: 3, ..Summary::default() }),
+    ];
+    let problem = "! failed uploading k to s3://b/k\\x1b[2J: the file changed\\nerror: not really\n";
+    let identity = "as an unknown identity in an unknown account, endpoint http://127.0.0.1:9000, us-east-1\n";
+    let lines = "created s3://b\nset versioning on s3://b (was off)\n2 done, 1 failed, 2.0 KiB in 1.2 s\n";
+    check(options(), &events, lines, &format!("{identity}{problem}"));
+    check(UiOptions { quiet: true, ..options() }, &events, "", problem);
+}
+
+#[test]
+fn checks_and_cells_stand_in_columns() {
+    let check_of = |name: &str, verdict, detail: &str| {
+        let (target, detail) = ("s3://bsingh-ml-workflows".to_owned(), detail.to_owned());
+        Event::Check(Check { check: name.to_owned(), target, verdict, detail })
+    };
+    let cell = |operation, folder: &str, expected, observed, because: &str| {
+        let target = format!("s3://bsingh-ml-workflows/{folder}");
+        let (principal, because) = ("FlyteMLS3Access".to_owned(), because.to_owned());
+        Event::Cell(Cell { principal, operation, target, expected, observed, because })
+    };
+    let refused = "s3:AbortMultipartUpload is not in the policy; lifecycle aborts after 7 days";
+    let events = [
+        check_of("public-access", Verdict::Pass, "all four flags on"),
+        check_of("versioning", Verdict::Waived, "scratch data"),
+        check_of("tls-only", Verdict::Fail, "no statement denies requests without TLS"),
+        check_of("lifecycle", Verdict::Unknown, "AccessDenied: not authorized to perform s3:GetLifecycleConfiguration"),
+        cell("list", "credit-scoring/data/", Access::Allow, Access::Allow, ""),
+        cell("delete", "credit-scoring/data/", Access::Deny, Access::Deny, "folder allows append"),
+        cell("multipart", "credit-scoring/models/", Access::Allow, Access::Deny, refused),
+        cell("put", "team-b/", Access::Deny, Access::NotTried, "--no-write"),
+    ];
+    let unexpected = "\
+fail     tls-only       s3://bsingh-ml-workflows  no statement denies requests
+                                                  without TLS
+unknown  lifecycle      s3://bsingh-ml-workflows
+         AccessDenied: not authorized to perform s3:GetLifecycleConfiguration
+";
+    let all = format!(
+        "\
+pass     public-access  s3://bsingh-ml-workflows  all four flags on
+waived   versioning     s3://bsingh-ml-workflows  scratch data
+{unexpected}FlyteMLS3Access in s3://bsingh-ml-workflows
+  list       credit-scoring/data/      allow
+  delete     credit-scoring/data/      deny, as expected  folder allows append
+! multipart  credit-scoring/models/    DENY, expected allow
+             s3:AbortMultipartUpload is not in the policy; lifecycle aborts
+             after 7 days
+? put        team-b/                   not tried, expected deny  --no-write
+"
+    );
+    check(options(), &events, &all, "");
+    check(UiOptions { quiet: true, ..options() }, &events[..4], unexpected, "");
+}
+
+#[test]
+fn errors_keep_their_lines_and_their_words() {
+    let error = |message: &str, target: Option<&str>| {
+        let hints = vec!["run `aws sso login --profile adfs`".to_owned()];
+        ErrorRecord { kind: "any", message: message.to_owned(), hints, target: target.map(str::to_owned) }
+    };
+    let long = format!("cannot list `bucket`: the token {} is expired", "x".repeat(80));
+    let excerpt = "layout.toml:3:1: unknown key\n  |\n3 | proyects = []\n  | ^^^^^^^^";
+    let (ui, captured) = ui(options());
+    ui.error(&error(&long, Some("s3://bucket")));
+    ui.error(&error(excerpt, None));
+    ui.warning("grants are not applied yet\nfor now");
+    assert_eq!(
+        captured.stderr(),
+        format!(
+            "\
+error: cannot list `bucket`: the token
+  {}
+  is expired
+  on s3://bucket
+hint: run `aws sso login --profile adfs`
+error: layout.toml:3:1: unknown key
+    |
+  3 | proyects = []
+    | ^^^^^^^^
+hint: run `aws sso login --profile adfs`
+warning: grants are not applied yet
+  for now
+",
+            "x".repeat(80)
+        )
+    );
+    assert_eq!(captured.stdout(), "");
+}
+
+#[test]
+fn quiet_keeps_answers_and_warnings() {
+    let (ui, captured) = ui(UiOptions { quiet: true, ..options() });
+    ui.note("waiting");
+    ui.hint("try this");
+    ui.warning("careful");
+    ui.answer("text without a line break");
+    ui.summary(&Summary { done: 1, ..Summary::default() });
+    assert_eq!(
+        (captured.stdout().as_str(), captured.stderr().as_str()),
+        ("text without a line break\n", "warning: careful\n")
+    );
+}
+
+#[test]
+fn closing_line_is_the_verbs_own_if_it_has_one_and_absent_if_nothing_was_counted() {
+    let closing = Summary { done: 1, closing: Some("38 pass, 1 waived".to_owned()), ..Summary::default() };
+    let nothing = Summary { elapsed_ms: 7, exit: 4, ..Summary::default() };
+    check(options(), &[Event::Summary(closing), Event::Summary(nothing)], "38 pass, 1 waived\n", "");
+}
+
+#[test]
+fn colour_is_decoration() {
+    let finding = Event::Finding(Finding::new("c", Severity::Error, "t", "m"));
+    let colourful = UiOptions { color: ColorChoice::Always, ..options() };
+    check(colourful, std::slice::from_ref(&finding), "\u{1b}[31merror \u{1b}[0m[c] t: m\n", "");
+    let auto = UiOptions { color: ColorChoice::Auto, ..options() };
+    check(auto, &[finding], "error [c] t: m\n", "");
+}
+
+#[test]
+fn questions_are_asked_of_people_only() {
+    for (typed, terminal, answer, asked) in [
+        ("yes\n", true, Confirmation::Yes, "Apply? [y/N] "),
+        ("\n", true, Confirmation::No, "Apply? [y/N] "),
+        ("yes\n", false, Confirmation::NobodyThere, ""),
+    ] {
+        let (ui, captured) = Ui::captured(UiOptions { stderr_is_terminal: terminal, ..options() }, typed);
+        assert_eq!((ui.confirm("Apply?"), captured.stderr().as_str()), (answer, asked));
+    }
+}
+
+fn tree() -> Tree {
+    let mut builder = TreeBuilder::found("bucket".parse().unwrap(), "p/".parse().unwrap(), ALL);
+    add(&mut builder, &["p/a/x=3", "p/b"]);
+    builder.finish()
+}
+
+#[test]
+fn trees_are_drawn_one_below_the_other() {
+    let (ui, captured) = ui(options());
+    ui.tree(&tree());
+    ui.tree(&tree());
+    let one = "s3://bucket/p/\n├── a/\n│   └── x\n└── b\n";
+    assert_eq!(captured.stdout(), format!("{one}\n{one}"));
+}
+
+#[test]
+fn a_tree_in_json_is_a_node_a_line() {
+    let (ui, captured) = ui(UiOptions { format: Format::Json, quiet: true, ..options() });
+    ui.tree(&tree());
+    ui.note("not with quiet");
+    let expected = concat!(
+        r#"{"type":"node","bucket":"bucket","path":"p/","kind":"folder","bytes":4,"objects":2}"#,
+        "\n",
+        r#"{"type":"node","bucket":"bucket","path":"p/a/","kind":"folder","bytes":3,"objects":1}"#,
+        "\n",
+        r#"{"type":"node","bucket":"bucket","path":"p/a/x","kind":"object","bytes":3}"#,
+        "\n",
+        r#"{"type":"node","bucket":"bucket","path":"p/b","kind":"object","bytes":1}"#,
+        "\n",
+    );
+    assert_eq!((captured.stdout().as_str(), captured.stderr().as_str()), (expected, ""));
+}
+
+#[test]
+fn a_listener_prints_counts_and_sums_up_what_it_held_back() {
+    let (ui, captured) = ui(UiOptions { stderr_is_terminal: false, ..options() });
+    let (sender, listener) = ui.listen();
+    sender.blocking_send(Event::Progress(Progress::Expect { objects: 25, bytes: 25 * 1024 })).unwrap();
+    for number in 1..=25 {
+        let target = format!("s3://b/{number:02}");
+        sender.blocking_send(Event::Action(done("upload", &target, Some(1024)))).unwrap();
+        sender.blocking_send(Event::Progress(Progress::Settled)).unwrap();
+    }
+    sender.blocking_send(Event::Action(done("put-marker", "s3://b/p/", None))).unwrap();
+    drop(sender);
+    let summary = listener.finish();
+    let shown: String = (1..=20).map(|number| format!("uploaded s3://b/{number:02} (1.0 KiB)\n")).collect();
+    assert_eq!(captured.stdout(), format!("{shown}made s3://b/p/\n... and 5 more uploaded in s3://b (5.0 KiB)\n"));
+    assert_eq!((summary.done, summary.bytes, summary.exit), (26, 25 * 1024, 0));
+    assert_eq!(captured.stderr(), "");
+}
+
+#[test]
+fn a_listener_ends_though_many_send_at_once() {
+    let (ui, captured) = ui(UiOptions { format: Format::Json, ..options() });
+    let (sender, listener) = ui.listen();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                for number in 0..2_000 {
+                    let target = format!("s3://b/{thread}/{number}");
+                    sender.blocking_send(Event::Action(done("upload", &target, Some(1)))).unwrap();
+                }
+            });
+        }
+        drop(sender);
+    });
+    assert_eq!(listener.finish().done, 8_000);
+    let text = captured.stdout();
+    assert_eq!(text.lines().count(), 8_000);
+    assert!(text.lines().all(|line| line.starts_with(r#"{"type":"action","status":"done""#) && line.ends_with('}')));
+}

@@ -1,0 +1,217 @@
+//! Text on a terminal: what came from outside is made harmless, long text is folded, numbers get their commas.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::Duration;
+use unicode_width::UnicodeWidthStr as _;
+
+/// The text with everything that could steer a terminal or reorder its letters spelled out: `\x1b`, `\n`, `\u{202e}`.
+///
+/// Covers the controls C0 and C1, DEL, the line and paragraph separators and the bidirectional controls
+/// (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
+pub(super) fn escape(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        match letter {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            letter if !steers(letter) => safe.push(letter),
+            letter if u32::from(letter) < 0x100 => _ = write!(safe, "\\x{:02x}", u32::from(letter)),
+            letter => _ = write!(safe, "\\u{{{:x}}}", u32::from(letter)),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// True for letters that change how a terminal shows what follows.
+pub(super) fn steers(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The columns that a text takes on a terminal.
+pub(super) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// The text with blanks behind it, `width` columns wide unless it is wider itself.
+pub(super) fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
+}
+
+/// How a text is folded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fold {
+    /// Columns of the first line.
+    pub first: usize,
+    /// Columns of every further line.
+    pub rest: usize,
+    /// The most lines; what does not fit ends in `...`. Without a limit nothing is cut, and no word is broken.
+    pub lines: Option<usize>,
+}
+
+/// The text in lines, broken between words.
+pub(super) fn fold(text: &str, how: Fold) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let room = if lines.len() == 1 { how.first } else { how.rest };
+        let line = lines.last().map_or(0, |line| columns(line));
+        let fits = line + usize::from(line > 0) + columns(word) <= room;
+        match lines.last_mut() {
+            Some(last) if fits || last.is_empty() => {
+                if !last.is_empty() {
+                    last.push(' ');
+                }
+                last.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    match how.lines {
+        Some(most) => cut(lines, how, most),
+        None => lines,
+    }
+}
+
+/// At most `most` lines, none wider than its room.
+fn cut(lines: Vec<String>, how: Fold, most: usize) -> Vec<String> {
+    const ENDING: &str = " ...";
+    let mut kept: Vec<String> = Vec::new();
+    for line in lines {
+        let room = if kept.is_empty() { how.first } else { how.rest };
+        for piece in pieces(&line, room) {
+            if kept.len() == most {
+                if let Some(last) = kept.last_mut() {
+                    let room = if most == 1 { how.first } else { how.rest }.saturating_sub(ENDING.len());
+                    let start = pieces(last, room).into_iter().next().unwrap_or_default();
+                    *last = format!("{}{ENDING}", start.trim_end());
+                }
+                return kept;
+            }
+            kept.push(piece);
+        }
+    }
+    kept
+}
+
+/// The text in pieces of at most `width` columns, broken anywhere.
+fn pieces(text: &str, width: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut taken = 0;
+    for letter in text.chars() {
+        let wide = columns(letter.encode_utf8(&mut [0; 4]));
+        if taken + wide > width.max(1) && taken > 0 {
+            pieces.push(String::new());
+            taken = 0;
+        }
+        if let Some(last) = pieces.last_mut() {
+            last.push(letter);
+        }
+        taken += wide;
+    }
+    pieces
+}
+
+/// A count with a comma between thousands: `12,431`.
+pub(super) fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 object`, `2 objects`: a count with its noun, which takes an `s`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(count), if count == 1 { "" } else { "s" })
+}
+
+/// `0.2 s`, `45 s`, `7 min 12 s`: a time that was taken.
+pub(super) fn elapsed(time: Duration) -> String {
+    match time.as_secs() {
+        0..=9 => format!("{:.1} s", time.as_secs_f64()),
+        seconds @ 10..=90 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+/// `12 s`, `7 min`, `3 h 20 min`, `5 d`: as exact as a guess deserves.
+pub(super) fn human_duration(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    match seconds {
+        0..=90 => format!("{seconds} s"),
+        91..5_400 => format!("{} min", seconds.div_ceil(60)),
+        5_400..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d", seconds.div_ceil(86_400)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fold, columns, counted, elapsed, escape, fold, human_duration, pad, thousands};
+    use proptest::prelude::{prop_assert, proptest};
+    use std::time::Duration;
+
+    #[test]
+    fn controls_are_spelled_out() {
+        for (text, safe) in [
+            ("plain/übung.csv", "plain/übung.csv"),
+            ("a\u{1b}[2Jb", "a\\x1b[2Jb"),
+            ("a\r\nb\tc", "a\\r\\nb\\tc"),
+            ("\u{7f}\u{9b}", "\\x7f\\x9b"),
+            ("abc\u{202e}vsc", "abc\\u{202e}vsc"),
+            ("\u{2028}", "\\u{2028}"),
+        ] {
+            assert_eq!(escape(text), safe);
+        }
+    }
+
+    #[test]
+    fn text_folds_between_words_and_is_cut_on_demand() {
+        let lines = |text: &str, first, rest, lines| fold(text, Fold { first, rest, lines }).join("|");
+        assert_eq!(lines("one two three", 7, 5, None), "one two|three");
+        assert_eq!(lines("", 7, 5, None), "");
+        assert_eq!(lines("unbreakable word", 4, 4, None), "unbreakable|word");
+        assert_eq!(lines("unbreakable word", 4, 4, Some(9)), "unbr|eaka|ble|word");
+        assert_eq!(lines("one two three four five", 9, 9, Some(2)), "one two|three ...");
+        assert_eq!(lines("one two three", 9, 9, Some(1)), "one t ...");
+    }
+
+    #[test]
+    fn numbers_have_commas() {
+        let texts = [0, 7, 999, 1000, 12_431, 1_234_567].map(thousands);
+        assert_eq!(texts, ["0", "7", "999", "1,000", "12,431", "1,234,567"]);
+        assert_eq!([counted(1, "object"), counted(2000, "object")], ["1 object", "2,000 objects"]);
+        assert_eq!(pad("日本", 6), "日本  ");
+    }
+
+    #[test]
+    fn times_are_as_exact_as_they_deserve() {
+        let texts = [0, 12, 90, 91, 3_600, 12_000, 432_000].map(|seconds| human_duration(Duration::from_secs(seconds)));
+        assert_eq!(texts, ["0 s", "12 s", "90 s", "2 min", "60 min", "3 h 20 min", "5 d"]);
+        let taken = [240, 45_600, 432_000].map(|millis| elapsed(Duration::from_millis(millis)));
+        assert_eq!(taken, ["0.2 s", "45 s", "7 min 12 s"]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_steers_gets_through(text in "\\PC{0,20}[\\x00-\\x9f\\u{2000}-\\u{2070}]{0,8}") {
+            prop_assert!(!escape(&text).chars().any(super::steers));
+        }
+
+        #[test]
+        fn cut_lines_fit(text in "[a-z ]{0,80}", width in 6_usize..40, lines in 1_usize..5) {
+            let folded = fold(&text, Fold { first: width, rest: width, lines: Some(lines) });
+            prop_assert!(folded.len() <= lines);
+            prop_assert!(folded.iter().all(|line| columns(line) <= width), "{folded:?}");
+        }
+    }
+}

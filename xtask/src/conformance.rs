@@ -1,0 +1,92 @@
+//! `cargo xtask conformance`: the real binary against servers written by others, and its endpoint driven by clients
+//! written by others. Peers are installed under target/; traffic stays on the loopback interface.
+
+mod clients;
+mod crash;
+mod endpoint;
+mod lab;
+mod layouts;
+mod venv;
+
+use anyhow::{Result, bail};
+use endpoint::Peer;
+use lab::Lab;
+use std::path::Path;
+use std::time::Instant;
+
+/// One thing that must hold.
+#[derive(Debug)]
+struct Case {
+    name: &'static str,
+    run: fn(&Lab) -> Result<()>,
+}
+
+const CASES: &[Case] = &[
+    Case { name: "aws-cli-round-trip", run: clients::aws_round_trip },
+    Case { name: "aws-cli-multipart", run: clients::aws_multipart },
+    Case { name: "s5cmd-copy", run: clients::s5cmd_copy },
+    Case { name: "rclone-copy-check", run: clients::rclone_copy_check },
+    Case { name: "boto3-listing", run: |lab| clients::script(lab, "listing.py") },
+    Case { name: "boto3-ranges", run: |lab| clients::script(lab, "ranges.py") },
+    Case { name: "boto3-versions", run: |lab| clients::script(lab, "versions.py") },
+    Case { name: "boto3-races", run: |lab| clients::script(lab, "races.py") },
+    Case { name: "boto3-multipart", run: |lab| clients::script(lab, "multipart.py") },
+    Case { name: "raw-checksum-headers", run: |lab| clients::script(lab, "checksum_headers.py") },
+    Case { name: "raw-checksum-trailers", run: |lab| clients::script(lab, "checksum_trailers.py") },
+    Case { name: "raw-refusals", run: |lab| clients::script(lab, "refusals.py") },
+    Case { name: "seed-embedded", run: layouts::seed_embedded },
+    Case { name: "settings-embedded", run: layouts::settings_embedded },
+    Case { name: "settings-ministack", run: layouts::settings_ministack },
+    Case { name: "settings-seaweedfs", run: layouts::settings_seaweedfs },
+    Case { name: "serve-ends-on-sigterm", run: crash::ends_on_sigterm },
+    Case { name: "serve-survives-kill-9", run: crash::survives_kill_9 },
+];
+
+/// What to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Runs the cases whose name holds this text.
+    filter: Option<String>,
+    /// Prints the names of the cases.
+    #[arg(long)]
+    list: bool,
+    /// The server that the client cases drive; another one than ours shows whether a case or our endpoint is wrong.
+    #[arg(long, value_enum, default_value = "embedded")]
+    against: Peer,
+}
+
+/// Runs the chosen cases one after the other; every case is tried, and any failure fails the run.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    let wanted = |case: &&Case| options.filter.as_deref().is_none_or(|filter| case.name.contains(filter));
+    let chosen: Vec<&Case> = CASES.iter().filter(wanted).collect();
+    if options.list {
+        chosen.iter().for_each(|case| println!("{}", case.name));
+        return Ok(());
+    }
+    if chosen.is_empty() {
+        bail!("no case is named so; `cargo xtask conformance --list` prints the names");
+    }
+    let mut lab = Lab::open(root, options.against)?;
+    let (mut passed, mut failed) = (0, 0);
+    for case in chosen {
+        let began = Instant::now();
+        lab.enter(case.name)?;
+        let result = (case.run)(&lab);
+        let seconds = began.elapsed().as_secs_f64();
+        match result {
+            Ok(()) => {
+                passed += 1;
+                println!("ok {} ({seconds:.1} s)", case.name);
+            }
+            Err(error) => {
+                failed += 1;
+                println!("FAILED {} ({seconds:.1} s)\n{error:#}\n", case.name);
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    if failed > 0 {
+        bail!("what the cases left is in `{}`", lab.all().display());
+    }
+    Ok(())
+}
