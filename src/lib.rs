@@ -3,6 +3,7 @@
 //! The modules read from the vocabulary up: [`model`] and [`report`] are what everybody speaks, [`plan`] and [`layout`]
 //! decide, the edges observe and act.
 
+pub mod apply;
 pub mod aws;
 pub mod document;
 pub mod hashing;
@@ -11,6 +12,7 @@ pub mod local;
 pub mod model;
 pub mod plan;
 pub mod report;
+pub mod server;
 pub mod sync;
 pub mod tree;
 pub mod ui;

@@ -62,7 +62,8 @@ pub enum Step {
 pub struct Upload {
     /// The file.
     pub path: PathBuf,
-    /// What it was when the plan was made; a file that differs later is not sent.
+    /// What it was when the plan was made. A file that differs later is looked at once more, and sent as it is then if
+    /// it stays so.
     pub fingerprint: Fingerprint,
     /// The object's key.
     pub key: ObjectKey,
@@ -128,7 +129,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => out.write_str("missing"),
-            Self::Differs { found, wanted } => write!(out, "is {found}, wanted {wanted}"),
+            Self::Differs { found, wanted } => write!(out, "{found}, wanted {wanted}"),
             Self::Wanted(wanted) => out.write_str(wanted),
             Self::Several(reasons) => {
                 let texts: Vec<String> = reasons.iter().map(Self::to_string).collect();
@@ -146,7 +147,7 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
-    /// The reason in the words for an action that is over: `was off` where [`Display`](fmt::Display) says `is off, wanted on`.
+    /// The reason in the words for an action that is over: `was off` where [`Display`](fmt::Display) says `off, wanted on`.
     pub fn past(&self) -> String {
         match self {
             Self::Missing => "was missing".to_owned(),
@@ -157,6 +158,15 @@ impl Reason {
             Self::ContentDiffers { by } => format!("content differed by {by}"),
             Self::Several(reasons) => reasons.iter().map(Self::past).collect::<Vec<_>>().join("; "),
             Self::Wanted(_) | Self::ContentUntold { .. } | Self::Adopted | Self::SourceAbsent => self.to_string(),
+        }
+    }
+
+    /// True if nothing stood there before.
+    fn is_new(&self) -> bool {
+        match self {
+            Self::Missing | Self::Wanted(_) => true,
+            Self::Several(reasons) => reasons.iter().all(Self::is_new),
+            _ => false,
         }
     }
 }
@@ -185,13 +195,13 @@ impl Effect {
 
 impl Action {
     /// What the action does to its target.
-    pub const fn effect(&self) -> Effect {
-        match (&self.step, &self.reason) {
-            (Step::SkipDataset { .. }, _) => Effect::Skip,
-            (Step::CreateBucket { .. } | Step::PutMarker { .. }, _) => Effect::Create,
-            (Step::Upload(upload), _) if upload.replaces.is_none() => Effect::Create,
-            (Step::PutSetting(_), Reason::Missing | Reason::Wanted(_)) => Effect::Create,
-            (Step::Upload(_) | Step::PutSetting(_), _) => Effect::Change,
+    pub fn effect(&self) -> Effect {
+        match &self.step {
+            Step::SkipDataset { .. } => Effect::Skip,
+            Step::CreateBucket { .. } | Step::PutMarker { .. } => Effect::Create,
+            Step::Upload(upload) if upload.replaces.is_none() => Effect::Create,
+            Step::PutSetting(_) if self.reason.is_new() => Effect::Create,
+            Step::Upload(_) | Step::PutSetting(_) => Effect::Change,
         }
     }
 

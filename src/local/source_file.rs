@@ -97,8 +97,13 @@ impl SourceFile {
     }
 }
 
+/// What the regular file at `path` is now.
+pub fn fingerprint(path: &Path) -> Result<Fingerprint, ReadError> {
+    SourceFile::open(path).map(|file| file.fingerprint)
+}
+
 /// What `metadata` says of a file's size, times and identity.
-pub fn fingerprint_of(metadata: &Metadata) -> Fingerprint {
+pub(super) fn fingerprint_of(metadata: &Metadata) -> Fingerprint {
     let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
     Fingerprint {
         size_bytes: metadata.len(),
@@ -110,7 +115,7 @@ pub fn fingerprint_of(metadata: &Metadata) -> Fingerprint {
 }
 
 /// The path as text that a terminal can show: bytes that are no UTF-8 become `\xNN`, control characters escapes.
-pub fn escaped(path: &Path) -> String {
+pub(super) fn escaped(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
         for letter in chunk.valid().chars() {

@@ -253,12 +253,11 @@ impl Human {
     }
 
     fn error(&self, error: &ErrorRecord, screen: &mut Screen) {
-        let one_line = !error.message.contains('\n');
         for (index, line) in error.message.lines().enumerate() {
             let mut row = Row::default();
             row.push(self.err, Some(Role::Bad), if index == 0 { "error: " } else { "  " });
-            // Text that comes in lines, such as an excerpt with a caret under it, keeps them.
-            let width = if one_line { screen.width } else { usize::MAX };
+            // What follows the first line, such as an excerpt with carets under it, keeps its form.
+            let width = if index == 0 { screen.width } else { usize::MAX };
             row.hang(&escape(line), Hang::lead(width, 2), &mut |line| screen.status_line(line));
         }
         if let Some(target) = error.target.as_deref().filter(|target| !error.message.contains(target)) {

@@ -83,13 +83,13 @@ fn a_plan_is_grouped_aligned_and_cut() {
             "\
 s3://bsingh-ml-workflows
   + create  bucket in us-east-1  missing
-  ~ set     public-access  is off, wanted all four flags on
+  ~ set     public-access  off, wanted all four flags on
   + set     versioning     missing
   ~ set     policy
-      is
       aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
       aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
-      aa, ...
+      aa,
+      wanted b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b ...
   + make    credit-scoring/data/  missing
 {uploads}  ... and 3 more uploads (3.0 MiB)
   ! skip    gone.csv to bsingh-ml-workflows/p/data  the source is not here

@@ -1,0 +1,3 @@
+//! Runs plans: async on the outside, one limiter, one cancellation, events out.
+
+pub mod transfer;

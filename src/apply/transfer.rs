@@ -1,0 +1,362 @@
+//! Sends files: each proven, none torn, with bounded memory and a bounded number of requests.
+//!
+//! A file up to [`parts::MULTIPART_FROM_BYTES`] is read whole between two looks at its fingerprint, then sent. A larger
+//! one goes up in parts that become an object only if the file is still the same after the last byte was read.
+
+mod limits;
+mod multipart;
+mod prove;
+mod single;
+
+use crate::aws::s3::{ErrorClass, S3Error, Store, object_url};
+use crate::local::{ReadError, fingerprint};
+use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint};
+use crate::plan::{Action, Reason, Step, Upload};
+use crate::report::{ErrorRecord, Event, Progress, Status};
+use crate::sync::parts;
+use crate::sync::proof::Rung;
+use limits::Budget;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// How often one file is tried when it changes while it is read, or when another writer is in the way.
+const ATTEMPTS: u32 = 2;
+
+/// How long a file gets to come to rest before it is tried again.
+const PAUSE_BEFORE_RETRY: Duration = Duration::from_millis(200);
+
+/// How files are sent.
+#[derive(Debug, Clone)]
+pub struct TransferOptions {
+    /// The checksum that travels with each body and that the service verifies: CRC-64/NVME, SHA-256 or MD5.
+    pub checksum: Algorithm,
+    /// How many requests are under way at a time, at least 1.
+    pub requests: usize,
+    /// How many bytes of file content are in memory at a time. One part that is larger is held alone.
+    pub body_bytes: u64,
+    /// The part size where the file's size allows it.
+    pub part_bytes: u64,
+    /// From which size on a file goes up in parts.
+    pub multipart_from_bytes: u64,
+}
+
+impl TransferOptions {
+    /// The usual way: 32 requests hide the latency of a near Region on small files, and 128 MiB of bodies leave the
+    /// other half of the 256 MiB limit to the plan, the SDK and its buffers.
+    pub const fn with_checksum(checksum: Algorithm) -> Self {
+        Self {
+            checksum,
+            requests: 32,
+            body_bytes: 128 * 1024 * 1024,
+            part_bytes: parts::DEFAULT_PART_BYTES,
+            multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
+        }
+    }
+}
+
+/// One file to send, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The file and its key.
+    pub upload: Upload,
+    /// Why it is needed.
+    pub reason: Reason,
+}
+
+impl Job {
+    /// The upload that an action is; gives back any other action.
+    pub fn from_action(action: Action) -> Result<Self, Box<Action>> {
+        match action {
+            Action { bucket, step: Step::Upload(upload), reason } => Ok(Self { bucket, upload, reason }),
+            other => Err(Box::new(other)),
+        }
+    }
+}
+
+/// An object that is in place, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// Its ETag.
+    pub etag: Option<ETag>,
+    /// The checksum of its whole content that was sent; none where only parts had one.
+    pub checksum: Option<Checksum>,
+    /// How it was proven.
+    pub rung: Rung,
+    /// Its version, in a bucket with versioning.
+    pub version_id: Option<String>,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// Why a file is not in place.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The file could not be read whole, or did not stay the same.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The object is not what the plan saw, so it was left alone.
+    #[error("`{0}` was changed by somebody else since the plan was made; it was left as it is")]
+    ChangedThere(String),
+    /// The file is larger than any object can be.
+    #[error("`{path}` has {bytes} bytes; S3 takes at most 48.8 TiB in one object")]
+    TooLarge {
+        /// The file.
+        path: String,
+        /// Its length.
+        bytes: u64,
+    },
+    /// The endpoint says that it holds something else than what was sent.
+    #[error("`{target}` is not what was sent: sent {sent}, the endpoint has {answered}")]
+    Contradicted {
+        /// The object.
+        target: String,
+        /// What was sent.
+        sent: String,
+        /// What the endpoint says.
+        answered: String,
+    },
+    /// The endpoint took it, but nothing it says proves that it holds what was sent.
+    #[error("nothing that the endpoint says proves that `{0}` arrived whole")]
+    Unproven(String),
+    /// A call failed.
+    #[error(transparent)]
+    S3(#[from] S3Error),
+    /// The run was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// A task of this program ended early.
+    #[error("a worker ended unexpectedly: {0}")]
+    Worker(#[from] JoinError),
+}
+
+impl TransferError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Read(ReadError::Changed(_)) => Some("wait until nothing writes to the file, then run again"),
+            Self::ChangedThere(_) => Some("run again: a new plan starts from what is there now"),
+            Self::Unproven(_) => Some("pass `--checksum md5`: this endpoint keeps no other checksum"),
+            Self::S3(error) if error.operation == "CreateMultipartUpload" && error.status == Some(400) => {
+                Some("if this endpoint does not know CRC64NVME for uploads in parts, pass `--checksum md5`")
+            }
+            _ => None,
+        }
+    }
+
+    /// True where the same file may well succeed on another try.
+    fn deserves_another_try(&self) -> bool {
+        match self {
+            Self::Read(ReadError::Changed(_)) => true,
+            // S3 says so itself: of two conditional writes at once, one gets this answer and should try again.
+            Self::S3(error) => error.class == ErrorClass::Conflict,
+            _ => false,
+        }
+    }
+}
+
+/// What became of a set of files.
+#[derive(Debug, Default)]
+pub struct Transferred {
+    /// What is in place now, in the order in which it arrived.
+    pub proven: Vec<(Job, Proven)>,
+    /// How many failed; each was reported as an event.
+    pub failed: u64,
+    /// How many were not sent, or not wholly, because the run was cancelled.
+    pub cancelled: u64,
+}
+
+/// A file's end.
+type Ended = (Job, Result<Proven, TransferError>);
+
+/// All that the tasks of one run share.
+struct Run {
+    store: Store,
+    options: TransferOptions,
+    requests: Arc<Semaphore>,
+    budget: Budget,
+    events: mpsc::Sender<Event>,
+    cancel: CancellationToken,
+    /// Set once the endpoint has refused a conditional write as unknown to it.
+    without_conditions: AtomicBool,
+}
+
+impl Run {
+    fn new(
+        store: &Store,
+        options: &TransferOptions,
+        events: &mpsc::Sender<Event>,
+        cancel: &CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store: store.clone(),
+            options: options.clone(),
+            requests: Arc::new(Semaphore::new(options.requests.max(1))),
+            budget: Budget::new(options.body_bytes),
+            events: events.clone(),
+            cancel: cancel.clone(),
+            without_conditions: AtomicBool::new(false),
+        })
+    }
+
+    /// Lets `work` go on until the run is cancelled.
+    async fn unless_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T, TransferError>>,
+    ) -> Result<T, TransferError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(TransferError::Cancelled),
+            result = work => result,
+        }
+    }
+
+    /// Movement may be dropped when nobody keeps up with it; everything else waits for its reader.
+    fn advanced(&self, bytes: u64) {
+        let _ = self.events.try_send(Event::Progress(Progress::Advanced { bytes }));
+    }
+
+    async fn tell(&self, event: Event) {
+        // A listener that has gone does not stop the work.
+        let _ = self.events.send(event).await;
+    }
+}
+
+/// Sends one file. The caller hears of its movement by events, and of its end by the result alone.
+pub async fn upload(
+    store: &Store,
+    bucket: &BucketName,
+    upload: &Upload,
+    options: &TransferOptions,
+    events: &mpsc::Sender<Event>,
+) -> Result<Proven, TransferError> {
+    let run = Run::new(store, options, events, &CancellationToken::new());
+    run.send_file(bucket, upload).await
+}
+
+/// Sends all files side by side. One that fails does not stop the others; a cancelled run starts no more, ends those
+/// under way, and aborts what they had begun.
+pub async fn upload_all(
+    store: &Store,
+    jobs: Vec<Job>,
+    options: &TransferOptions,
+    events: &mpsc::Sender<Event>,
+    cancel: &CancellationToken,
+) -> Transferred {
+    let run = Run::new(store, options, events, cancel);
+    let bytes = jobs.iter().map(|job| job.upload.fingerprint.size_bytes).sum();
+    run.tell(Event::Progress(Progress::Expect { objects: jobs.len() as u64, bytes })).await;
+    let mut transferred = Transferred::default();
+    let mut under_way = JoinSet::new();
+    for job in jobs {
+        // As many files as requests: each file has at least one request to wait for.
+        if under_way.len() >= options.requests.max(1)
+            && let Some(ended) = under_way.join_next().await
+        {
+            run.count(&mut transferred, ended).await;
+        }
+        if cancel.is_cancelled() {
+            transferred.cancelled += 1;
+            continue;
+        }
+        let run = Arc::clone(&run);
+        under_way.spawn(async move {
+            let result = run.send_file(&job.bucket, &job.upload).await;
+            run.report(&job, &result).await;
+            (job, result)
+        });
+    }
+    while let Some(ended) = under_way.join_next().await {
+        run.count(&mut transferred, ended).await;
+    }
+    transferred
+}
+
+impl Run {
+    async fn count(&self, transferred: &mut Transferred, ended: Result<Ended, JoinError>) {
+        match ended {
+            Ok((job, Ok(proven))) => transferred.proven.push((job, proven)),
+            Ok((_, Err(TransferError::Cancelled))) => transferred.cancelled += 1,
+            Ok((_, Err(_))) => transferred.failed += 1,
+            // A task that panicked could not report its file itself.
+            Err(error) => {
+                transferred.failed += 1;
+                let message = error_text(&error.into());
+                let record = ErrorRecord { kind: "internal", message, hints: Vec::new(), target: None };
+                self.tell(Event::Error(record)).await;
+            }
+        }
+    }
+
+    async fn report(&self, job: &Job, result: &Result<Proven, TransferError>) {
+        let status = match result {
+            Ok(_) => Status::Done,
+            Err(TransferError::Cancelled) => return,
+            Err(_) => Status::Failed,
+        };
+        let action =
+            Action { bucket: job.bucket.clone(), step: Step::Upload(job.upload.clone()), reason: job.reason.clone() };
+        let mut record = action.record(status);
+        match result {
+            Ok(proven) => {
+                record.bytes = Some(proven.bytes);
+                record.proof = Some(proven.rung.name());
+            }
+            Err(error) => record.reason = error_text(error),
+        }
+        self.tell(Event::Action(record)).await;
+        self.tell(Event::Progress(Progress::Settled)).await;
+    }
+
+    /// Sends a file, and once more if it changed meanwhile or another writer was in the way.
+    async fn send_file(self: &Arc<Self>, bucket: &BucketName, upload: &Upload) -> Result<Proven, TransferError> {
+        let mut expected = upload.fingerprint;
+        let mut tries_left = ATTEMPTS;
+        loop {
+            tries_left -= 1;
+            let error = match self.send_as(bucket, upload, &expected).await {
+                Err(error) if tries_left > 0 && error.deserves_another_try() => error,
+                result => return result,
+            };
+            let target = object_url(bucket, &upload.key);
+            self.tell(Event::Progress(Progress::Retried { target, reason: error_text(&error) })).await;
+            let pause = async {
+                tokio::time::sleep(PAUSE_BEFORE_RETRY).await;
+                Ok(())
+            };
+            self.unless_cancelled(pause).await?;
+            // What the file is now is what counts: the next try sends that, or sees it change again.
+            let path = upload.path.clone();
+            expected = tokio::task::spawn_blocking(move || fingerprint(&path)).await??;
+        }
+    }
+
+    async fn send_as(
+        self: &Arc<Self>,
+        bucket: &BucketName,
+        upload: &Upload,
+        expected: &Fingerprint,
+    ) -> Result<Proven, TransferError> {
+        if expected.size_bytes < self.options.multipart_from_bytes {
+            self.send_single(bucket, upload, expected).await
+        } else {
+            self.send_parts(bucket, upload, expected).await
+        }
+    }
+}
+
+/// An error with its causes in one line.
+fn error_text(error: &TransferError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

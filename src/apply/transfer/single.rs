@@ -1,0 +1,80 @@
+//! One file in one request.
+
+use super::prove::{ExpectedEtag, Sent};
+use super::{Proven, Run, TransferError};
+use crate::aws::s3::{ObjectWrite, S3Error, WriteCondition, Written};
+use crate::hashing;
+use crate::local::{ReadError, SourceFile};
+use crate::model::{Algorithm, BucketName, Checksum, Echo, Fingerprint};
+use crate::plan::Upload;
+use crate::sync::content_type;
+use bytes::Bytes;
+use std::path::Path;
+
+impl Run {
+    /// Reads the whole file, makes sure that it stayed the same, and only then sends it.
+    pub(super) async fn send_single(
+        &self,
+        bucket: &BucketName,
+        upload: &Upload,
+        expected: &Fingerprint,
+    ) -> Result<Proven, TransferError> {
+        let _room = self.budget.room(expected.size_bytes).await;
+        let _slot = self.requests.acquire().await;
+        let (path, seen, algorithm) = (upload.path.clone(), *expected, self.options.checksum);
+        let read = tokio::task::spawn_blocking(move || read_whole(&path, &seen, algorithm));
+        let (body, checksum) = self.unless_cancelled(async { Ok(read.await??) }).await?;
+        let is_md5 = checksum.algorithm() == Algorithm::Md5;
+        let sent = Sent {
+            bucket,
+            key: &upload.key,
+            bytes: body.len() as u64,
+            echo: (!is_md5).then(|| Echo::Whole(checksum.clone())),
+            every_part_echoed: false,
+            etag: ExpectedEtag::Body(body.clone()),
+            checksum: Some(checksum.clone()),
+        };
+        let put = async { Ok(self.put(bucket, upload, body, &checksum).await) };
+        match self.unless_cancelled(put).await? {
+            Ok(written) => {
+                self.advanced(sent.bytes);
+                self.unless_cancelled(self.prove(&sent, written)).await
+            }
+            Err(error) => self.unless_cancelled(self.settle(&sent, error)).await,
+        }
+    }
+
+    async fn put(
+        &self,
+        bucket: &BucketName,
+        upload: &Upload,
+        body: Bytes,
+        checksum: &Checksum,
+    ) -> Result<Written, S3Error> {
+        let content_type = content_type::guess(upload.key.file_name());
+        loop {
+            let condition = self.condition(bucket, upload).await?;
+            let (body, key) = (body.clone(), &upload.key);
+            let write = ObjectWrite { bucket, key, body, checksum, content_type, condition: &condition };
+            match self.store.put_object(write).await {
+                Err(error) if self.goes_without_conditions(&error, &condition).await => {}
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// The bytes of a file that is `expected` before and after, and their checksum.
+fn read_whole(path: &Path, expected: &Fingerprint, algorithm: Algorithm) -> Result<(Bytes, Checksum), ReadError> {
+    let file = SourceFile::open_unchanged(path, expected)?;
+    // No file that goes in one request is larger than memory: it is below the size at which parts begin.
+    let body = file.read(0, usize::try_from(expected.size_bytes).unwrap_or(usize::MAX))?;
+    file.check_unchanged()?;
+    let checksum = hashing::digest(algorithm, &body);
+    Ok((body, checksum))
+}
+
+/// What must hold at the endpoint for the write to be the one that was planned.
+pub(super) fn condition_of(upload: &Upload) -> WriteCondition {
+    upload.replaces.clone().map_or(WriteCondition::Absent, WriteCondition::Matches)
+}

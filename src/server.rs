@@ -1,0 +1,222 @@
+//! The embedded endpoint: S3 over a folder, for `--local`, for `serve` and for tests.
+//!
+//! One folder holds one secret, one ordered index and the blob files. Several processes may have it open at once: the index
+//! admits one writer at a time, and the lock file tells who is alone and may tidy up. What is acknowledged is durable.
+
+mod auth;
+mod blobs;
+mod buckets;
+mod checksums;
+mod documents;
+mod fault;
+mod http;
+mod in_process;
+mod index;
+mod ingest;
+mod listing;
+mod objects;
+mod outgoing;
+mod record;
+mod secret;
+mod service;
+mod settings;
+mod uploads;
+mod versions;
+mod xml;
+
+use crate::model::{AccountId, BucketName, Region};
+use auth::Doorkeeper;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use blobs::Blobs;
+use documents::Documents;
+use fault::Fault;
+use index::Index;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::validation::NameValidation;
+use secret::Keys;
+use service::Service;
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// An S3 endpoint over a folder. Cheap to clone; the folder is free again when the last clone is gone.
+#[derive(Clone)]
+pub struct Server {
+    service: S3Service,
+    keys: Keys,
+    _lock: Arc<File>,
+}
+
+/// What the endpoint says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// The account that owns every bucket.
+    pub account: AccountId,
+    /// The Region whose endpoint this is.
+    pub region: Region,
+}
+
+/// Why a folder cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The folder cannot be made or written to.
+    #[error("cannot keep buckets in `{folder}`: {reason}", folder = .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What stands in the way, and what to do.
+        reason: &'static str,
+        /// The system's own words.
+        source: io::Error,
+    },
+    /// Another process has the folder in a way that shuts others out.
+    #[error("`{}` is in use by another process that does not share it; stop that process or choose another folder", .0.display())]
+    InUse(PathBuf),
+    /// The folder was written by a version of the tool that keeps other records.
+    #[error("`{}` was written by another version of bucketwright (format {found}); choose another folder", .folder.display())]
+    Format {
+        /// The folder.
+        folder: PathBuf,
+        /// The format found.
+        found: u64,
+    },
+    /// The index is damaged or cannot be read.
+    #[error("the index in `{folder}` cannot be opened: {reason}", folder = .folder.display())]
+    Index {
+        /// The folder.
+        folder: PathBuf,
+        /// What the index says.
+        reason: String,
+    },
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Server").field("access_key", &self.access_key()).finish_non_exhaustive()
+    }
+}
+
+/// Bucket names by our rules, which are AWS's and finer than those of `s3s`.
+struct OurNames;
+
+impl NameValidation for OurNames {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        name.parse::<BucketName>().is_ok()
+    }
+}
+
+impl Server {
+    /// Opens the endpoint over `folder`, which is made if need be, and sweeps what interrupted requests have left.
+    pub fn open(folder: &Path, options: ServerOptions) -> Result<Self, ServerError> {
+        let fault = |error| folder_error(folder, error);
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(fault)?;
+        let lock = open_lock(folder).map_err(fault)?;
+        let alone = match lock.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => {
+                lock.lock_shared().map_err(fault)?;
+                false
+            }
+            Err(TryLockError::Error(error)) => return Err(fault(error)),
+        };
+        let keys = Keys::open(&folder.join("secret")).map_err(fault)?;
+        let blobs = Blobs::open(folder.join("blobs")).map_err(fault)?;
+        let index = Index::open(folder.join("index.redb"), blobs.clone());
+        let index = index.map_err(|error| index_error(folder, error))?;
+        let service = Service { index: Arc::new(index), blobs, account: options.account, region: options.region };
+        check_format(folder, &service)?;
+        if alone {
+            sweep(&service).map_err(|error| index_error(folder, error))?;
+            // From here on others may come in.
+            lock.lock_shared().map_err(fault)?;
+        }
+        Ok(Self { service: build(service, keys.clone()), keys, _lock: Arc::new(lock) })
+    }
+
+    /// The access key id of the folder's owner.
+    pub fn access_key(&self) -> &str {
+        self.keys.access_key()
+    }
+
+    /// The secret key of the folder's owner, derived from the folder's secret.
+    pub fn secret_key(&self) -> &str {
+        self.keys.secret_key()
+    }
+
+    /// The HTTP layer of an SDK client that shall reach this endpoint without a socket. The client needs path-style addressing
+    /// and some `http://` endpoint URL, whose host plays no role.
+    pub fn http_client(&self) -> SharedHttpClient {
+        in_process::client(self.service.clone())
+    }
+
+    /// Serves HTTP/1.1 on `listener` until `shutdown` is ready; requests under way are given a few seconds to finish.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServerError> {
+        http::serve(self.service.clone(), listener, shutdown).await
+    }
+}
+
+fn build(service: Service, keys: Keys) -> S3Service {
+    let doorkeeper = Doorkeeper { keys, account: service.account.clone() };
+    let mut builder = S3ServiceBuilder::new(service.clone());
+    builder.set_auth(doorkeeper.clone());
+    builder.set_access(doorkeeper.clone());
+    builder.set_validation(OurNames);
+    builder.set_route(Documents { service, doorkeeper });
+    builder.build()
+}
+
+fn open_lock(folder: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"))
+}
+
+fn check_format(folder: &Path, service: &Service) -> Result<(), ServerError> {
+    match service.index.format() {
+        Ok(record::FORMAT) => Ok(()),
+        Ok(found) => Err(ServerError::Format { folder: folder.to_owned(), found }),
+        Err(fault) => Err(index_error(folder, fault)),
+    }
+}
+
+fn sweep(service: &Service) -> Result<(), Fault> {
+    let snapshot = service.index.snapshot()?;
+    let removed = service.blobs.sweep(|id| snapshot.knows_file(id))?;
+    if removed > 0 {
+        tracing::info!(removed, "leftovers of interrupted requests removed");
+    }
+    Ok(())
+}
+
+fn folder_error(folder: &Path, source: io::Error) -> ServerError {
+    let reason = match source.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only; choose a folder on another one",
+        io::ErrorKind::PermissionDenied => "permission denied; choose a folder of your own",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full; free some space",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "a file of that name is in the way",
+        io::ErrorKind::InvalidData => "its secret file is damaged; choose another folder",
+        _ => "the system refuses",
+    };
+    ServerError::Folder { folder: folder.to_owned(), reason, source }
+}
+
+fn index_error(folder: &Path, fault: Fault) -> ServerError {
+    match fault {
+        Fault::Io(error) => folder_error(folder, error),
+        Fault::Index(error) => match *error {
+            redb::Error::Io(error) => folder_error(folder, error),
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
+                ServerError::InUse(folder.to_owned())
+            }
+            other => ServerError::Index { folder: folder.to_owned(), reason: other.to_string() },
+        },
+        other => ServerError::Index { folder: folder.to_owned(), reason: other.to_string() },
+    }
+}

@@ -1,0 +1,90 @@
+//! The S3 operations the endpoint carries out, one line each. Whatever is not in the table answers `NotImplemented`.
+
+use super::blobs::Blobs;
+use super::fault::Outcome;
+use super::index::{Index, Snapshot, Tables};
+use crate::hashing::digest;
+use crate::model::{AccountId, Algorithm, Region};
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result};
+use std::sync::Arc;
+
+/// What every operation works on. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) index: Arc<Index>,
+    pub(super) blobs: Blobs,
+    pub(super) account: AccountId,
+    pub(super) region: Region,
+}
+
+impl Service {
+    /// Reads the index off the async threads' way: a look takes microseconds unless another process is committing.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Snapshot) -> Outcome<T>) -> S3Result<T> {
+        let snapshot = self.index.snapshot()?;
+        Ok(look(&snapshot)?)
+    }
+
+    /// Changes the index; the answer comes when the change is durable.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tables<'_>) -> Outcome<T> + Send + 'static,
+    ) -> S3Result<T> {
+        self.index.write(work).await
+    }
+
+    /// The owner of everything, as listings show it: a canonical id has 64 hex digits.
+    pub(super) fn owner(&self) -> Owner {
+        let id = digest(Algorithm::Sha256, self.account.as_str().as_bytes()).hex();
+        Owner { display_name: Some(self.account.to_string()), id: Some(id) }
+    }
+}
+
+macro_rules! operations {
+    ($($name:ident($input:ident) -> $output:ident;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Service {
+            $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                // The inherent method of the same name does the work.
+                Self::$name(self, request).await
+            })*
+        }
+    };
+}
+
+operations! {
+    list_buckets(ListBucketsInput) -> ListBucketsOutput;
+    head_bucket(HeadBucketInput) -> HeadBucketOutput;
+    delete_bucket(DeleteBucketInput) -> DeleteBucketOutput;
+    get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
+
+    put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput;
+    get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput;
+    put_public_access_block(PutPublicAccessBlockInput) -> PutPublicAccessBlockOutput;
+    get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput;
+    delete_public_access_block(DeletePublicAccessBlockInput) -> DeletePublicAccessBlockOutput;
+    put_bucket_ownership_controls(PutBucketOwnershipControlsInput) -> PutBucketOwnershipControlsOutput;
+    get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput;
+    delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput) -> DeleteBucketOwnershipControlsOutput;
+    put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput) -> PutBucketLifecycleConfigurationOutput;
+    get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput;
+    delete_bucket_lifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput;
+    put_bucket_policy(PutBucketPolicyInput) -> PutBucketPolicyOutput;
+    get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput;
+    delete_bucket_policy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput;
+    put_bucket_logging(PutBucketLoggingInput) -> PutBucketLoggingOutput;
+    get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput;
+    put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput;
+    get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput;
+    delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput;
+    delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput;
+
+    put_object(PutObjectInput) -> PutObjectOutput;
+    get_object(GetObjectInput) -> GetObjectOutput;
+    head_object(HeadObjectInput) -> HeadObjectOutput;
+    delete_object(DeleteObjectInput) -> DeleteObjectOutput;
+    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
+
+    list_objects(ListObjectsInput) -> ListObjectsOutput;
+    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
+}

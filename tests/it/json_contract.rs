@@ -1,0 +1,374 @@
+//! The JSON output as a script reads it: the schema is declared here once more, from the consumer's side and strictly.
+//! A field that is renamed, dropped or added without a word here fails.
+
+use bucketwright::model::Identity;
+use bucketwright::plan::{Action, Plan, Reason, Step};
+use bucketwright::report::{
+    Access, ActionRecord, Cell, Check, ErrorRecord, Event, Finding, IdentityRecord, Mark, NodeKind, NodeRecord,
+    Progress, Severity, Status, Summary, Verdict,
+};
+use bucketwright::ui::{Captured, ColorChoice, Format, Ui, UiOptions};
+use serde::Deserialize;
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum Line {
+    Identity(IdentityLine),
+    Action(ActionLine),
+    Finding(FindingLine),
+    Cell(CellLine),
+    Check(CheckLine),
+    Node(NodeLine),
+    Answer(AnswerLine),
+    Error(ErrorLine),
+    Summary(SummaryLine),
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IdentityLine {
+    account: Option<String>,
+    arn: Option<String>,
+    endpoint: String,
+    region: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StatusWord {
+    Planned,
+    Done,
+    Failed,
+    Skipped,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ActionLine {
+    status: StatusWord,
+    action: String,
+    target: String,
+    reason: String,
+    setting: Option<String>,
+    source: Option<String>,
+    bytes: Option<u64>,
+    proof: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum SeverityWord {
+    Error,
+    SecurityWarning,
+    Warning,
+    Suggestion,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FindingLine {
+    code: String,
+    severity: SeverityWord,
+    target: String,
+    path: Option<String>,
+    message: String,
+    fix: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum AccessWord {
+    Allow,
+    Deny,
+    NotTried,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CellLine {
+    principal: String,
+    operation: String,
+    target: String,
+    expected: AccessWord,
+    observed: AccessWord,
+    because: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum VerdictWord {
+    Pass,
+    Fail,
+    Waived,
+    Unknown,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckLine {
+    check: String,
+    target: String,
+    verdict: VerdictWord,
+    detail: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KindWord {
+    Folder,
+    Object,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum MarkWord {
+    Missing,
+    Extra,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeLine {
+    bucket: String,
+    path: String,
+    kind: KindWord,
+    mark: Option<MarkWord>,
+    bytes: u64,
+    objects: Option<u64>,
+    more_objects: Option<u64>,
+    more_bytes: Option<u64>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerLine {
+    text: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ErrorLine {
+    kind: String,
+    message: String,
+    hints: Vec<String>,
+    target: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SummaryLine {
+    planned: u64,
+    done: u64,
+    unchanged: u64,
+    skipped: u64,
+    failed: u64,
+    deleted: u64,
+    bytes: u64,
+    elapsed_ms: u64,
+    exit: u8,
+}
+
+fn json_ui() -> (Ui, Captured) {
+    let options = UiOptions {
+        format: Format::Json,
+        quiet: true,
+        verbose: 2,
+        progress: true,
+        color: ColorChoice::Always,
+        stdout_is_terminal: true,
+        stderr_is_terminal: true,
+        width: 80,
+    };
+    Ui::captured(options, "")
+}
+
+/// The lines of stdout, each read strictly; stderr must be empty.
+fn lines(captured: &Captured) -> Vec<Line> {
+    assert_eq!(captured.stderr(), "");
+    let text = captured.stdout();
+    assert!(text.ends_with('\n'));
+    let read = |line: &str| {
+        assert!(line.starts_with(r#"{"type":""#), "the type comes first: {line}");
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
+    };
+    text.lines().map(read).collect()
+}
+
+/// Prints one event and reads it back.
+fn check(event: &Event, expected: Line) {
+    let (ui, captured) = json_ui();
+    ui.event(event);
+    assert_eq!(lines(&captured), [expected]);
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+#[test]
+fn identity_says_null_for_what_is_unknown() {
+    let record = |identity| IdentityRecord { identity, endpoint: text("aws"), region: text("us-east-1") };
+    let known = Identity { account: "245966534215".parse().ok(), arn: Some(text("arn:aws:iam::245966534215:role/x")) };
+    let line = |account: Option<&str>, arn: Option<&str>| {
+        let (account, arn) = (account.map(text), arn.map(text));
+        Line::Identity(IdentityLine { account, arn, endpoint: text("aws"), region: text("us-east-1") })
+    };
+    check(&Event::Identity(record(known)), line(Some("245966534215"), Some("arn:aws:iam::245966534215:role/x")));
+    check(&Event::Identity(record(Identity::default())), line(None, None));
+    let (ui, captured) = json_ui();
+    ui.event(&Event::Identity(record(Identity::default())));
+    assert!(captured.stdout().contains(r#""account":null,"arn":null"#), "unknown is null, not absent");
+}
+
+#[test]
+fn actions_carry_what_they_have() {
+    for (status, word) in [
+        (Status::Planned, StatusWord::Planned),
+        (Status::Done, StatusWord::Done),
+        (Status::Failed, StatusWord::Failed),
+        (Status::Skipped, StatusWord::Skipped),
+    ] {
+        let record = ActionRecord {
+            status,
+            action: "upload",
+            target: text("s3://b/k\n\u{1b}"),
+            reason: text("missing"),
+            setting: None,
+            source: Some(text("k")),
+            bytes: Some(7),
+            proof: Some("crc64nvme"),
+        };
+        let line = ActionLine {
+            status: word,
+            action: text("upload"),
+            target: text("s3://b/k\n\u{1b}"),
+            reason: text("missing"),
+            setting: None,
+            source: Some(text("k")),
+            bytes: Some(7),
+            proof: Some(text("crc64nvme")),
+        };
+        check(&Event::Action(record), Line::Action(line));
+    }
+}
+
+#[test]
+fn findings_cells_and_checks() {
+    for (severity, word) in [
+        (Severity::Error, SeverityWord::Error),
+        (Severity::SecurityWarning, SeverityWord::SecurityWarning),
+        (Severity::Warning, SeverityWord::Warning),
+        (Severity::Suggestion, SeverityWord::Suggestion),
+    ] {
+        let mut finding = Finding::new("code", severity, "s3://b", "message").with_fix("fix");
+        finding.path = Some(text("/Statement/0"));
+        let (path, fix) = (finding.path.clone(), finding.fix.clone());
+        let (code, target, message) = (text("code"), text("s3://b"), text("message"));
+        check(
+            &Event::Finding(finding),
+            Line::Finding(FindingLine { code, severity: word, target, path, message, fix }),
+        );
+    }
+    for (access, word, again) in [
+        (Access::Allow, AccessWord::Allow, AccessWord::Allow),
+        (Access::Deny, AccessWord::Deny, AccessWord::Deny),
+        (Access::NotTried, AccessWord::NotTried, AccessWord::NotTried),
+    ] {
+        let (principal, target, because) = (text("role"), text("s3://b/p/"), text("why"));
+        let (operation, expected, observed) = ("head-bucket", access, access);
+        let cell = Cell { principal, operation, target, expected, observed, because };
+        let Cell { principal, target, because, .. } = cell.clone();
+        let line = CellLine { principal, operation: text(operation), target, expected: word, observed: again, because };
+        check(&Event::Cell(cell), Line::Cell(line));
+    }
+    for (verdict, word) in [
+        (Verdict::Pass, VerdictWord::Pass),
+        (Verdict::Fail, VerdictWord::Fail),
+        (Verdict::Waived, VerdictWord::Waived),
+        (Verdict::Unknown, VerdictWord::Unknown),
+    ] {
+        let event = Check { check: text("tls-only"), target: text("s3://b"), verdict, detail: text("d") };
+        let (name, target) = (text("tls-only"), text("s3://b"));
+        check(&Event::Check(event), Line::Check(CheckLine { check: name, target, verdict: word, detail: text("d") }));
+    }
+}
+
+#[test]
+fn nodes_answers_and_errors() {
+    for (kind, mark, kind_word, mark_word, objects) in [
+        (NodeKind::Folder, Some(Mark::Missing), KindWord::Folder, Some(MarkWord::Missing), Some(4)),
+        (NodeKind::Folder, Some(Mark::Extra), KindWord::Folder, Some(MarkWord::Extra), Some(4)),
+        (NodeKind::Object, None, KindWord::Object, None, None),
+    ] {
+        let (bucket, path, bytes, more) = (text("b"), text("p/"), 3, objects.map(|count| count / 2));
+        let (more_objects, more_bytes) = (more, more);
+        let node = NodeRecord { bucket, path, kind, mark, bytes, objects, more_objects, more_bytes };
+        let (bucket, path, kind, mark) = (text("b"), text("p/"), kind_word, mark_word);
+        let line = NodeLine { bucket, path, kind, mark, bytes, objects, more_objects, more_bytes };
+        check(&Event::Node(node), Line::Node(line));
+    }
+    check(&Event::Answer { text: text("a\nb") }, Line::Answer(AnswerLine { text: text("a\nb") }));
+    let (kind, message, hints) = ("expired-credentials", text("m"), vec![text("h")]);
+    let error = ErrorRecord { kind, message: message.clone(), hints: hints.clone(), target: None };
+    check(&Event::Error(error), Line::Error(ErrorLine { kind: text(kind), message, hints, target: None }));
+}
+
+#[test]
+fn a_run_in_json_says_everything_on_stdout_and_ends_with_the_summary() {
+    let (ui, captured) = json_ui();
+    let bucket = || "bucket".parse().unwrap();
+    let marker = Step::PutMarker { key: "p/".parse().unwrap() };
+    let skip = Step::SkipDataset { source: text("gone.csv"), to: text("bucket/p") };
+    let plan = Plan {
+        actions: vec![
+            Action { bucket: bucket(), step: marker, reason: Reason::Missing },
+            Action { bucket: bucket(), step: skip, reason: Reason::SourceAbsent },
+        ],
+        unchanged: 3,
+        findings: vec![Finding::new("c", Severity::Warning, "s3://bucket", "m")],
+    };
+    let planned = ui.show_plan(&plan);
+    let (sender, listener) = ui.listen();
+    sender.blocking_send(Event::Progress(Progress::Expect { objects: 1, bytes: 1 })).unwrap();
+    sender.blocking_send(Event::Action(plan.actions[0].record(Status::Done))).unwrap();
+    sender.blocking_send(Event::Progress(Progress::Settled)).unwrap();
+    drop(sender);
+    let mut summary = listener.finish();
+    ui.note("for people");
+    ui.hint("for people");
+    ui.error(&ErrorRecord { kind: "k", message: text("m"), hints: Vec::new(), target: None });
+    (summary.unchanged, summary.elapsed_ms, summary.exit) = (planned.unchanged, 12, 3);
+    summary.closing = Some(text("for people"));
+    ui.summary(&summary);
+    let read = lines(&captured);
+    let kinds: Vec<&str> = read
+        .iter()
+        .map(|line| match line {
+            Line::Action(action) => match action.status {
+                StatusWord::Planned => "planned",
+                StatusWord::Done => "done",
+                StatusWord::Failed => "failed",
+                StatusWord::Skipped => "skipped",
+            },
+            Line::Finding(_) => "finding",
+            Line::Error(_) => "error",
+            Line::Summary(_) => "summary",
+            _ => "other",
+        })
+        .collect();
+    assert_eq!(kinds, ["planned", "skipped", "finding", "done", "error", "summary"]);
+    let expected = SummaryLine {
+        planned: 0,
+        done: 1,
+        unchanged: 3,
+        skipped: 0,
+        failed: 0,
+        deleted: 0,
+        bytes: 0,
+        elapsed_ms: 12,
+        exit: 3,
+    };
+    assert_eq!(read.last(), Some(&Line::Summary(expected)));
+    let counts = Summary { planned: 1, skipped: 1, unchanged: 3, ..Summary::default() };
+    assert_eq!(planned, counts);
+}

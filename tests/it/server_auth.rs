@@ -1,0 +1,83 @@
+//! Requests that must not be heard: unsigned, wrongly signed, tampered with, too old.
+
+use crate::server_env::{Endpoint, client, client_over, code, socket_client};
+use crate::server_raw::{Framing, Raw, served};
+use jiff::SignedDuration;
+
+#[tokio::test]
+async fn unsigned_requests_are_refused() {
+    let endpoint = Endpoint::with_bucket().await;
+    endpoint.put("key", b"secret").await;
+    served(&endpoint, async |wire| {
+        for line in [
+            "GET / HTTP/1.1",
+            "GET /bucket HTTP/1.1",
+            "GET /bucket/key HTTP/1.1",
+            "PUT /other HTTP/1.1",
+            "PUT /bucket?encryption HTTP/1.1",
+            "GET /bucket?encryption HTTP/1.1",
+            "GET /bucket?policy HTTP/1.1",
+            "DELETE /bucket/key HTTP/1.1",
+            "POST /bucket?delete HTTP/1.1",
+        ] {
+            let host = &wire.address;
+            let request = format!("{line}\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let answer = wire.bytes(request.as_bytes()).await;
+            assert!(answer.starts_with("HTTP/1.1 403"), "{line}: {answer}");
+            assert!(answer.contains("<Code>AccessDenied</Code>") && !answer.contains("secret"), "{line}: {answer}");
+        }
+    })
+    .await;
+    assert_eq!(endpoint.get("key").await, b"secret");
+}
+
+#[tokio::test]
+async fn wrong_keys_are_refused() {
+    let endpoint = Endpoint::with_bucket().await;
+    let server = &endpoint.server;
+    let wrong = client(server, "wrong secret");
+    assert_eq!(code(wrong.list_buckets().send().await), "SignatureDoesNotMatch 403");
+    assert_eq!(code(wrong.create_bucket().bucket("other").send().await), "SignatureDoesNotMatch 403");
+    let unknown = client_over(server.http_client(), "http://localhost", "AKIAUNKNOWN", server.secret_key());
+    assert_eq!(code(unknown.list_buckets().send().await), "InvalidAccessKeyId 403");
+    assert_eq!(code(endpoint.client.head_bucket().bucket("other").send().await), "NotFound 404");
+}
+
+#[tokio::test]
+async fn what_was_signed_is_what_counts() {
+    let endpoint = Endpoint::with_bucket().await;
+    served(&endpoint, async |wire| {
+        let right = Raw::put("/bucket/key", b"some body", Framing::Signed);
+        let check = async |raw: Raw, expected: &str| assert_eq!(wire.send(&raw).await, expected, "{raw:?}");
+        check(right.clone(), "200").await;
+        let other = Raw { tampered_path: Some("/bucket/other".to_owned()), ..right.clone() };
+        check(other, "SignatureDoesNotMatch 403").await;
+        let body = Some(b"SOME body".to_vec());
+        check(Raw { tampered_body: body.clone(), ..right.clone() }, "XAmzContentSHA256Mismatch 400").await;
+        let chunks = Raw { framing: Framing::Chunks, ..right.clone() };
+        check(chunks.clone(), "200").await;
+        check(Raw { tampered_body: body, ..chunks }, "SignatureDoesNotMatch 403").await;
+        for hours in [1, -1] {
+            let late = Raw { clock_off: SignedDuration::from_hours(hours), ..right.clone() };
+            check(late, "RequestTimeTooSkewed 403").await;
+        }
+    })
+    .await;
+    assert_eq!(endpoint.get("key").await, b"some body");
+    let other = endpoint.client.head_object().bucket("bucket").key("other").send().await;
+    assert_eq!(code(other), "NotFound 404");
+}
+
+#[tokio::test]
+async fn a_socket_serves_what_the_connector_serves() {
+    let endpoint = Endpoint::with_bucket().await;
+    endpoint.put("key", b"body").await;
+    served(&endpoint, async |wire| {
+        let sdk = socket_client(&endpoint.server, &format!("http://{}", wire.address));
+        let got = sdk.get_object().bucket("bucket").key("key").send().await.unwrap();
+        assert_eq!(got.body.collect().await.unwrap().to_vec(), b"body");
+        assert_eq!(code(sdk.head_object().bucket("bucket").key("absent").send().await), "NotFound 404");
+        assert_eq!(code(sdk.get_object().bucket("bucket").key("absent").send().await), "NoSuchKey 404");
+    })
+    .await;
+}
