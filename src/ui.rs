@@ -296,6 +296,11 @@ impl Ui {
         LogLines::new(Arc::clone(&self.state))
     }
 
+    /// True if scripts read the output, which then ends with a summary whatever happens.
+    pub fn is_json(&self) -> bool {
+        self.options.format == Format::Json
+    }
+
     /// True once nobody reads the answer any more, as behind `head`.
     pub fn is_closed(&self) -> bool {
         self.state().screen.is_closed()

@@ -22,6 +22,9 @@ use std::fmt;
 use std::path::PathBuf;
 use tokio::task::JoinError;
 
+/// The code of the finding for a file that cannot be sent.
+pub const ODD_FILE: &str = "odd-file";
+
 /// A dataset as it is looked at: where it is, and where it belongs.
 #[derive(Debug, Clone)]
 pub struct DatasetRequest {
@@ -172,7 +175,7 @@ fn skipped(request: &DatasetRequest) -> Action {
 }
 
 fn odd_file(odd: &Odd) -> Finding {
-    Finding::new("odd-file", Severity::Warning, &odd.path, format!("`{}` {}", odd.path, odd.kind))
+    Finding::new(ODD_FILE, Severity::Warning, &odd.path, format!("`{}` {}", odd.path, odd.kind))
         .with_fix("make it a readable file, or leave it out with `exclude`")
 }
 

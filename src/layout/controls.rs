@@ -247,14 +247,14 @@ fn lifecycle_rules(bucket: &Bucket, found: &BucketState) -> Standing {
     reading(&found.lifecycle, |rules| {
         let wanted = lifecycle::merged(bucket, rules);
         if wanted == *rules {
-            return Standing::Holds(lifecycle::words(bucket));
+            return Standing::Holds(lifecycle::words(bucket, rules));
         }
         Standing::Differs {
             found: match rules.rules.len() {
                 0 => "no rules".to_owned(),
                 count => format!("{count} rules"),
             },
-            wanted: lifecycle::words(bucket),
+            wanted: lifecycle::words(bucket, rules),
             setting: Setting::Lifecycle(wanted),
             impact: "uploads that stay unfinished for 7 days are lost",
         }
