@@ -288,7 +288,12 @@ impl Ui {
         }
         // Others may print while the person thinks.
         self.state().screen.question(&format!("{} [y/N] ", text::escape(question)));
-        self.input.read()
+        let Some(line) = self.input.read() else {
+            // Whatever comes next begins on a line of its own.
+            self.state().screen.question("\n");
+            return Confirmation::No;
+        };
+        Confirmation::of(&line)
     }
 
     /// A writer for log lines: they go to stderr above the bar, whole lines at a time.

@@ -292,6 +292,7 @@ fn questions_are_asked_of_people_only() {
     for (typed, terminal, answer, asked) in [
         ("yes\n", true, Confirmation::Yes, "Apply? [y/N] "),
         ("\n", true, Confirmation::No, "Apply? [y/N] "),
+        ("", true, Confirmation::No, "Apply? [y/N] \n"),
         ("yes\n", false, Confirmation::NobodyThere, ""),
     ] {
         let (ui, captured) = Ui::captured(UiOptions { stderr_is_terminal: terminal, ..options() }, typed);
