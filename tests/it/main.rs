@@ -9,3 +9,5 @@ mod server_env;
 mod server_objects;
 mod server_raw;
 mod server_settings;
+mod transfer;
+mod wire;
