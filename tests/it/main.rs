@@ -1,4 +1,5 @@
 //! The one integration test binary: the real client against the embedded endpoint, and the binary as people run it.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may panic and touch files")]
 
 mod bad_input;
 mod json_contract;
@@ -11,3 +12,5 @@ mod server_objects;
 mod server_raw;
 mod server_settings;
 mod testenv;
+mod transfer;
+mod wire;
