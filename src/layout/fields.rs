@@ -3,6 +3,7 @@
 //! The reader, the nearest names in its messages, the JSON schema for editors and the reference page all come from
 //! here, so they cannot disagree.
 
+use super::nearest::listed;
 use std::fmt::Write as _;
 
 /// One table of the file.
@@ -380,15 +381,15 @@ impl Kind {
     pub fn expected(self) -> String {
         match self {
             Self::Text => "text".to_owned(),
-            Self::Choice(words) => format!("one of {}", super::nearest::listed(words.iter().copied())),
+            Self::Choice(words) => format!("one of {}", listed(words.iter().copied())),
             Self::Flag => "true or false".to_owned(),
             Self::Whole(least, most) if least == most => format!("{least}"),
             Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Self::Texts => "a list of texts".to_owned(),
             Self::TextOrTexts => "text or a list of texts".to_owned(),
             Self::ChoiceOr(words, table) => {
-                let keys = super::nearest::listed(table.fields.iter().map(|field| field.name));
-                format!("{} or a table with {keys}", super::nearest::listed(words.iter().copied()))
+                let keys = listed(table.fields.iter().map(|field| field.name));
+                format!("{} or a table with {keys}", listed(words.iter().copied()))
             }
             Self::Map(_) | Self::Section(_) => "a table".to_owned(),
             Self::Sections(_) => "a list of tables".to_owned(),
@@ -401,7 +402,11 @@ impl Kind {
 pub fn markdown() -> String {
     let mut page = String::new();
     for table in ALL {
-        let heading = if table.title.starts_with('[') { format!("`{}`", table.title) } else { table.title.to_owned() };
+        let heading = match table.id {
+            "layout" => "Top level".to_owned(),
+            _ if table.title.starts_with('[') => format!("`{}`", table.title),
+            _ => table.title.replacen("an entry", "An entry", 1),
+        };
         let _ =
             write!(page, "## {heading}\n\n{}\n\n| key | takes | default | meaning |\n|---|---|---|---|\n", table.doc);
         for field in table.fields {
