@@ -56,9 +56,24 @@ enum Kind {
     Odd(OddKind),
 }
 
-/// True if something is at `path`, be it a link to nothing.
-pub fn exists(path: &Path) -> bool {
-    !matches!(std::fs::symlink_metadata(path), Err(error) if is_absent(&error))
+/// What a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Nothing is at the path.
+    Absent,
+    /// A regular file, or a link to one.
+    File,
+    /// A directory, or something that is neither and that a walk reports.
+    Tree,
+}
+
+/// Says what is at `path`. A link to nothing is not absent: somebody put it there.
+pub fn source_kind(path: &Path) -> SourceKind {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => SourceKind::File,
+        Err(error) if is_absent(&error) && std::fs::symlink_metadata(path).is_err() => SourceKind::Absent,
+        Ok(_) | Err(_) => SourceKind::Tree,
+    }
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -252,7 +267,7 @@ fn link_kind(path: &Path, real_parent: &Path, real_root: &Path) -> Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::{exists, walk};
+    use super::{SourceKind, source_kind, walk};
     use crate::model::{Excludes, OddKind};
     use proptest::collection::btree_set;
     use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
@@ -299,6 +314,7 @@ mod tests {
         let found: Vec<_> = walk(&file, Excludes::default()).map(Result::unwrap).collect();
         assert_eq!((found.len(), found[0].relative.as_str(), &found[0].path), (1, "data.csv", &file));
         assert_eq!(found[0].fingerprint.size_bytes, 13);
+        assert_eq!(source_kind(&file), SourceKind::File);
     }
 
     #[test]
@@ -369,12 +385,14 @@ mod tests {
     fn a_source_that_is_not_there_or_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("absent");
-        assert!(!exists(&absent) && exists(folder.path()));
+        assert_eq!(source_kind(&absent), SourceKind::Absent);
+        assert_eq!(source_kind(folder.path()), SourceKind::Tree);
         let kinds =
             |path: &Path| walk(path, Excludes::default()).map(|item| item.unwrap_err().kind).collect::<Vec<_>>();
         assert_eq!(kinds(&absent), [OddKind::Unreadable("no such file or directory".to_owned())]);
         symlink("nowhere", folder.path().join("broken")).unwrap();
         assert_eq!(kinds(&folder.path().join("broken")), [OddKind::LinkBroken]);
+        assert_eq!(source_kind(&folder.path().join("broken")), SourceKind::Tree);
         assert_eq!(kinds(Path::new("/dev/null")), [OddKind::NotRegular]);
     }
 

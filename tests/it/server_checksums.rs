@@ -1,4 +1,5 @@
 //! Wrong checksums of every algorithm, as header and as trailer: refused, and nothing of them stored.
+#![expect(clippy::disallowed_methods, reason = "the folder is looked into")]
 
 use crate::server_env::{Endpoint, code};
 use crate::server_raw::{Framing, Raw, Wire, served};

@@ -1,4 +1,5 @@
 //! An embedded endpoint in a temporary folder, and SDK clients that reach it.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;

@@ -1,6 +1,7 @@
 //! Requests signed by hand, for what no SDK would send: wrong digests, trailers, tampering, old clocks.
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html>
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "what fails here fails the test")]
 
 use crate::server_env::Endpoint;
 use hmac::{Hmac, KeyInit as _, Mac as _};

@@ -1,4 +1,5 @@
 //! Buckets and their settings, written and read by the SDK as `apply` does.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use crate::server_env::{Endpoint, client, code, open, options};
 use aws_sdk_s3::types::*;
