@@ -1,6 +1,7 @@
 //! The one integration test binary: the real client against the embedded endpoint, and the binary as people run it.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may panic and touch files")]
 
+mod adoption;
 mod bad_input;
 mod json_contract;
 mod layout_cases;
