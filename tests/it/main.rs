@@ -3,6 +3,7 @@
 
 mod adoption;
 mod bad_input;
+mod faults;
 mod json_contract;
 mod layout_cases;
 mod main_job;
