@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may panic and touch files")]
 
 mod bad_input;
+mod dataset;
 mod json_contract;
 mod layout_cases;
 mod main_job;
