@@ -6,6 +6,7 @@ mod dataset;
 mod json_contract;
 mod layout_cases;
 mod main_job;
+mod odd_files;
 mod server_auth;
 mod server_checksums;
 mod server_env;
