@@ -14,5 +14,3 @@ mod server_objects;
 mod server_raw;
 mod server_settings;
 mod testenv;
-mod transfer;
-mod wire;
