@@ -174,6 +174,12 @@ fn algorithm_of(end: &str) -> S3Result<Algorithm> {
     found.ok_or_else(|| s3_error!(InvalidRequest, "The checksum algorithm `{end}` is not supported."))
 }
 
+/// Reads an algorithm as XML and `x-amz-checksum-algorithm` spell it: `CRC32C`.
+pub(super) fn named_algorithm(name: &str) -> S3Result<Algorithm> {
+    algorithm_of(&name.to_ascii_lowercase())
+        .map_err(|_| s3_error!(InvalidRequest, "Checksum algorithm provided is unsupported."))
+}
+
 fn text<'headers>(headers: &'headers HeaderMap, name: &str) -> Option<&'headers str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
 }
@@ -209,6 +215,22 @@ impl StoredChecksum {
         }
     }
 }
+
+/// Fills the checksum fields that many of S3's XML shapes have: one per algorithm.
+macro_rules! fill_checksum {
+    ($shape:expr, $algorithm:expr, $text:expr) => {{
+        let text = Some($text);
+        match $algorithm {
+            $crate::model::Algorithm::Crc64Nvme => $shape.checksum_crc64nvme = text,
+            $crate::model::Algorithm::Crc32 => $shape.checksum_crc32 = text,
+            $crate::model::Algorithm::Crc32c => $shape.checksum_crc32c = text,
+            $crate::model::Algorithm::Sha1 => $shape.checksum_sha1 = text,
+            $crate::model::Algorithm::Sha256 => $shape.checksum_sha256 = text,
+            $crate::model::Algorithm::Md5 => {}
+        }
+    }};
+}
+pub(super) use fill_checksum;
 
 #[cfg(test)]
 mod tests {

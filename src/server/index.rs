@@ -31,6 +31,7 @@ const CURRENT: TableDefinition<Bytes, Bytes> = TableDefinition::new("current");
 const NONCURRENT: TableDefinition<(Bytes, u64), Bytes> = TableDefinition::new("noncurrent");
 const UPLOADS: TableDefinition<(Bytes, &str), Bytes> = TableDefinition::new("uploads");
 const PARTS: TableDefinition<(&str, u16), Bytes> = TableDefinition::new("parts");
+const FINISHED: TableDefinition<&str, Bytes> = TableDefinition::new("finished");
 const BODIES: TableDefinition<u128, Bytes> = TableDefinition::new("bodies");
 const FILES: TableDefinition<u128, ()> = TableDefinition::new("files");
 const SHARES: TableDefinition<u128, u32> = TableDefinition::new("shares");
@@ -49,6 +50,8 @@ pub(super) struct Tables<'txn> {
     pub(super) uploads: Table<'txn, (Bytes, &'static str), Bytes>,
     /// Upload id and part number to [`super::record::PartRecord`].
     pub(super) parts: Table<'txn, (&'static str, u16), Bytes>,
+    /// Upload id to [`super::record::FinishedRecord`], so that a repeated completion is answered as the first was.
+    pub(super) finished: Table<'txn, &'static str, Bytes>,
     /// Small bodies.
     pub(super) bodies: Table<'txn, u128, Bytes>,
     /// The blob files that a record names.
@@ -65,6 +68,8 @@ pub(super) struct Snapshot {
     pub(super) settings: ReadOnlyTable<(&'static str, &'static str), Bytes>,
     pub(super) current: ReadOnlyTable<Bytes, Bytes>,
     pub(super) noncurrent: ReadOnlyTable<(Bytes, u64), Bytes>,
+    pub(super) uploads: ReadOnlyTable<(Bytes, &'static str), Bytes>,
+    pub(super) parts: ReadOnlyTable<(&'static str, u16), Bytes>,
     pub(super) bodies: ReadOnlyTable<u128, Bytes>,
     files: ReadOnlyTable<u128, ()>,
 }
@@ -177,6 +182,7 @@ impl Tables<'_> {
             noncurrent: transaction.open_table(NONCURRENT)?,
             uploads: transaction.open_table(UPLOADS)?,
             parts: transaction.open_table(PARTS)?,
+            finished: transaction.open_table(FINISHED)?,
             bodies: transaction.open_table(BODIES)?,
             files: transaction.open_table(FILES)?,
             shares: transaction.open_table(SHARES)?,
@@ -207,6 +213,8 @@ impl Snapshot {
             settings: transaction.open_table(SETTINGS)?,
             current: transaction.open_table(CURRENT)?,
             noncurrent: transaction.open_table(NONCURRENT)?,
+            uploads: transaction.open_table(UPLOADS)?,
+            parts: transaction.open_table(PARTS)?,
             bodies: transaction.open_table(BODIES)?,
             files: transaction.open_table(FILES)?,
         })

@@ -103,6 +103,24 @@ pub(super) struct ObjectEncryption {
     pub(super) bucket_key: bool,
 }
 
+/// An unfinished multipart upload.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct UploadRecord {
+    pub(super) initiated_ms: u64,
+    pub(super) checksum: UploadChecksum,
+    pub(super) attributes: Attributes,
+    pub(super) tags: Vec<(String, String)>,
+}
+
+/// Which checksum an upload keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct UploadChecksum {
+    pub(super) algorithm: crate::model::Algorithm,
+    pub(super) composite: bool,
+    /// False if the client named no algorithm and the server chose.
+    pub(super) asked: bool,
+}
+
 /// One part of an unfinished upload.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct PartRecord {
@@ -111,6 +129,17 @@ pub(super) struct PartRecord {
     pub(super) md5: Checksum,
     pub(super) checksum: Checksum,
     pub(super) segments: Vec<Segment>,
+}
+
+/// A completed upload, remembered for a client that did not hear the answer and asks again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct FinishedRecord {
+    pub(super) finished_ms: u64,
+    /// The address of the key.
+    pub(super) at: Vec<u8>,
+    /// The parts as they were named: number and ETag.
+    pub(super) parts: Vec<(i32, ETag)>,
+    pub(super) version: VersionRecord,
 }
 
 impl VersionRecord {

@@ -231,6 +231,18 @@ pub(super) fn parse_version_id(text: &str) -> Result<VersionName, S3Error> {
     VersionName::parse(text).ok_or_else(|| s3_error!(InvalidArgument, "Invalid version id specified"))
 }
 
+/// Replaces the record of an existing version in place: for tags, which belong to a version.
+pub(super) fn rewrite(tables: &mut Tables<'_>, at: &[u8], version: &VersionRecord) -> Outcome<()> {
+    let is_current = current(&tables.current, at)?.is_some_and(|newest| newest.seq == version.seq);
+    let record = encode(version);
+    if is_current {
+        tables.current.insert(at, record.as_slice())?;
+    } else {
+        tables.noncurrent.insert((at, !version.seq), record.as_slice())?;
+    }
+    Ok(())
+}
+
 /// Gives up the bytes of a version.
 fn release(tables: &mut Tables<'_>, version: &VersionRecord) -> Outcome<()> {
     version.object.iter().try_for_each(|object| release_segments(tables, &object.segments))
@@ -253,6 +265,15 @@ pub(super) fn release_segments(tables: &mut Tables<'_>, segments: &[Segment]) ->
                 tables.shares.insert(id.0, more - 1)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Lets another record name the same bytes.
+pub(super) fn share_segments(tables: &mut Tables<'_>, segments: &[Segment]) -> Outcome<()> {
+    for segment in segments {
+        let shares = tables.shares.get(segment.blob.0)?.map_or(0, |shares| shares.value());
+        tables.shares.insert(segment.blob.0, shares + 1)?;
     }
     Ok(())
 }

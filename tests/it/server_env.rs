@@ -1,5 +1,5 @@
 //! An embedded endpoint in a temporary folder, and SDK clients that reach it.
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "what fails here fails the test")]
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -67,6 +67,12 @@ impl Endpoint {
 
     pub(crate) async fn put(&self, key: &str, body: &[u8]) {
         self.client.put_object().bucket("bucket").key(key).body(body.to_vec().into()).send().await.unwrap();
+    }
+
+    /// How many blob files the folder holds.
+    pub(crate) fn blob_files(&self) -> usize {
+        let folders = std::fs::read_dir(self.folder.path().join("blobs")).unwrap();
+        folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
     }
 
     pub(crate) async fn get(&self, key: &str) -> Vec<u8> {
