@@ -16,3 +16,5 @@ mod server_objects;
 mod server_raw;
 mod server_settings;
 mod testenv;
+mod transfer;
+mod wire;
