@@ -27,7 +27,7 @@ pub use bucket_state::{BucketState, Existence, MarkerState, Reading};
 pub use bytes::HumanBytes;
 pub use checksum::{Algorithm, Checksum, ChecksumError, Echo};
 pub use count::HumanCount;
-pub use entry::{Fingerprint, LocalFile, ObjectEntry, ObjectHead, Odd, OddKind};
+pub use entry::{Fingerprint, LocalFile, ObjectEntry, ObjectHead, Odd, OddKind, escaped};
 pub use etag::ETag;
 pub use exclude::{ExcludeError, Excludes};
 pub use identity::{Endpoint, Identity};

@@ -3,10 +3,12 @@
 
 mod adoption;
 mod bad_input;
+mod dataset;
 mod faults;
 mod json_contract;
 mod layout_cases;
 mod main_job;
+mod odd_files;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;
@@ -20,3 +22,5 @@ mod server_raw;
 mod server_settings;
 mod server_versions;
 mod testenv;
+mod transfer;
+mod wire;

@@ -273,5 +273,5 @@ fn unreadable(placed: &Placed, error: &ReadError) -> Odd {
         ReadError::Changed(_) => "it changed while it was read".to_owned(),
         ReadError::NotRegular(_) => "it is not a regular file any more".to_owned(),
     };
-    Odd { path: placed.file.path.display().to_string(), kind: OddKind::Unreadable(why) }
+    Odd::at(&placed.file.path, OddKind::Unreadable(why))
 }
