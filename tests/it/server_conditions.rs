@@ -69,8 +69,8 @@ async fn race(endpoint: &Endpoint, clients: &[aws_sdk_s3::Client], key: &str, la
 async fn one_of_sixteen_writers_wins() {
     let endpoint = Endpoint::with_bucket().await;
     for round in 0..5 {
-        race(&endpoint, &[endpoint.client.clone()], &format!("small{round}"), false).await;
-        race(&endpoint, &[endpoint.client.clone()], &format!("large{round}"), true).await;
+        race(&endpoint, std::slice::from_ref(&endpoint.client), &format!("small{round}"), false).await;
+        race(&endpoint, std::slice::from_ref(&endpoint.client), &format!("large{round}"), true).await;
     }
     assert_eq!(endpoint.blob_files(), 5, "the losers' bytes are gone");
     served(&endpoint, async |wire| {
