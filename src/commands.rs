@@ -245,6 +245,7 @@ pub async fn plan_all(
             planned.plan.findings.extend(looked.findings);
         }
     }
+    planned.plan.findings.extend(collisions(&planned.plan));
     planned.plan.findings.extend(undone(layout, sections));
     Ok(planned)
 }
@@ -284,6 +285,23 @@ fn pending_receipt(dataset: &Dataset, loaded: &Loaded, looked: &dataset::Dataset
         planned: planned.collect(),
         complete: !absent && looked.findings.is_empty(),
     })
+}
+
+/// Two files for one key: the second would overwrite the first, and every further run would send both again.
+fn collisions(plan: &Plan) -> Vec<Finding> {
+    let mut sources = BTreeMap::new();
+    let mut findings = Vec::new();
+    for action in &plan.actions {
+        let Step::Upload(upload) = &action.step else { continue };
+        if let Some(first) = sources.insert((&action.bucket, &upload.key), &upload.path) {
+            let message = format!("`{}` and `{}` have the same key", first.display(), upload.path.display());
+            let finding = Finding::new("one-key-for-two", Severity::Error, action.target(), message);
+            findings.push(
+                finding.with_fix("put one of the datasets into another folder, or leave the file out with `exclude`"),
+            );
+        }
+    }
+    findings
 }
 
 /// What a layout may say already and nothing acts upon yet.

@@ -7,6 +7,7 @@ use crate::layout::controls::Circumstances;
 use crate::model::{AccountId, Endpoint, Identity, Region};
 use crate::report::IdentityRecord;
 use crate::server::{Server, ServerError, ServerOptions};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 /// Everything that is reached from here.
@@ -38,6 +39,20 @@ pub enum WorldError {
     Server(#[from] ServerError),
 }
 
+/// True for a URL whose host is this machine, where nobody is in between.
+fn is_loopback(url: &str) -> bool {
+    let authority = url.split("://").nth(1).unwrap_or_default().split('/').next().unwrap_or_default();
+    match authority.strip_prefix('[') {
+        Some(rest) => {
+            rest.split(']').next().and_then(|host| host.parse::<Ipv6Addr>().ok()).is_some_and(|ip| ip.is_loopback())
+        }
+        None => {
+            let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+            host == "localhost" || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+        }
+    }
+}
+
 impl World {
     /// Connects, and asks who we are. `account` is the account that the layout names, which the embedded endpoint
     /// then answers for.
@@ -52,8 +67,11 @@ impl World {
                     as_role: as_role.clone(),
                     ca_bundle: ca_bundle.clone(),
                 };
-                let clients = aws::connect(&connection).await?;
+                let mut clients = aws::connect(&connection).await?;
                 let identity = aws::caller(&clients).await?;
+                if is_loopback(&clients.place) && aws::is_embedded(&clients).await {
+                    clients.endpoint = Endpoint::Embedded;
+                }
                 Ok(Self::new(clients, identity))
             }
         }
@@ -77,6 +95,8 @@ impl World {
     fn new(clients: Clients, identity: Identity) -> Self {
         let owner = identity.account.as_ref().map(ToString::to_string);
         let store = Store::new(clients.s3, owner, clients.endpoint == Endpoint::Aws);
+        let private = clients.endpoint != Endpoint::OtherHttp || is_loopback(&clients.place);
+        let store = if private { store.with_unsigned_payload() } else { store };
         Self { store, identity, endpoint: clients.endpoint, place: clients.place, region: clients.region }
     }
 
@@ -91,6 +111,23 @@ impl World {
             identity: self.identity.clone(),
             endpoint: self.place.clone(),
             region: self.region.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_this_machine_is_private_without_tls() {
+        for url in ["http://127.0.0.1:9000", "http://localhost", "http://[::1]:80/x", "http://127.1.2.3/"] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in
+            ["http://10.0.0.1:9000", "http://localhost.example:1", "http://127.0.0.1.example", "http://user@10.0.0.1"]
+        {
+            assert!(!is_loopback(url), "{url}");
         }
     }
 }

@@ -273,7 +273,8 @@ fn policy(bucket: &Bucket, found: &BucketState, around: &Circumstances, part: st
             Some(Ok(document)) => document,
             Some(Err(error)) => return Standing::Unknown(error.to_string()),
         };
-        let wanted = current.with_own_statements(&statements::wanted(bucket, around));
+        let is_replaced = |sid: &str| statements::is_replaced(sid, bucket, around);
+        let wanted = current.with_own_statements(is_replaced, &statements::wanted(bucket, around));
         if wanted.means_the_same_as(&current) {
             return Standing::Holds(part.words().to_owned());
         }

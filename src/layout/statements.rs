@@ -30,10 +30,23 @@ impl Part {
     }
 }
 
+const TLS_ONLY_SID: &str = "BucketwrightTlsOnly";
+
+/// True where the layout wants TLS and asking for it does no harm.
+fn wants_tls(bucket: &Bucket, around: &Circumstances) -> bool {
+    bucket.waiver(Control::TlsOnly).is_none() && around.endpoint.passes_secure_transport()
+}
+
+/// Whether the own statement of that Sid is for [`wanted`] to say. A TLS statement that is waived, or that cannot be
+/// asked for over this endpoint, stays as it was found: nothing is weakened in passing.
+pub(super) fn is_replaced(sid: &str, bucket: &Bucket, around: &Circumstances) -> bool {
+    sid != TLS_ONLY_SID || wants_tls(bucket, around)
+}
+
 /// Every own statement that `bucket` should have here.
 pub(super) fn wanted(bucket: &Bucket, around: &Circumstances) -> Vec<Value> {
     let mut statements = Vec::new();
-    if bucket.waiver(Control::TlsOnly).is_none() && around.endpoint.passes_secure_transport() {
+    if wants_tls(bucket, around) {
         statements.push(tls_only(bucket, around));
     }
     let deliveries = bucket.logs_from.iter().enumerate();
@@ -60,7 +73,7 @@ pub(super) fn wanted(bucket: &Bucket, around: &Circumstances) -> Vec<Value> {
 fn tls_only(bucket: &Bucket, around: &Circumstances) -> Value {
     let arn = bucket.name.arn(around.region.partition());
     json!({
-        "Sid": "BucketwrightTlsOnly",
+        "Sid": TLS_ONLY_SID,
         "Effect": "Deny",
         "Principal": "*",
         "Action": "s3:*",

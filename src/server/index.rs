@@ -296,8 +296,9 @@ impl Writer {
         let (adopted, released) = (std::mem::take(&mut tables.adopted), std::mem::take(&mut tables.released));
         drop(tables);
         if !wrote || broke.is_some() {
-            transaction.abort().map_err(|error| Fault::from(error).trouble())?;
-            return broke.map_or(Ok(()), Err);
+            let aborted = transaction.abort().map_err(|error| Fault::from(error).trouble());
+            // What broke the transaction says more than that it then could not be undone in order.
+            return broke.map_or(aborted, Err);
         }
         transaction.commit().map_err(|error| Fault::from(error).trouble())?;
         adopted.into_iter().for_each(PendingBlob::keep);

@@ -37,7 +37,11 @@ pub(crate) fn client_over(http: SharedHttpClient, url: &str, access_key: &str, s
 
 /// A client that reaches `url` over a socket.
 pub(crate) fn socket_client(server: &Server, url: &str) -> Client {
-    Client::from_conf(config(url, server.access_key(), server.secret_key()).build())
+    client_with(url, server.access_key(), server.secret_key())
+}
+
+pub(crate) fn client_with(url: &str, access_key: &str, secret: &str) -> Client {
+    Client::from_conf(config(url, access_key, secret).build())
 }
 
 fn config(url: &str, access_key: &str, secret: &str) -> aws_sdk_s3::config::Builder {
