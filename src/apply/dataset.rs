@@ -8,7 +8,7 @@ pub use receipt::{read_receipt, receipt_row, verify_receipt, write_receipt};
 
 use crate::aws::s3::{S3Error, Store, object_url};
 use crate::local::{SourceKind, source_kind};
-use crate::model::{BucketName, ETag, Excludes, HumanBytes, ObjectEntry, Odd, Prefix};
+use crate::model::{BucketName, Checksum, ETag, Excludes, HumanBytes, ObjectEntry, Odd, Prefix, escaped};
 use crate::plan::{Action, Reason, Step, Upload};
 use crate::report::receipt::ReceiptRow;
 use crate::report::{Finding, Severity};
@@ -212,8 +212,8 @@ fn unchanged_row(object: ObjectEntry, known: &Known, by: By) -> ReceiptRow {
         key: object.key,
         size: object.size_bytes,
         etag: object.etag,
-        crc64nvme: known.crc64nvme.as_ref().map(crate::model::Checksum::base64),
-        md5: known.md5.as_ref().map(crate::model::Checksum::hex),
+        crc64nvme: known.crc64nvme.as_ref().map(Checksum::base64),
+        md5: known.md5.as_ref().map(Checksum::hex),
         version_id: known.head.as_ref().and_then(|head| head.version_id.clone()),
         proof: Some(format!("unchanged by {}", by.name())),
     }
@@ -224,7 +224,7 @@ impl DatasetCheck {
         match seen {
             Seen::Odd(odd) => self.findings.push(odd_file(&odd)),
             Seen::Missing(placed) => {
-                let (url, path) = (object_url(&request.bucket, &placed.key), placed.file.path.display());
+                let (url, path) = (object_url(&request.bucket, &placed.key), escaped(&placed.file.path));
                 self.fail("data-missing", &url, format!("there is no object for `{path}`"));
             }
             Seen::Both(both) => {
@@ -236,7 +236,7 @@ impl DatasetCheck {
                         self.fail("data-untold", &url, reason.to_string());
                     }
                     Verdict::Changed(reason) => {
-                        let message = format!("is not `{}`: {reason}", placed.file.path.display());
+                        let message = format!("is not `{}`: {reason}", escaped(&placed.file.path));
                         self.fail("data-differs", &url, message);
                     }
                     Verdict::Ask(_) => self.fail("data-untold", &url, NOT_COMPARED.to_string()),
