@@ -14,6 +14,9 @@ use s3::{ErrorClass, S3Error};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What the embedded endpoint calls itself in the `Server` header of each answer.
+pub const EMBEDDED_SERVER_HEADER: &str = "bucketwright";
+
 /// How often a request is tried in all, the first time included.
 const ATTEMPTS: u32 = 5;
 /// How long a connection may take to be made.
@@ -182,6 +185,19 @@ fn client_trusting(path: &Path) -> Result<SharedHttpClient, ConnectError> {
         .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(context)
         .build_https())
+}
+
+/// The bucket that nobody has, asked for to see who answers.
+const NOBODYS_BUCKET: &str = "bucketwright-asks-who-answers";
+
+/// True if the program's own endpoint answers, which counts loopback as secure transport. It says so in a header.
+pub async fn is_embedded(clients: &Clients) -> bool {
+    match clients.s3.head_bucket().bucket(NOBODYS_BUCKET).send().await {
+        Ok(_) => false,
+        Err(error) => {
+            error.raw_response().and_then(|answer| answer.headers().get("server")) == Some(EMBEDDED_SERVER_HEADER)
+        }
+    }
 }
 
 /// Who the credentials belong to. An endpoint without STS leaves both parts unknown; credentials that are missing,

@@ -74,12 +74,14 @@ impl Document {
         PolicyJson(Value::Object(whole).to_string())
     }
 
-    /// The same document with the tool's own statements replaced by `wanted`, and every foreign one as it was.
+    /// The same document with the tool's own statements whose Sid `is_replaced` says so replaced by `wanted`, and every
+    /// other one as it was.
     ///
     /// A wanted statement that a foreign one already says word for word is not added again.
     #[must_use]
-    pub fn with_own_statements(&self, wanted: &[Value]) -> Self {
-        let mut statements: Vec<_> = self.statements.iter().filter(|one| !is_own(one)).cloned().collect();
+    pub fn with_own_statements(&self, is_replaced: impl Fn(&str) -> bool, wanted: &[Value]) -> Self {
+        let stays = |one: &&Map<String, Value>| !own_sid(one).is_some_and(&is_replaced);
+        let mut statements: Vec<_> = self.statements.iter().filter(stays).cloned().collect();
         let foreign: Vec<_> = statements.iter().map(meaning).collect();
         let missing = wanted.iter().filter_map(Value::as_object).filter(|one| !foreign.contains(&meaning(one)));
         statements.extend(missing.cloned());
@@ -95,8 +97,8 @@ impl Document {
     }
 }
 
-fn is_own(statement: &Map<String, Value>) -> bool {
-    statement.get("Sid").and_then(Value::as_str).is_some_and(|sid| sid.starts_with(OWN_SID_START))
+fn own_sid(statement: &Map<String, Value>) -> Option<&str> {
+    statement.get("Sid").and_then(Value::as_str).filter(|sid| sid.starts_with(OWN_SID_START))
 }
 
 /// A statement's meaning without its name.
@@ -183,8 +185,14 @@ mod tests {
             json!({ "Sid": "Theirs", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "c" });
         let stale =
             json!({ "Sid": "BucketwrightOld", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "z" });
-        let merged = document(&json!([foreign, stale])).with_own_statements(&[own()]);
+        let merged = document(&json!([foreign, stale])).with_own_statements(|_| true, &[own()]);
         assert!(merged.means_the_same_as(&document(&json!([foreign, own()]))));
+    }
+
+    #[test]
+    fn own_statements_that_are_not_spoken_of_stay() {
+        let found = document(&json!([own()]));
+        assert_eq!(found.with_own_statements(|sid| sid == "BucketwrightOther", &[]), found);
     }
 
     #[test]
@@ -192,7 +200,7 @@ mod tests {
         let mut theirs = own();
         theirs["Sid"] = json!("DenyInsecure");
         let found = document(&json!([theirs]));
-        assert!(found.with_own_statements(&[own()]).means_the_same_as(&found));
+        assert!(found.with_own_statements(|_| true, &[own()]).means_the_same_as(&found));
     }
 
     #[test]

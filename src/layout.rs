@@ -191,7 +191,7 @@ pub struct Grant {
 }
 
 /// A bucket, or a folder in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The bucket.
     pub bucket: BucketName,
@@ -211,7 +211,7 @@ pub enum ListScope {
 }
 
 /// Whom a policy is attached to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AttachTarget {
     /// A role by name.
     Role(String),
@@ -229,7 +229,7 @@ pub enum AttachTarget {
 }
 
 /// A Kubernetes service account and the role it takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServiceAccountRole {
     /// The EKS cluster.
     pub cluster: String,

@@ -5,7 +5,11 @@
 
 pub mod apply;
 pub mod aws;
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod document;
+pub mod error;
 pub mod hashing;
 pub mod layout;
 pub mod local;
@@ -16,3 +20,5 @@ pub mod server;
 pub mod sync;
 pub mod tree;
 pub mod ui;
+pub mod verify;
+pub mod world;

@@ -1,3 +1,7 @@
 //! Hands over to the library and leaves the process with its exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bucketwright::cli::main()
+}

@@ -4,10 +4,11 @@
 //! read in words stands in [`phrase`].
 
 mod phrase;
+pub mod receipt;
 
 pub use phrase::Words;
 
-use crate::model::{HumanBytes, Identity};
+use crate::model::{HumanBytes, HumanCount, Identity};
 use serde::Serialize;
 use std::fmt;
 
@@ -471,8 +472,11 @@ impl fmt::Display for Summary {
             (self.deleted, "deleted"),
             (self.unchanged, "unchanged"),
         ];
-        let mut words: Vec<String> =
-            parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let mut words: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{} {word}", HumanCount(*count)))
+            .collect();
         if self.bytes > 0 {
             words.push(HumanBytes(self.bytes).to_string());
         }

@@ -7,6 +7,7 @@
 mod human;
 mod json;
 mod listen;
+mod log;
 mod progress;
 mod prompt;
 mod screen;
@@ -15,6 +16,7 @@ mod text;
 mod tree;
 
 pub use listen::Listener;
+pub use log::LogLines;
 pub use prompt::Confirmation;
 
 use crate::plan::Plan;
@@ -100,6 +102,7 @@ impl UiOptions {
 pub struct Ui {
     options: UiOptions,
     state: Arc<Mutex<State>>,
+    input: Arc<Input>,
 }
 
 /// What printing changes.
@@ -108,7 +111,6 @@ struct State {
     screen: Screen,
     printer: Printer,
     progress: Progress,
-    input: Input,
 }
 
 /// The consumer of events, chosen once.
@@ -180,8 +182,8 @@ impl Ui {
             Format::Human => Printer::Human(Human::new(&options)),
             Format::Json => Printer::Json,
         };
-        let state = State { screen, printer, progress: Progress::new(Mode::Off), input };
-        Self { options, state: Arc::new(Mutex::new(state)) }
+        let state = State { screen, printer, progress: Progress::new(Mode::Off) };
+        Self { options, state: Arc::new(Mutex::new(state)), input: Arc::new(input) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -279,14 +281,24 @@ impl Ui {
     }
 
     /// Asks a question that a person answers with yes or no; no unless they say yes. Nothing is asked where stdin or
-    /// stderr is no terminal.
+    /// stderr is no terminal. Blocks: asynchronous code calls it on a blocking thread, so that Ctrl-C still gets through.
     pub fn confirm(&self, question: &str) -> Confirmation {
-        let mut state = self.state();
-        if !self.options.stderr_is_terminal || !state.input.is_terminal() {
+        if !self.options.stderr_is_terminal || !self.input.is_terminal() {
             return Confirmation::NobodyThere;
         }
-        state.screen.question(&format!("{} [y/N] ", text::escape(question)));
-        state.input.read()
+        // Others may print while the person thinks.
+        self.state().screen.question(&format!("{} [y/N] ", text::escape(question)));
+        let Some(line) = self.input.read() else {
+            // Whatever comes next begins on a line of its own.
+            self.state().screen.question("\n");
+            return Confirmation::No;
+        };
+        Confirmation::of(&line)
+    }
+
+    /// A writer for log lines: they go to stderr above the bar, whole lines at a time.
+    pub fn log_lines(&self) -> LogLines {
+        LogLines::new(Arc::clone(&self.state))
     }
 
     /// True if scripts read the output, which then ends with a summary whatever happens.

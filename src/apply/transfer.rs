@@ -142,7 +142,7 @@ impl TransferError {
             Self::Read(ReadError::Changed(_)) => Some("wait until nothing writes to the file, then run again"),
             Self::ChangedThere(_) => Some("run again: a new plan starts from what is there now"),
             Self::Unproven(_) => Some("pass `--checksum md5`: this endpoint keeps no other checksum"),
-            Self::S3(error) if error.operation == "CreateMultipartUpload" && error.status == Some(400) => {
+            Self::S3(error) if error.status == Some(400) && error.operation.contains("MultipartUpload") => {
                 Some("if this endpoint does not know CRC64NVME for uploads in parts, pass `--checksum md5`")
             }
             _ => None,
@@ -307,7 +307,12 @@ impl Run {
                 record.bytes = Some(proven.bytes);
                 record.proof = Some(proven.rung.name());
             }
-            Err(error) => record.reason = error_text(error),
+            Err(error) => {
+                record.reason = error_text(error);
+                if let Some(hint) = error.hint() {
+                    record.reason = format!("{}; {hint}", record.reason);
+                }
+            }
         }
         self.tell(Event::Action(record)).await;
         self.tell(Event::Progress(Progress::Settled)).await;

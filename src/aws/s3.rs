@@ -268,6 +268,8 @@ fn class_of_answer(code: Option<&str>, status: u16) -> ErrorClass {
             405 | 501 => ErrorClass::Unsupported,
             429 | 503 => ErrorClass::Throttled,
             500..=599 => ErrorClass::ServerFault,
+            // A success that cannot be read is somebody else's success.
+            200..=299 => ErrorClass::NotS3,
             _ => ErrorClass::Other,
         },
     }
@@ -335,6 +337,7 @@ mod tests {
             (None, 403, ErrorClass::Denied),
             (None, 404, ErrorClass::NotFound),
             (None, 501, ErrorClass::Unsupported),
+            (None, 200, ErrorClass::NotS3),
             (Some("Teapot"), 418, ErrorClass::Other),
         ] {
             assert_eq!(class_of_answer(code, status), class, "{code:?} {status}");

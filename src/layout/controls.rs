@@ -247,14 +247,14 @@ fn lifecycle_rules(bucket: &Bucket, found: &BucketState) -> Standing {
     reading(&found.lifecycle, |rules| {
         let wanted = lifecycle::merged(bucket, rules);
         if wanted == *rules {
-            return Standing::Holds(lifecycle::words(bucket));
+            return Standing::Holds(lifecycle::words(bucket, rules));
         }
         Standing::Differs {
             found: match rules.rules.len() {
                 0 => "no rules".to_owned(),
                 count => format!("{count} rules"),
             },
-            wanted: lifecycle::words(bucket),
+            wanted: lifecycle::words(bucket, rules),
             setting: Setting::Lifecycle(wanted),
             impact: "uploads that stay unfinished for 7 days are lost",
         }
@@ -273,14 +273,18 @@ fn policy(bucket: &Bucket, found: &BucketState, around: &Circumstances, part: st
             Some(Ok(document)) => document,
             Some(Err(error)) => return Standing::Unknown(error.to_string()),
         };
-        let wanted = current.with_own_statements(&statements::wanted(bucket, around));
-        if wanted.means_the_same_as(&current) {
+        let of_part = |sid: &str| statements::belongs_to(part, sid, bucket);
+        let with_part = current.with_own_statements(of_part, &statements::wanted_of(part, bucket, around));
+        if with_part.means_the_same_as(&current) {
             return Standing::Holds(part.words().to_owned());
         }
+        // A bucket has one policy document, so what is written serves every part.
+        let is_replaced = |sid: &str| statements::is_replaced(sid, bucket, around);
+        let whole = current.with_own_statements(is_replaced, &statements::wanted(bucket, around));
         Standing::Differs {
-            found: if current.is_empty() { "no policy".to_owned() } else { "another policy".to_owned() },
+            found: if current.is_empty() { "no policy".to_owned() } else { "a policy that does not say so".to_owned() },
             wanted: part.words().to_owned(),
-            setting: Setting::Policy(wanted.render()),
+            setting: Setting::Policy(whole.render()),
             impact: part.impact(),
         }
     })

@@ -3,6 +3,7 @@
 //! The reader, the nearest names in its messages, the JSON schema for editors and the reference page all come from
 //! here, so they cannot disagree.
 
+use super::nearest::listed;
 use std::fmt::Write as _;
 
 /// One table of the file.
@@ -210,7 +211,7 @@ pub static BUCKET: Table = Table {
 
 /// `encryption = { kms_key = ".." }`
 pub static KMS: Table = Table {
-    title: "encryption",
+    title: "`encryption`",
     id: "kms",
     doc: "Default encryption with a KMS key, with a bucket key to keep calls to KMS few.",
     fields: &[field(
@@ -223,7 +224,7 @@ pub static KMS: Table = Table {
 
 /// `access_log = { .. }`
 pub static ACCESS_LOG: Table = Table {
-    title: "access_log",
+    title: "`access_log`",
     id: "accessLog",
     doc: "Where an access log goes. A log bucket that the file does not declare is made with secure defaults.",
     fields: &[
@@ -276,7 +277,7 @@ pub static GRANT: Table = Table {
 
 /// One entry of `attach`
 pub static ATTACH: Table = Table {
-    title: "attach",
+    title: "an entry of `attach`",
     id: "attach",
     doc: "One target: exactly one of `eks_cluster`, `role`, `irsa` and `pod_identity`.",
     fields: &[
@@ -295,7 +296,7 @@ pub static ATTACH: Table = Table {
 
 /// `irsa = { .. }`, `pod_identity = { .. }`
 pub static SERVICE_ACCOUNT: Table = Table {
-    title: "irsa or pod_identity",
+    title: "`irsa` or `pod_identity`",
     id: "serviceAccount",
     doc: "A Kubernetes service account and the role it takes.",
     fields: &[
@@ -339,7 +340,7 @@ pub static TEMPLATE: Table = Table {
 
 /// One entry of `folders`
 pub static FOLDER: Table = Table {
-    title: "folders",
+    title: "an entry of `folders`",
     id: "folder",
     doc: "One folder of a template.",
     fields: &[
@@ -380,15 +381,15 @@ impl Kind {
     pub fn expected(self) -> String {
         match self {
             Self::Text => "text".to_owned(),
-            Self::Choice(words) => format!("one of {}", super::nearest::listed(words.iter().copied())),
+            Self::Choice(words) => format!("one of {}", listed(words.iter().copied())),
             Self::Flag => "true or false".to_owned(),
             Self::Whole(least, most) if least == most => format!("{least}"),
             Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Self::Texts => "a list of texts".to_owned(),
             Self::TextOrTexts => "text or a list of texts".to_owned(),
             Self::ChoiceOr(words, table) => {
-                let keys: Vec<&str> = table.fields.iter().map(|field| field.name).collect();
-                format!("{} or a table with {}", super::nearest::listed(words.iter().copied()), keys.join(", "))
+                let keys = listed(table.fields.iter().map(|field| field.name));
+                format!("{} or a table with {keys}", listed(words.iter().copied()))
             }
             Self::Map(_) | Self::Section(_) => "a table".to_owned(),
             Self::Sections(_) => "a list of tables".to_owned(),
@@ -401,7 +402,11 @@ impl Kind {
 pub fn markdown() -> String {
     let mut page = String::new();
     for table in ALL {
-        let heading = if table.id == FILE.id { "Top level".to_owned() } else { format!("`{}`", table.title) };
+        let heading = match table.id {
+            "layout" => "Top level".to_owned(),
+            _ if table.title.starts_with('[') => format!("`{}`", table.title),
+            _ => table.title.replacen("an entry", "An entry", 1),
+        };
         let _ =
             write!(page, "## {heading}\n\n{}\n\n| key | takes | default | meaning |\n|---|---|---|---|\n", table.doc);
         for field in table.fields {

@@ -17,7 +17,7 @@ const MAX_ID_CHARS: usize = 255;
 
 /// The found configuration with the tool's own rules as they should be, foreign rules in place and untouched.
 pub(super) fn merged(bucket: &Bucket, found: &Lifecycle) -> Lifecycle {
-    let wanted = own_rules(bucket);
+    let wanted = own_rules(bucket, adopts(bucket, found));
     let foreign = found.rules.iter().filter(|rule| !is_own(rule)).cloned();
     let mut own: Vec<LifecycleRule> = found.rules.iter().filter(|rule| is_own(rule)).cloned().collect();
     // Rules that are right already keep their order: S3 may return them in another one than they were written in.
@@ -32,10 +32,16 @@ pub(super) fn merged(bucket: &Bucket, found: &Lifecycle) -> Lifecycle {
     }
 }
 
+/// True if the bucket is taken over, or was: one that carries the tool's own rule for the whole bucket was made by it.
+fn adopts(bucket: &Bucket, found: &Lifecycle) -> bool {
+    let whole = rule_id(&Prefix::root());
+    bucket.adopt && !found.rules.iter().any(|rule| rule.id.as_deref() == Some(whole.as_str()))
+}
+
 /// The wanted rules in words.
-pub(super) fn words(bucket: &Bucket) -> String {
+pub(super) fn words(bucket: &Bucket, found: &Lifecycle) -> String {
     let mut parts = vec![format!("unfinished uploads aborted after {ABORT_UPLOADS_DAYS} days")];
-    for (prefix, days) in noncurrent(bucket) {
+    for (prefix, days) in noncurrent(bucket, adopts(bucket, found)) {
         let place = if prefix.is_root() { String::new() } else { format!(" in {prefix}") };
         parts.push(format!("noncurrent versions{place} expire after {days} days, {KEPT_VERSIONS} kept"));
     }
@@ -51,7 +57,7 @@ fn is_own(rule: &LifecycleRule) -> bool {
     rule.id.as_deref().is_some_and(|id| id.starts_with(OWN_ID_START))
 }
 
-fn own_rules(bucket: &Bucket) -> Vec<LifecycleRule> {
+fn own_rules(bucket: &Bucket, adopts: bool) -> Vec<LifecycleRule> {
     let housekeeping = LifecycleRule {
         id: Some(format!("{OWN_ID_START}housekeeping")),
         enabled: true,
@@ -59,7 +65,7 @@ fn own_rules(bucket: &Bucket) -> Vec<LifecycleRule> {
         abort_multipart_days: Some(ABORT_UPLOADS_DAYS),
         ..LifecycleRule::default()
     };
-    let expiring = noncurrent(bucket).into_iter().map(|(prefix, days)| LifecycleRule {
+    let expiring = noncurrent(bucket, adopts).into_iter().map(|(prefix, days)| LifecycleRule {
         id: Some(rule_id(&prefix)),
         enabled: true,
         filter: LifecycleFilter {
@@ -80,12 +86,12 @@ fn own_rules(bucket: &Bucket) -> Vec<LifecycleRule> {
 /// Where rules overlap S3 takes the shorter time, so a longer time for one folder and a rule for the whole bucket cannot
 /// stand together: then every folder gets a rule of its own. A bucket that is taken over gets only the numbers that
 /// stand in the layout, because a default must not expire what somebody else put there.
-fn noncurrent(bucket: &Bucket) -> Vec<(Prefix, u32)> {
+fn noncurrent(bucket: &Bucket, adopts: bool) -> Vec<(Prefix, u32)> {
     if bucket.waiver(Control::Versioning).is_some() {
         return Vec::new();
     }
     let folders = bucket.folders.iter();
-    if bucket.adopt {
+    if adopts {
         let whole = bucket.noncurrent_days.map(|days| (Prefix::root(), days));
         let own = folders.filter_map(|folder| Some((folder.prefix.clone(), folder.noncurrent_days?)));
         return whole.into_iter().chain(own).collect();

@@ -4,6 +4,7 @@
 //! many mistakes costs no more than an honest one.
 
 use super::names::Wrong;
+use super::nearest::nearest;
 use std::fmt;
 use std::ops::Range;
 
@@ -90,6 +91,8 @@ fn printable(letter: char) -> char {
 pub(crate) struct Mistake {
     span: Option<Span>,
     message: String,
+    /// Where the first of two stands, for things that are there twice.
+    first: Option<Span>,
     help: Option<String>,
 }
 
@@ -97,6 +100,12 @@ impl Mistake {
     /// Says what to do about it.
     pub(crate) fn help(&mut self, help: impl Into<String>) {
         self.help = Some(help.into());
+    }
+
+    /// Says where the first of two stands.
+    pub(crate) fn first(&mut self, span: &Span) -> &mut Self {
+        self.first = Some(span.clone());
+        self
     }
 
     /// Says what to do about it, where there is something to say.
@@ -124,8 +133,14 @@ impl Mistakes {
     }
 
     /// True once so many were found that looking for near names is no longer worth the time.
-    pub(crate) const fn is_full(&self) -> bool {
-        self.kept.len() >= MAX_KEPT
+    pub(crate) const fn are_many(&self) -> bool {
+        self.kept.len() >= MAX_SHOWN
+    }
+
+    /// `, did you mean ...?`, or nothing.
+    pub(crate) fn near<'names>(&self, wrong: &str, candidates: impl IntoIterator<Item = &'names str>) -> String {
+        let near = if self.are_many() { None } else { nearest(wrong, candidates) };
+        near.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
     }
 
     /// True if nothing is wrong.
@@ -139,13 +154,13 @@ impl Mistakes {
     }
 
     fn push(&mut self, span: Option<Span>, message: String) -> &mut Mistake {
-        if self.is_full() {
+        if self.kept.len() >= MAX_KEPT {
             // The last one is written over, and counted, so that the list stays bounded.
             self.kept.pop();
             self.overflow += 1;
         }
         let place = self.kept.len();
-        self.kept.push(Mistake { span, message, help: None });
+        self.kept.push(Mistake { span, message, first: None, help: None });
         &mut self.kept[place]
     }
 
@@ -163,7 +178,8 @@ impl Mistakes {
             .map(|mistake| LayoutError {
                 file: file.clone(),
                 place: mistake.span.map(|span| cursor.place(&span)),
-                message: one_line(&mistake.message),
+                message: one_line(&mistake.message)
+                    + &mistake.first.map(|span| line_of(text, &span)).unwrap_or_default(),
                 help: mistake.help,
             })
             .collect();
@@ -182,6 +198,11 @@ fn one_line(message: &str) -> String {
         line.push_str("...");
     }
     line
+}
+
+fn line_of(text: &str, span: &Span) -> String {
+    let before = text.get(..floor(text, span.start)).unwrap_or_default();
+    format!(", first in line {}", before.matches('\n').count() + 1)
 }
 
 /// Walks forward through the text, so that all places together cost one pass.

@@ -2,7 +2,7 @@
 
 use super::mistakes::quote;
 use super::placeholders::{is_example_account, is_placeholder_bucket};
-use crate::model::{AccountId, Arn, BucketName};
+use crate::model::{AccountId, Arn, BucketName, BucketNameError};
 
 /// Why a text is not what its place asks for, and what to do about it.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub(super) fn bucket(text: &str) -> Result<BucketName, Wrong> {
     if text.starts_with("s3://") {
         return wrong(format!("{} is a URL, not a bucket's name", quote(text)), "leave out `s3://`");
     }
-    let name: BucketName = text.parse().map_err(|error| Wrong {
+    let name: BucketName = text.parse().map_err(|error: BucketNameError| Wrong {
         message: format!("{error}"),
-        help: suggested_bucket(text).map(|name| format!("`{name}` would be legal")),
+        help: suggested_bucket(&error, text).map(|name| format!("`{name}` would be legal")),
     })?;
     if name.has_dot() {
         return wrong(
@@ -43,7 +43,10 @@ pub(super) fn bucket(text: &str) -> Result<BucketName, Wrong> {
 }
 
 /// The same name with lower-case letters and hyphens, if that alone makes it legal.
-fn suggested_bucket(text: &str) -> Option<String> {
+fn suggested_bucket(error: &BucketNameError, text: &str) -> Option<String> {
+    if !matches!(error, BucketNameError::Character(..)) {
+        return None;
+    }
     let name: String = text
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' })

@@ -88,5 +88,199 @@ fn report_syntax(text: &str, error: &toml::de::Error, mistakes: &mut Mistakes) {
             .help("a table has each key once; lists of tables are written `[[name]]`");
         return;
     }
-    mistakes.at(&span, format!("not TOML: {message}")).help("the rest of the file was not checked");
+    let next = text.get(span.start..).unwrap_or_default().trim_start_matches([' ', '\t']);
+    let words = match message.as_str() {
+        "string values must be quoted, expected literal string"
+            if next.is_empty() || next.starts_with(['\r', '\n']) =>
+        {
+            "a key without a value"
+        }
+        "string values must be quoted, expected literal string" => "text must stand in quotes",
+        "invalid basic string, expected `\"`" => "a text without its closing `\"`",
+        "invalid literal string, expected `'`" => "a text without its closing `'`",
+        other => other,
+    };
+    mistakes.at(&span, format!("not TOML: {words}")).help("the rest of the file was not checked");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_BYTES, ParseOptions, parse};
+    use crate::layout::{Layout, LayoutError, builtin, fields};
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn read(bytes: &[u8], file_stem: &str) -> Result<Layout, Vec<LayoutError>> {
+        let none = BTreeMap::new();
+        parse(bytes, &ParseOptions { file_stem, environment: None, set: &none, env_vars: &none })
+    }
+
+    fn refused(bytes: &[u8], file_stem: &str) -> String {
+        let mistakes = read(bytes, file_stem).unwrap_err();
+        mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn files_that_are_no_layouts() {
+        assert_eq!(refused(b"", "x"), "x.toml: the file is empty");
+        assert_eq!(refused(b"version = 1\n# \xff\n", "x"), "x.toml:2:3: the file is not UTF-8: byte 14 is 0xff");
+        assert_eq!(refused(b"\xff\xfev\0e\0", "x"), "x.toml:1:1: the file is not UTF-8: byte 0 is 0xff");
+        let large = vec![b'x'; 50 * 1024 * 1024];
+        assert_eq!(refused(&large, "x"), "x.toml: the file has 52428800 bytes; a layout has at most 1 MiB");
+    }
+
+    #[test]
+    fn the_file_name_is_the_id() {
+        let text = b"version = 1\nbucket = [{ name = 'ml-data' }]\n";
+        assert_eq!(read(text, "ml-workflows").unwrap().id.as_str(), "ml-workflows");
+        assert_eq!(refused(text, "my layout"), "my layout.toml: the file's name cannot be the layout's id");
+    }
+
+    #[test]
+    fn the_largest_of_files_is_read() {
+        let mut text = "version = 1\nbucket = [{ name = 'ml-data' }]\n".to_owned();
+        text.push_str(&"#".repeat(MAX_BYTES - text.len()));
+        assert!(read(text.as_bytes(), "x").is_ok());
+        text.push('#');
+        assert!(read(text.as_bytes(), "x").is_err());
+    }
+
+    #[test]
+    fn hostile_depth_is_refused() {
+        for text in ["[".repeat(300_000), "a = ".to_owned() + &"{a=".repeat(100_000), "a.".repeat(400_000) + "a = 1"] {
+            assert!(read(text.as_bytes(), "x").is_err());
+        }
+    }
+
+    #[test]
+    fn variables_cannot_multiply_a_file_without_end() {
+        let projects: String = (100..500).map(|index| format!("'${{a}}{index}', ")).collect();
+        let text = format!(
+            "version = 1\n[vars]\na = '{}'\n[[bucket]]\nname = 'ml-data'\ntemplate = 'kedro'\nprojects = [{projects}]\n",
+            "x".repeat(15_000)
+        );
+        let found = refused(text.as_bytes(), "x");
+        assert!(found.contains("variables make the layout longer than 4194304 bytes"), "{found}");
+        assert_eq!(found.lines().count(), 2, "{found}");
+    }
+
+    /// What every layout promises to those who plan with it.
+    fn check_promises(layout: &Layout) {
+        let names: BTreeSet<_> = layout.buckets.iter().map(|bucket| &bucket.name).collect();
+        assert_eq!(names.len(), layout.buckets.len());
+        for bucket in &layout.buckets {
+            assert!(!bucket.name.has_dot());
+            assert!(bucket.folders.iter().all(|folder| !folder.prefix.is_root()));
+            let prefixes: BTreeSet<_> = bucket.folders.iter().map(|folder| &folder.prefix).collect();
+            assert_eq!(prefixes.len(), bucket.folders.len());
+            assert!(bucket.waive.values().all(|reason| !reason.is_empty()));
+            assert!(bucket.access_log.iter().all(|log| names.contains(&log.bucket) && log.bucket != bucket.name));
+            assert!(bucket.logs_from.is_empty() || bucket.kms_key.is_none());
+        }
+        for dataset in &layout.datasets {
+            let bucket = layout.buckets.iter().find(|bucket| bucket.name == dataset.bucket).unwrap();
+            assert!(bucket.folders.iter().any(|folder| folder.prefix == dataset.folder));
+        }
+        for grant in &layout.grants {
+            assert!(!grant.on.is_empty() && grant.on.iter().all(|place| names.contains(&place.bucket)));
+        }
+    }
+
+    /// Lines that nearly make a layout: heads of tables, and keys with fitting and unfitting values.
+    fn line() -> impl Strategy<Value = String> {
+        let keys: Vec<&str> = fields::ALL.iter().flat_map(|table| table.fields).map(|field| field.name).collect();
+        let values = [
+            "1",
+            "90",
+            "true",
+            "false",
+            "\"ml-data\"",
+            "\"ml-data/a/data\"",
+            "\"ml-project\"",
+            "\"mine\"",
+            "\"${v}\"",
+            "[\"a\", \"b\"]",
+            "[\"ml-data\"]",
+            "\"read\"",
+            "\"slash\"",
+            "{ v = \"x\" }",
+            "{ bucket = \"ml-logs\" }",
+            "[{ path = \"data\" }, { path = \"\", access = \"read\" }]",
+            "[{ role = \"r\" }]",
+            "{ versioning = \"x\" }",
+            "\"a.csv\"",
+            "\"get\"",
+            "\"deny\"",
+            "\"P\"",
+            "\"..\"",
+            "[]",
+            "{}",
+            "1.5",
+            "\"é\u{7f}",
+        ];
+        let heads = [
+            "[[bucket]]",
+            "[[bucket]]\nname = \"ml-data\"",
+            "[[bucket]]\nname = \"ml-logs\"",
+            "[[dataset]]",
+            "[[grant]]",
+            "[[assert]]",
+            "[template.mine]",
+            "[template.ml-project]",
+            "[env.prod]",
+            "[vars]",
+            "[bucket.tags]",
+            "[[dataset]]\nsource = \"a.csv\"\nto = \"ml-data/a/data\"",
+            "[[bucket.x]]",
+            "[bucket]",
+            "\u{feff}",
+            "}",
+        ];
+        prop_oneof![
+            3 => (prop::sample::select(keys), prop::sample::select(values.to_vec()))
+                .prop_map(|(key, value)| format!("{key} = {value}")),
+            1 => prop::sample::select(heads.to_vec()).prop_map(str::to_owned),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            if let Err(mistakes) = read(&bytes, "x") {
+                prop_assert!(!mistakes.is_empty());
+            }
+        }
+
+        #[test]
+        fn nearly_layouts_are_read_or_refused(lines in prop::collection::vec(line(), 0..14), whole in any::<bool>()) {
+            let start = if whole { "version = 1\nbucket = [{ name = 'ml-data', template = 'kedro' }]\n" } else { "version = 1\n" };
+            let text = format!("{start}{}\n", lines.join("\n"));
+            match read(text.as_bytes(), "x") {
+                Ok(layout) => check_promises(&layout),
+                Err(mistakes) => {
+                    prop_assert!(!mistakes.is_empty());
+                    for mistake in mistakes {
+                        mistake.excerpt(&text);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_damaged_starter_is_read_or_refused(
+            which in 0..builtin::all().len(),
+            at in any::<prop::sample::Index>(),
+            with in prop::sample::select(vec!["", "\"", "]", "=", "\n", "é", "${", "x", "\u{0}", "[[", "1"]),
+            length in 0..12_usize,
+        ) {
+            let text = builtin::all()[which].text.replace("your-", "my-").replace("-name\"", "-n\"");
+            let start = text.floor_char_boundary(at.index(text.len()));
+            let end = text.floor_char_boundary((start + length).min(text.len()));
+            let damaged = format!("{}{with}{}", &text[..start], &text[end..]);
+            match read(damaged.as_bytes(), "x") {
+                Ok(layout) => check_promises(&layout),
+                Err(mistakes) => prop_assert!(!mistakes.is_empty()),
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::fields::{self, Field, Keys, Kind, Table};
 use super::mistakes::{Mistakes, Span, quote};
-use super::nearest::{did_you_mean, listed};
+use super::nearest::listed;
 use super::section::{Entry, Node, Section, Value};
 use super::variables::{Variables, is_variable_name};
 use toml::Spanned;
@@ -45,11 +45,12 @@ impl<'run, 'file> Reader<'run, 'file> {
 
     fn unknown_key(&mut self, table: &Table, name: &str, span: &Span) {
         let known = || table.fields.iter().map(|field| field.name);
-        let near = did_you_mean(name, known());
+        let near = self.mistakes.near(name, known());
         let mistake = self.mistakes.at(span, format!("unknown key {}{near}", quote(name)));
-        let home = fields::ALL.iter().find(|other| other.id != table.id && other.field(name).is_some());
-        match home {
-            Some(home) if near.is_empty() => mistake.help(format!("`{name}` belongs in {}", home.title)),
+        let homes = fields::ALL.iter().filter(|other| other.id != table.id && other.field(name).is_some());
+        let homes: Vec<String> = homes.map(home).collect();
+        match homes[..] {
+            [_, ..] if near.is_empty() => mistake.help(format!("`{name}` belongs {}", homes.join(" or "))),
             _ => mistake.help(format!("keys of {}: {}", table.title, listed(known()))),
         }
     }
@@ -59,7 +60,8 @@ impl<'run, 'file> Reader<'run, 'file> {
         mistake.help(match field.kind {
             Kind::Whole(least, most) if least == most => format!("write `{} = {least}`", field.name),
             Kind::Sections(inner) => format!("add at least one table `{}`", inner.title),
-            kind => format!("`{}` is {}", field.name, kind.expected()),
+            Kind::Choice(_) => format!("`{}` is {}", field.name, field.kind.expected()),
+            _ => format!("`{}` means: {}", field.name, field.doc.trim_end_matches('.')),
         });
     }
 
@@ -108,7 +110,7 @@ impl<'run, 'file> Reader<'run, 'file> {
         if words.contains(&word.as_str()) {
             return Some(Value::Text(word));
         }
-        let near = did_you_mean(&word, words.iter().copied());
+        let near = self.mistakes.near(&word, words.iter().copied());
         self.mistakes.at(span, format!("`{}` cannot be {}{near}", field.name, quote(&word))).help(format!(
             "`{}` is {}",
             field.name,
@@ -235,6 +237,15 @@ fn quotes_help(value: &DeValue<'_>) -> Option<String> {
         DeValue::Integer(number) => Some(format!("write it in quotes: \"{}\"", plain(&number.to_string()))),
         DeValue::Boolean(flag) => Some(format!("write it in quotes: \"{flag}\"")),
         _ => None,
+    }
+}
+
+/// Where a key belongs.
+fn home(table: &&Table) -> String {
+    if table.id == fields::FILE.id {
+        "at the top of the file, before any table".to_owned()
+    } else {
+        format!("in {}", table.title)
     }
 }
 

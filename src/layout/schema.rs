@@ -88,3 +88,51 @@ fn map(keys: Keys) -> Value {
     }
     map
 }
+
+#[cfg(test)]
+mod tests {
+    use super::schema;
+    use crate::layout::fields::{ALL, FILE};
+    use serde_json::Value;
+
+    /// The schema of a table.
+    fn object(schema: &Value, id: &str) -> Value {
+        if id == FILE.id { schema.clone() } else { schema["$defs"][id].clone() }
+    }
+
+    #[test]
+    fn it_knows_the_keys_that_the_reader_knows() {
+        let schema = schema();
+        for table in ALL {
+            let object = object(&schema, table.id);
+            let keys: Vec<&str> = object["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+            let known: Vec<&str> = table.fields.iter().map(|field| field.name).collect();
+            assert_eq!(keys, known, "{}", table.id);
+            assert_eq!(object["additionalProperties"], false);
+            let required = object["required"].as_array().map_or(0, Vec::len);
+            assert_eq!(required, table.fields.iter().filter(|field| field.required).count());
+            for field in table.fields {
+                assert_eq!(object["properties"][field.name].get("default").is_some(), field.default.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn walk(schema: &Value, value: &Value, count: &mut usize) {
+            if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+                assert!(schema.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+                *count += 1;
+            }
+            let inner: Vec<&Value> = match value {
+                Value::Array(items) => items.iter().collect(),
+                Value::Object(map) => map.values().collect(),
+                _ => Vec::new(),
+            };
+            inner.into_iter().for_each(|value| walk(schema, value, count));
+        }
+        let (schema, mut count) = (schema(), 0);
+        walk(&schema, &schema, &mut count);
+        assert!(count >= ALL.len() - 1);
+    }
+}

@@ -5,13 +5,16 @@
 
 use super::ParseOptions;
 use super::mistakes::{Mistakes, Span, quote};
-use super::nearest::{did_you_mean, listed};
+use super::nearest::listed;
 use super::placeholders::placeholder;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::{DeTable, DeValue};
 
 /// The longest text that variables may make, in bytes; a few lines of `${a}${a}` grow without end otherwise.
 const MAX_EXPANDED: usize = 16 * 1024;
+
+/// The longest that all texts with variables may be together, in bytes: four times the largest file.
+const MAX_EXPANDED_TOTAL: usize = 4 * 1024 * 1024;
 
 /// How many variables may lead to one another.
 const MAX_DEPTH: usize = 32;
@@ -38,6 +41,8 @@ pub(super) struct Variables<'file> {
     process: &'file BTreeMap<String, String>,
     values: BTreeMap<String, Option<String>>,
     used: BTreeSet<String>,
+    /// The bytes that expansion has made so far.
+    expanded_bytes: usize,
 }
 
 /// A piece of a text with variables in it.
@@ -58,6 +63,7 @@ impl<'file> Variables<'file> {
             process: options.env_vars,
             values: BTreeMap::new(),
             used: BTreeSet::new(),
+            expanded_bytes: 0,
         };
         let tables = table(file, "env");
         let names: Vec<&str> =
@@ -84,7 +90,7 @@ impl<'file> Variables<'file> {
         self.chosen = names.iter().find(|name| **name == asked).copied();
         if self.chosen.is_none() {
             self.chosen_is_unknown = true;
-            let near = did_you_mean(asked, names.iter().copied());
+            let near = mistakes.near(asked, names.iter().copied());
             let mistake =
                 mistakes.anywhere(format!("--env {asked}: the layout has no environment {}{near}", quote(asked)));
             mistake.help(match names {
@@ -120,9 +126,24 @@ impl<'file> Variables<'file> {
 
     /// The text with every variable replaced. None if that failed, or if a placeholder was left: both are reported.
     pub(super) fn expand(&mut self, text: &str, span: &Span, mistakes: &mut Mistakes) -> Option<String> {
-        let expanded = self.replace(text, span, &mut Vec::new(), mistakes)?;
+        let expanded =
+            if text.contains("${") { self.replace_within_bounds(text, span, mistakes)? } else { text.to_owned() };
         if let Some(found) = placeholder(&expanded) {
             mistakes.at(span, format!("the placeholder {} is still there", quote(found))).help("write the real value");
+            return None;
+        }
+        Some(expanded)
+    }
+
+    /// Replaces until all texts together are too long, which is told once.
+    fn replace_within_bounds(&mut self, text: &str, span: &Span, mistakes: &mut Mistakes) -> Option<String> {
+        if self.expanded_bytes > MAX_EXPANDED_TOTAL {
+            return None;
+        }
+        let expanded = self.replace(text, span, &mut Vec::new(), mistakes)?;
+        self.expanded_bytes += expanded.len();
+        if self.expanded_bytes > MAX_EXPANDED_TOTAL {
+            mistakes.at(span, format!("variables make the layout longer than {MAX_EXPANDED_TOTAL} bytes"));
             return None;
         }
         Some(expanded)
@@ -211,7 +232,7 @@ impl<'file> Variables<'file> {
         if owners.is_some() && self.chosen_is_unknown {
             return;
         }
-        let near = did_you_mean(name, self.definitions.keys().map(String::as_str));
+        let near = mistakes.near(name, self.definitions.keys().map(String::as_str));
         let help = match (owners, self.chosen) {
             (Some(owners), None) => {
                 format!("pass --env {}", owners.iter().copied().collect::<Vec<_>>().join("|"))
@@ -245,7 +266,7 @@ impl<'file> Variables<'file> {
     pub(super) fn report_unused(&self, mistakes: &mut Mistakes) {
         for (name, definition) in &self.definitions {
             if matches!(definition, Definition::Set(_)) && !self.used.contains(name) {
-                let near = did_you_mean(name, self.used.iter().map(String::as_str));
+                let near = mistakes.near(name, self.used.iter().map(String::as_str));
                 let mistake = mistakes.anywhere(format!("--set {name}: the layout uses no variable `{name}`{near}"));
                 let known = listed(self.used.iter().map(String::as_str).filter(|name| !name.starts_with("env:")));
                 mistake.maybe_help((!known.is_empty()).then(|| format!("variables in use: {known}")));

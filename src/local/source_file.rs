@@ -4,13 +4,12 @@
 //! times and identity of the open file before the first byte and after the last, and that the path still leads to it.
 #![expect(clippy::disallowed_methods, reason = "this is the file edge")]
 
-use crate::model::Fingerprint;
+use crate::model::{Fingerprint, escaped};
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -114,28 +113,10 @@ pub(super) fn fingerprint_of(metadata: &Metadata) -> Fingerprint {
     }
 }
 
-/// The path as text that a terminal can show: bytes that are no UTF-8 become `\xNN`, control characters escapes.
-pub(super) fn escaped(path: &Path) -> String {
-    let mut text = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            if letter.is_control() {
-                text.extend(letter.escape_default());
-            } else {
-                text.push(letter);
-            }
-        }
-        text.extend(chunk.invalid().iter().flat_map(|byte| byte.escape_ascii()).map(char::from));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{ReadError, SourceFile, escaped};
-    use std::ffi::OsStr;
+    use super::{ReadError, SourceFile};
     use std::fs;
-    use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -197,11 +178,5 @@ mod tests {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         assert!(matches!(SourceFile::open(&path), Err(ReadError::NotRegular(_))));
-    }
-
-    #[test]
-    fn odd_names_are_shown_escaped() {
-        let name = OsStr::from_bytes(b"caf\xc3\xa9 \xff\n");
-        assert_eq!(escaped(Path::new(name)), "café \\xff\\n");
     }
 }

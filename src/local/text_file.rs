@@ -12,6 +12,11 @@ pub fn read_at_most(path: &Path, most_bytes: u64) -> io::Result<Option<Vec<u8>>>
     Ok((content.len() as u64 <= most_bytes).then_some(content))
 }
 
+/// True if anything has that path.
+pub fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
 /// Writes a file that is not there yet; one that is there stays and is an error of kind `AlreadyExists`.
 pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;

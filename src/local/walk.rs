@@ -4,7 +4,7 @@
 //! `a-1, a.txt, a/b`, and a merge of the two sees deletions that nobody made.
 #![expect(clippy::disallowed_methods, reason = "this is the file edge")]
 
-use super::source_file::{escaped, fingerprint_of};
+use super::source_file::fingerprint_of;
 use crate::model::{Excludes, LocalFile, Odd, OddKind};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
@@ -56,9 +56,24 @@ enum Kind {
     Odd(OddKind),
 }
 
-/// True if something is at `path`, be it a link to nothing.
-pub fn exists(path: &Path) -> bool {
-    !matches!(std::fs::symlink_metadata(path), Err(error) if is_absent(&error))
+/// What a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Nothing is at the path.
+    Absent,
+    /// A regular file, or a link to one.
+    File,
+    /// A directory, or something that is neither and that a walk reports.
+    Tree,
+}
+
+/// Says what is at `path`. A link to nothing is not absent: somebody put it there.
+pub fn source_kind(path: &Path) -> SourceKind {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => SourceKind::File,
+        Err(error) if is_absent(&error) && std::fs::symlink_metadata(path).is_err() => SourceKind::Absent,
+        Ok(_) | Err(_) => SourceKind::Tree,
+    }
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -76,32 +91,28 @@ pub fn walk(root: &Path, excludes: Excludes) -> Walk {
             walk.enter(Level { relative, path, real, identity, entries });
         }
         Ok((metadata, _)) => walk.first = Some(single(root, &metadata)),
-        Err(error) => walk.first = Some(Err(odd(root, link_or_unreadable(root, &error)))),
+        Err(error) => walk.first = Some(Err(Odd::at(root, link_or_unreadable(root, &error)))),
     }
     walk
 }
 
 fn single(path: &Path, metadata: &Metadata) -> Result<LocalFile, Odd> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| odd(path, OddKind::NotUtf8))?.to_owned();
+    let name = name.ok_or_else(|| Odd::at(path, OddKind::NotUtf8))?.to_owned();
     local_file(name, path.to_owned(), metadata)
 }
 
 fn local_file(relative: String, path: PathBuf, metadata: &Metadata) -> Result<LocalFile, Odd> {
     if !metadata.is_file() {
-        return Err(odd(&path, OddKind::NotRegular));
+        return Err(Odd::at(&path, OddKind::NotRegular));
     }
     // A file that everybody may read needs no question; that keeps the walk at one system call a file.
     if metadata.mode() & 0o444 != 0o444
         && let Err(error) = accessat(CWD, &path, Access::READ_OK, AtFlags::EACCESS)
     {
-        return Err(odd(&path, unreadable(&error.into())));
+        return Err(Odd::at(&path, unreadable(&error.into())));
     }
     Ok(LocalFile { relative, path, fingerprint: fingerprint_of(metadata) })
-}
-
-fn odd(path: &Path, kind: OddKind) -> Odd {
-    Odd { path: escaped(path), kind }
 }
 
 /// The system's words without the number that Rust adds.
@@ -166,12 +177,12 @@ impl Walk {
     /// Goes down into a directory, unless it is on the way already or too deep for any key.
     fn descend(&mut self, relative: String, path: PathBuf, real: PathBuf) -> Result<(), Odd> {
         if relative.len() > MAX_RELATIVE_BYTES {
-            return Err(odd(&path, OddKind::KeyTooLong));
+            return Err(Odd::at(&path, OddKind::KeyTooLong));
         }
-        let metadata = std::fs::metadata(&path).map_err(|error| odd(&path, unreadable(&error)))?;
+        let metadata = std::fs::metadata(&path).map_err(|error| Odd::at(&path, unreadable(&error)))?;
         let identity = (metadata.dev(), metadata.ino());
         if self.levels.iter().any(|level| level.identity == identity) {
-            return Err(odd(&path, OddKind::LinkCycle));
+            return Err(Odd::at(&path, OddKind::LinkCycle));
         }
         self.enter(Level { relative, path, real, identity, entries: Vec::new().into_iter() });
         Ok(())
@@ -183,9 +194,9 @@ impl Walk {
         let path = if entry.name.is_empty() { level.path.clone() } else { level.path.join(&entry.name) };
         let relative = format!("{}{}", level.relative, entry.name.to_string_lossy());
         let real = match entry.kind {
-            Kind::Odd(kind) => return Some(Err(odd(&path, kind))),
+            Kind::Odd(kind) => return Some(Err(Odd::at(&path, kind))),
             Kind::File => {
-                let metadata = std::fs::metadata(&path).map_err(|error| odd(&path, unreadable(&error)));
+                let metadata = std::fs::metadata(&path).map_err(|error| Odd::at(&path, unreadable(&error)));
                 return Some(metadata.and_then(|metadata| local_file(relative, path, &metadata)));
             }
             Kind::DirectoryLink(real) => real,
@@ -252,7 +263,7 @@ fn link_kind(path: &Path, real_parent: &Path, real_root: &Path) -> Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::{exists, walk};
+    use super::{SourceKind, source_kind, walk};
     use crate::model::{Excludes, OddKind};
     use proptest::collection::btree_set;
     use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
@@ -299,6 +310,7 @@ mod tests {
         let found: Vec<_> = walk(&file, Excludes::default()).map(Result::unwrap).collect();
         assert_eq!((found.len(), found[0].relative.as_str(), &found[0].path), (1, "data.csv", &file));
         assert_eq!(found[0].fingerprint.size_bytes, 13);
+        assert_eq!(source_kind(&file), SourceKind::File);
     }
 
     #[test]
@@ -369,12 +381,14 @@ mod tests {
     fn a_source_that_is_not_there_or_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("absent");
-        assert!(!exists(&absent) && exists(folder.path()));
+        assert_eq!(source_kind(&absent), SourceKind::Absent);
+        assert_eq!(source_kind(folder.path()), SourceKind::Tree);
         let kinds =
             |path: &Path| walk(path, Excludes::default()).map(|item| item.unwrap_err().kind).collect::<Vec<_>>();
         assert_eq!(kinds(&absent), [OddKind::Unreadable("no such file or directory".to_owned())]);
         symlink("nowhere", folder.path().join("broken")).unwrap();
         assert_eq!(kinds(&folder.path().join("broken")), [OddKind::LinkBroken]);
+        assert_eq!(source_kind(&folder.path().join("broken")), SourceKind::Tree);
         assert_eq!(kinds(Path::new("/dev/null")), [OddKind::NotRegular]);
     }
 

@@ -3,7 +3,8 @@
 use super::{Algorithm, Checksum, ETag, ObjectKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 /// A regular file below a source, with what tells later whether it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,31 @@ pub struct Odd {
     pub kind: OddKind,
 }
 
+impl Odd {
+    /// Something odd at `path`.
+    pub fn at(path: &Path, kind: OddKind) -> Self {
+        Self { path: escaped(path), kind }
+    }
+}
+
+/// A path as text that a terminal can show: bytes that are no UTF-8 become `\xNN`, control characters escapes, and a
+/// `./` at the start, which says nothing, goes.
+pub fn escaped(path: &Path) -> String {
+    let mut text = String::new();
+    let shown = path.strip_prefix(".").ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path);
+    for chunk in shown.as_os_str().as_bytes().utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            if letter.is_control() {
+                text.extend(letter.escape_default());
+            } else {
+                text.push(letter);
+            }
+        }
+        text.extend(chunk.invalid().iter().flat_map(|byte| byte.escape_ascii()).map(char::from));
+    }
+    text
+}
+
 /// Why something below a source is not uploaded. Each is a finding; the rest goes on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OddKind {
@@ -104,4 +130,25 @@ pub enum OddKind {
     /// A symbolic link to nothing.
     #[error("is a link to nothing")]
     LinkBroken,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::path::Path;
+
+    #[test]
+    fn paths_are_shown_escaped() {
+        for (path, shown) in [
+            (&b"caf\xc3\xa9 \xff\n"[..], "café \\xff\\n"),
+            (b"./data/a", "data/a"),
+            (b".", "."),
+            (b".hidden", ".hidden"),
+            (b"../up", "../up"),
+        ] {
+            assert_eq!(escaped(Path::new(OsStr::from_bytes(path))), shown);
+        }
+    }
 }

@@ -57,6 +57,8 @@ pub enum By {
     MultipartEtag,
     /// The file's CRC-64/NVME and the stored one.
     Crc64Nvme,
+    /// The ETag that a receipt remembers.
+    ReceiptEtag,
 }
 
 impl By {
@@ -67,6 +69,7 @@ impl By {
             Self::Md5 => "MD5",
             Self::MultipartEtag => "multipart ETag",
             Self::Crc64Nvme => "CRC64NVME",
+            Self::ReceiptEtag => "ETag in the receipt",
         }
     }
 }

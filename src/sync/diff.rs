@@ -1,19 +1,21 @@
 //! Merges two sides that are sorted by key bytes, in constant memory.
 
 use super::keys::Placed;
-use crate::model::{ObjectEntry, ObjectKey};
+use crate::model::{ObjectEntry, ObjectKey, Odd};
 use std::fmt;
 use std::iter::Peekable;
 
-/// Where a key was met.
+/// What was met next in key order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pair {
-    /// Only in the source.
+    /// A file without object.
     Missing(Placed),
-    /// Only in the target.
+    /// An object without file.
     Extra(ObjectEntry),
-    /// In both; whether they are equal is another question.
+    /// A file and the object of its key; whether they are equal is another question.
     Both(Placed, ObjectEntry),
+    /// Something in the source that is no file to send; it passes through.
+    Odd(Odd),
 }
 
 /// One of the two inputs.
@@ -37,6 +39,15 @@ pub struct OrderError {
     pub after: ObjectKey,
 }
 
+/// Why a merge ended before its inputs did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broken<E> {
+    /// A side is out of order.
+    Order(OrderError),
+    /// The target could not be listed to its end: what follows is not missing, it is unknown.
+    Listing(E),
+}
+
 impl fmt::Display for Side {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
@@ -46,94 +57,75 @@ impl fmt::Display for Side {
     }
 }
 
-struct Diff<S: Iterator<Item = Placed>, T: Iterator<Item = ObjectEntry>> {
-    source: Sorted<S>,
-    target: Sorted<T>,
-    broken: bool,
-}
-
 /// Merges `source` and `target`, both strictly ascending by key bytes; ends after the first error.
-pub fn diff<S, T>(source: S, target: T) -> impl Iterator<Item = Result<Pair, OrderError>>
+pub fn diff<S, T, E>(source: S, target: T) -> impl Iterator<Item = Result<Pair, Broken<E>>>
 where
-    S: Iterator<Item = Placed>,
-    T: Iterator<Item = ObjectEntry>,
+    S: Iterator<Item = Result<Placed, Odd>>,
+    T: Iterator<Item = Result<ObjectEntry, E>>,
 {
-    Diff { source: Sorted::new(source), target: Sorted::new(target), broken: false }
+    let mut merge = Merge { source: source.peekable(), target: target.peekable(), last_file: None, last_object: None };
+    let mut broken = false;
+    std::iter::from_fn(move || {
+        let next = if broken { None } else { merge.next_pair().transpose() };
+        broken |= matches!(next, Some(Err(_)));
+        next
+    })
 }
 
-impl<S, T> Iterator for Diff<S, T>
-where
-    S: Iterator<Item = Placed>,
-    T: Iterator<Item = ObjectEntry>,
-{
-    type Item = Result<Pair, OrderError>;
+struct Merge<S: Iterator, T: Iterator> {
+    source: Peekable<S>,
+    target: Peekable<T>,
+    last_file: Option<ObjectKey>,
+    last_object: Option<ObjectKey>,
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.broken {
-            return None;
+impl<S, T, E> Merge<S, T>
+where
+    S: Iterator<Item = Result<Placed, Odd>>,
+    T: Iterator<Item = Result<ObjectEntry, E>>,
+{
+    fn next_pair(&mut self) -> Result<Option<Pair>, Broken<E>> {
+        if let Some(Err(odd)) = self.source.next_if(Result::is_err) {
+            return Ok(Some(Pair::Odd(odd)));
         }
-        let merged = self.merge();
-        self.broken = matches!(merged, Some(Err(_)));
-        merged
-    }
-}
-
-impl<S, T> Diff<S, T>
-where
-    S: Iterator<Item = Placed>,
-    T: Iterator<Item = ObjectEntry>,
-{
-    fn merge(&mut self) -> Option<Result<Pair, OrderError>> {
-        use std::cmp::Ordering::{Equal, Greater, Less};
-        let (source, target) = (self.source.inner.peek(), self.target.inner.peek());
-        let order = match (source, target) {
-            (None, None) => return None,
-            (Some(_), None) => Less,
-            (None, Some(_)) => Greater,
-            (Some(source), Some(target)) => source.key.cmp(&target.key),
+        if let Some(Err(error)) = self.target.next_if(Result::is_err) {
+            return Err(Broken::Listing(error));
+        }
+        let file_key = self.source.peek().and_then(|file| file.as_ref().ok()).map(|file| &file.key);
+        let object_key = self.target.peek().and_then(|object| object.as_ref().ok()).map(|object| &object.key);
+        let (takes_file, takes_object) = match (file_key, object_key) {
+            (Some(file), Some(object)) => (file <= object, object <= file),
+            (file, object) => (file.is_some(), object.is_some()),
         };
-        let placed = if order == Greater { None } else { self.source.take(Side::Source, |placed| &placed.key) };
-        let object = if order == Less { None } else { self.target.take(Side::Target, |object| &object.key) };
-        debug_assert!((order == Equal) == (placed.is_some() && object.is_some()));
-        let pair = match (placed.transpose(), object.transpose()) {
-            (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
-            (Ok(Some(placed)), Ok(Some(object))) => Pair::Both(placed, object),
-            (Ok(Some(placed)), Ok(None)) => Pair::Missing(placed),
-            (Ok(None), Ok(Some(object))) => Pair::Extra(object),
-            (Ok(None), Ok(None)) => return None,
-        };
-        Some(Ok(pair))
+        let file = if takes_file { self.source.next().and_then(Result::ok) } else { None };
+        let object = if takes_object { self.target.next().and_then(Result::ok) } else { None };
+        if let Some(file) = &file {
+            check_order(&mut self.last_file, &file.key, Side::Source).map_err(Broken::Order)?;
+        }
+        if let Some(object) = &object {
+            check_order(&mut self.last_object, &object.key, Side::Target).map_err(Broken::Order)?;
+        }
+        Ok(match (file, object) {
+            (Some(file), Some(object)) => Some(Pair::Both(file, object)),
+            (Some(file), None) => Some(Pair::Missing(file)),
+            (None, Some(object)) => Some(Pair::Extra(object)),
+            (None, None) => None,
+        })
     }
 }
 
-/// An input that remembers its last key.
-struct Sorted<I: Iterator> {
-    inner: Peekable<I>,
-    last: Option<ObjectKey>,
-}
-
-impl<I: Iterator> Sorted<I> {
-    fn new(inner: I) -> Self {
-        Self { inner: inner.peekable(), last: None }
+fn check_order(last: &mut Option<ObjectKey>, key: &ObjectKey, side: Side) -> Result<(), OrderError> {
+    if let Some(before) = last.take_if(|last| &*last >= key) {
+        return Err(OrderError { side, before, after: key.clone() });
     }
-
-    fn take(&mut self, side: Side, key: impl Fn(&I::Item) -> &ObjectKey) -> Option<Result<I::Item, OrderError>> {
-        let item = self.inner.next()?;
-        if let Some(before) = self.last.take_if(|last| *last >= *key(&item)) {
-            return Some(Err(OrderError { side, before, after: key(&item).clone() }));
-        }
-        match &mut self.last {
-            Some(last) => last.clone_from(key(&item)),
-            none => *none = Some(key(&item).clone()),
-        }
-        Some(Ok(item))
-    }
+    *last = Some(key.clone());
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Pair, diff};
-    use crate::model::{Fingerprint, LocalFile, ObjectEntry};
+    use super::{Broken, Pair, diff};
+    use crate::model::{Fingerprint, LocalFile, ObjectEntry, Odd, OddKind};
     use crate::sync::keys::Placed;
     use proptest::collection::btree_set;
     use proptest::prelude::{prop_assert_eq, proptest};
@@ -149,15 +141,21 @@ mod tests {
         ObjectEntry { key: key.parse().unwrap(), size_bytes: 1, etag: None, modified: None }
     }
 
-    /// Both sides as words; the answer as `-` for missing, `+` for extra, `=` for both, `!` for an error.
+    /// Both sides as words, `?x` being odd and `!` a failed listing; the answer as `-` for missing, `+` for extra, `=`
+    /// for both, `?` for odd, `!` for an error.
     fn merged(source: &str, target: &str) -> String {
-        let source = source.split_whitespace().map(placed);
-        let target = target.split_whitespace().map(object);
+        let source = source.split_whitespace().map(|word| match word.strip_prefix('?') {
+            Some(path) => Err(Odd { path: path.to_owned(), kind: OddKind::NotRegular }),
+            None => Ok(placed(word)),
+        });
+        let target = target.split_whitespace().map(|word| if word == "!" { Err("lost") } else { Ok(object(word)) });
         let words = diff(source, target).map(|pair| match pair {
             Ok(Pair::Missing(placed)) => format!("-{}", placed.key),
             Ok(Pair::Extra(object)) => format!("+{}", object.key),
             Ok(Pair::Both(placed, _)) => format!("={}", placed.key),
-            Err(error) => format!("!{} {} after {}", error.side, error.after, error.before),
+            Ok(Pair::Odd(odd)) => format!("?{}", odd.path),
+            Err(Broken::Order(error)) => format!("!{error}"),
+            Err(Broken::Listing(error)) => format!("!{error}"),
         });
         words.collect::<Vec<_>>().join(" ")
     }
@@ -170,9 +168,12 @@ mod tests {
             ("", "a b", "+a +b"),
             ("a-1 a.txt a/b", "a-1 a.txt a/b", "=a-1 =a.txt =a/b"),
             ("a c e", "b c d", "-a +b =c +d -e"),
-            ("a/b a-1", "", "-a/b !walk a-1 after a/b"),
-            ("a", "b a", "-a +b !listing a after b"),
-            ("a z", "a a b", "=a !listing a after a"),
+            ("?a b ?c", "b c", "?a =b ?c +c"),
+            ("a/b a-1", "", "-a/b !the walk is not in key order: `a-1` came after `a/b`"),
+            ("a", "b a", "-a +b !the listing is not in key order: `a` came after `b`"),
+            ("a z", "a a b", "=a !the listing is not in key order: `a` came after `a`"),
+            ("a b c", "a ! c", "=a !lost"),
+            ("a b c", "!", "!lost"),
         ] {
             assert_eq!(merged(source, target), expected, "{source} | {target}");
         }
@@ -182,7 +183,7 @@ mod tests {
         #[test]
         fn laws(source in btree_set("[-./ab]{1,4}", 0..20), target in btree_set("[-./ab]{1,4}", 0..20)) {
             let run = |left: &BTreeSet<String>, right: &BTreeSet<String>| {
-                diff(left.iter().map(|key| placed(key)), right.iter().map(|key| object(key)))
+                diff(left.iter().map(|key| Ok(placed(key))), right.iter().map(|key| Ok::<_, ()>(object(key))))
                     .map(Result::unwrap)
                     .collect::<Vec<_>>()
             };
@@ -195,6 +196,7 @@ mod tests {
                     Pair::Missing(placed) => prop_assert_eq!(applied.insert(placed.key.to_string()), true),
                     Pair::Extra(object) => prop_assert_eq!(applied.remove(object.key.as_str()), true),
                     Pair::Both(placed, object) => prop_assert_eq!(placed.key, object.key),
+                    Pair::Odd(odd) => panic!("{odd:?}"),
                 }
             }
             prop_assert_eq!(applied, source);

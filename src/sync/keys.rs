@@ -15,7 +15,7 @@ pub struct Placed {
 pub fn place(folder: &Prefix, file: LocalFile) -> Result<Placed, Odd> {
     match folder.key(&file.relative) {
         Ok(key) => Ok(Placed { key, file }),
-        Err(error) => Err(Odd { path: file.relative, kind: odd_kind(&error) }),
+        Err(error) => Err(Odd::at(&file.path, odd_kind(&error))),
     }
 }
 

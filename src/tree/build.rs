@@ -252,8 +252,11 @@ pub(crate) mod tests {
     use crate::layout::{Bucket, Folder, FolderAccess, Manage, MarkerStyle, Purpose};
     use crate::model::{BucketName, ObjectEntry, ObjectKey, Prefix};
     use crate::report::{Mark, NodeKind};
-    use crate::tree::{Count, Tree};
-    use std::collections::BTreeMap;
+    use crate::tree::{Count, Node, Tree};
+    use proptest::collection::hash_set;
+    use proptest::option;
+    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+    use std::collections::{BTreeMap, BTreeSet};
 
     pub(crate) const ALL: TreeOptions = TreeOptions { limit: usize::MAX, depth: None };
 
@@ -418,5 +421,44 @@ pub(crate) mod tests {
         let mut nodes = 0;
         builder.finish().visit(&mut |_| nodes += 1);
         assert_eq!(nodes, 1025);
+    }
+
+    /// Objects with nodes of their own, and those counted in place of one.
+    fn counted(node: &Node) -> u64 {
+        let own = u64::from(node.kind == NodeKind::Object && node.mark != Some(Mark::Missing));
+        own + node.more.objects + node.children.iter().map(counted).sum::<u64>()
+    }
+
+    proptest! {
+        /// Keys of few letters, so that `a`, `a/`, `a//` and `a/.keep` meet.
+        #[test]
+        fn every_object_is_counted_once(
+            mut keys in hash_set("(a|b|/|-|\\.keep|/\\.keep){1,6}=[01]", 0..40),
+            limit in 0_usize..6,
+            depth in option::of(1_usize..4),
+        ) {
+            // A key is listed once, whatever its size.
+            let mut seen = BTreeSet::new();
+            keys.retain(|text| seen.insert(text.split('=').next().unwrap().to_owned()));
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            let is_marker = |text: &&&str| text.ends_with("/=0") || *text == &".keep=0" || text.ends_with("/.keep=0");
+            let markers = keys.iter().filter(is_marker).count();
+            let objects = (keys.len() - markers) as u64;
+            let all = || TreeBuilder::wanted(&bucket(&["a", "b/a"]), [], ALL);
+            let mut whole = all();
+            add(&mut whole, &keys);
+            let whole = whole.finish();
+            prop_assert_eq!((whole.root.total.objects, counted(&whole.root)), (objects, objects));
+            let mut backwards = all();
+            add(&mut backwards, &keys.iter().rev().copied().collect::<Vec<_>>());
+            prop_assert_eq!(&whole, &backwards.finish(), "the order of the listing does not matter");
+            let mut cut = TreeBuilder::wanted(&bucket(&["a", "b/a"]), [], TreeOptions { limit, depth });
+            add(&mut cut, &keys);
+            let cut = cut.finish();
+            prop_assert_eq!((cut.missing, cut.root.total), (whole.missing, whole.root.total));
+            prop_assert_eq!(cut.differs(), whole.differs(), "what is not shown is still judged");
+            let shown = counted(&cut.root);
+            prop_assert!((objects..=objects + markers as u64).contains(&shown), "{shown} of {objects}");
+        }
     }
 }

@@ -6,9 +6,9 @@ mod row;
 use super::UiOptions;
 use super::screen::Screen;
 use super::style::{Paint, Role};
-use super::text::{columns, elapsed, escape, pad, thousands};
+use super::text::{columns, elapsed, escape, pad, shorten};
 use super::tree::Drawing;
-use crate::model::HumanBytes;
+use crate::model::{HumanBytes, HumanCount};
 use crate::plan::Plan;
 use crate::report::{
     Access, ActionRecord, Cell, Check, ErrorRecord, Event, Finding, IdentityRecord, Progress, Severity, Status,
@@ -139,7 +139,7 @@ impl Human {
                 } else {
                     String::new()
                 };
-                let (count, past) = (thousands(tally.hidden), Words::of(action).past);
+                let (count, past) = (HumanCount(tally.hidden), Words::of(action).past);
                 screen.answer_line(&format!("... and {count} more {past} in {}{size}", escape(&bucket)));
             }
         }
@@ -153,20 +153,21 @@ impl Human {
     }
 
     fn action(&mut self, action: &ActionRecord, screen: &mut Screen) {
-        let text = action.to_string();
         match action.status {
             Status::Failed | Status::Skipped => {
                 let role = if action.status == Status::Failed { Role::Bad } else { Role::Change };
                 let mut row = Row::default();
                 row.push(self.err, Some(role), "! ");
-                row.hang(&escape(&text), Hang::lead(screen.width, 2), &mut |line| screen.status_line(line));
+                let how = Hang::lead(screen.width, 2);
+                row.hang(&escape(&action.to_string()), how, &mut |line| screen.status_line(line));
             }
             Status::Done | Status::Planned if self.quiet || !self.shows(action) => {}
             Status::Done | Status::Planned => {
-                // The whole reason stood in the plan, so here a long one may be cut.
-                let lines = (!self.verbose).then(|| columns(&action.target).div_ceil(screen.width).max(1) + 1);
-                let how = Hang { lines, ..Hang::lead(screen.width, 2) };
-                Row::default().hang(&escape(&text), how, &mut |line| screen.answer_line(line));
+                // The whole reason stood in the plan, so here a long one may be cut; the target never is.
+                let room = if self.verbose { usize::MAX } else { screen.width.saturating_sub(8) };
+                let record = ActionRecord { reason: shorten(&action.reason, room).into_owned(), ..action.clone() };
+                let how = Hang::lead(screen.width, 2);
+                Row::default().hang(&escape(&record.to_string()), how, &mut |line| screen.answer_line(line));
             }
         }
     }
@@ -268,7 +269,8 @@ impl Human {
         }
     }
 
-    fn summary(&self, summary: &Summary, screen: &mut Screen) {
+    fn summary(&mut self, summary: &Summary, screen: &mut Screen) {
+        self.close_stream(screen);
         let counted = Summary { elapsed_ms: 0, exit: 0, ..summary.clone() } != Summary::default();
         let said_by_plan = self.plan_shown == Some([summary.planned, summary.skipped, summary.unchanged])
             && (summary.done, summary.failed, &summary.closing) == (0, 0, &None);

@@ -31,26 +31,32 @@ impl Input {
         }
     }
 
-    /// Reads one line. The end of input, and input that cannot be read, is no answer.
-    pub(super) fn read(&self) -> Confirmation {
+    /// Reads one line; none at the end of the input, or if it cannot be read.
+    pub(super) fn read(&self) -> Option<String> {
         let mut line = String::new();
         match self {
-            Self::Stdin => match io::stdin().read_line(&mut line) {
-                Ok(0) | Err(_) => return Confirmation::No,
-                Ok(_) => {}
-            },
+            Self::Stdin => {
+                io::stdin().read_line(&mut line).ok()?;
+            }
             Self::Typed(text) => line.clone_from(text),
         }
+        (!line.is_empty()).then_some(line)
+    }
+}
+
+impl Confirmation {
+    /// What a typed line means.
+    pub(super) fn of(line: &str) -> Self {
         match line.trim().to_ascii_lowercase().as_str() {
-            "y" | "yes" => Confirmation::Yes,
-            _ => Confirmation::No,
+            "y" | "yes" => Self::Yes,
+            _ => Self::No,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Confirmation, Input};
+    use super::Confirmation;
 
     #[test]
     fn only_yes_is_yes() {
@@ -62,7 +68,7 @@ mod tests {
             ("yess\n", Confirmation::No),
             ("n\n", Confirmation::No),
         ] {
-            assert_eq!(Input::Typed(typed.to_owned()).read(), answer, "{typed:?}");
+            assert_eq!(Confirmation::of(typed), answer, "{typed:?}");
         }
     }
 }

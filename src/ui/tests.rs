@@ -9,6 +9,7 @@ use crate::report::{
 };
 use crate::tree::tests::{ALL, add};
 use crate::tree::{Tree, TreeBuilder};
+use std::io::Write as _;
 
 fn options() -> UiOptions {
     UiOptions {
@@ -291,11 +292,49 @@ fn questions_are_asked_of_people_only() {
     for (typed, terminal, answer, asked) in [
         ("yes\n", true, Confirmation::Yes, "Apply? [y/N] "),
         ("\n", true, Confirmation::No, "Apply? [y/N] "),
+        ("", true, Confirmation::No, "Apply? [y/N] \n"),
         ("yes\n", false, Confirmation::NobodyThere, ""),
     ] {
         let (ui, captured) = Ui::captured(UiOptions { stderr_is_terminal: terminal, ..options() }, typed);
         assert_eq!((ui.confirm("Apply?"), captured.stderr().as_str()), (answer, asked));
     }
+}
+
+#[test]
+fn log_lines_are_whole_and_harmless() {
+    let (ui, captured) = ui(options());
+    let mut log = ui.log_lines();
+    log.write_all(b"one\ntwo\x1b[2J and ").unwrap();
+    assert_eq!(captured.stderr(), "one\n");
+    log.write_all(b"more").unwrap();
+    drop(log);
+    assert_eq!(captured.stderr(), "one\ntwo\\x1b[2J and more\n");
+}
+
+#[test]
+fn long_reasons_are_cut_and_long_targets_are_not() {
+    let target = format!("s3://b/{}", "k".repeat(300));
+    let mut record = done("put-setting", &target, None);
+    (record.setting, record.reason) = (Some("policy"), "r".repeat(300));
+    let (ui, captured) = ui(options());
+    ui.event(&Event::Action(record.clone()));
+    record.status = Status::Failed;
+    ui.event(&Event::Action(record));
+    let text = captured.stdout();
+    assert!(text.contains(&target) && text.ends_with("r ...)\n") && text.matches('r').count() < 80, "{text}");
+    assert_eq!(captured.stderr().matches('r').count(), 300, "what failed is told whole");
+}
+
+#[test]
+fn what_got_no_line_is_told_before_the_closing_line() {
+    let (ui, captured) = ui(options());
+    (0..22).for_each(|number| ui.event(&Event::Action(done("delete", &format!("s3://b/{number}"), None))));
+    ui.summary(&Summary { done: 22, deleted: 22, ..Summary::default() });
+    let text = captured.stdout();
+    assert!(
+        text.ends_with("deleted s3://b/19 (was missing)\n... and 2 more deleted in s3://b\n22 done, 22 deleted\n"),
+        "{text}"
+    );
 }
 
 fn tree() -> Tree {

@@ -1,5 +1,6 @@
-//! Text on a terminal: what came from outside is made harmless, long text is folded, numbers get their commas.
+//! Text on a terminal: what came from outside is made harmless, long text is folded, times and counts get words.
 
+use crate::model::HumanCount;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -98,6 +99,14 @@ fn cut(lines: Vec<String>, how: Fold, most: usize) -> Vec<String> {
     kept
 }
 
+/// The text if it takes at most `width` columns, else its beginning and ` ...` in that room.
+pub(super) fn shorten(text: &str, width: usize) -> Cow<'_, str> {
+    if columns(text) <= width {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(cut(vec![text.to_owned()], Fold { first: width, rest: width, lines: None }, 1).concat())
+}
+
 /// The text in pieces of at most `width` columns, broken anywhere.
 fn pieces(text: &str, width: usize) -> Vec<String> {
     let mut pieces = vec![String::new()];
@@ -116,22 +125,9 @@ fn pieces(text: &str, width: usize) -> Vec<String> {
     pieces
 }
 
-/// A count with a comma between thousands: `12,431`.
-pub(super) fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `1 object`, `2 objects`: a count with its noun, which takes an `s`.
 pub(super) fn counted(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", thousands(count), if count == 1 { "" } else { "s" })
+    format!("{} {noun}{}", HumanCount(count), if count == 1 { "" } else { "s" })
 }
 
 /// `0.2 s`, `45 s`, `7 min 12 s`: a time that was taken.
@@ -156,7 +152,7 @@ pub(super) fn human_duration(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fold, columns, counted, elapsed, escape, fold, human_duration, pad, thousands};
+    use super::{Fold, columns, counted, elapsed, escape, fold, human_duration, pad, shorten};
     use proptest::prelude::{prop_assert, proptest};
     use std::time::Duration;
 
@@ -183,12 +179,11 @@ mod tests {
         assert_eq!(lines("unbreakable word", 4, 4, Some(9)), "unbr|eaka|ble|word");
         assert_eq!(lines("one two three four five", 9, 9, Some(2)), "one two|three ...");
         assert_eq!(lines("one two three", 9, 9, Some(1)), "one t ...");
+        assert_eq!([shorten("one two", 7), shorten("one two three", 9)], ["one two", "one t ..."]);
     }
 
     #[test]
-    fn numbers_have_commas() {
-        let texts = [0, 7, 999, 1000, 12_431, 1_234_567].map(thousands);
-        assert_eq!(texts, ["0", "7", "999", "1,000", "12,431", "1,234,567"]);
+    fn nouns_follow_their_number() {
         assert_eq!([counted(1, "object"), counted(2000, "object")], ["1 object", "2,000 objects"]);
         assert_eq!(pad("日本", 6), "日本  ");
     }

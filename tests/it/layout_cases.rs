@@ -2,7 +2,6 @@
 //!
 //! A case has `given`, the file's text; `env`, `set` and `env_vars` if it needs them; and either `mistakes`, each
 //! `line:column: message` and then ` | help` where there is one, or `layout`, the lines of [`describe`].
-#![expect(clippy::disallowed_methods, reason = "the cases are files")]
 
 use bucketwright::layout::{AttachTarget, Layout, LayoutError, ParseOptions, parse};
 use serde::Deserialize;
@@ -44,8 +43,17 @@ fn cases() {
             failures.extend(check(case).map(|why| format!("{}, {}:\n{why}", path.display(), case.name)));
         }
     }
-    assert!(count > 0, "only {count} cases were found");
+    assert!(count > 100, "only {count} cases were found");
     assert!(failures.is_empty(), "{} of {count} cases fail\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+#[test]
+fn the_example_of_the_readme_is_a_layout() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("layouts/example/layout.toml");
+    let none = BTreeMap::new();
+    let options = ParseOptions { file_stem: "layout", environment: None, set: &none, env_vars: &none };
+    let layout = parse(&std::fs::read(path).unwrap(), &options).unwrap();
+    assert_eq!((layout.buckets.len(), layout.buckets[0].folders.len(), layout.datasets.len()), (2, 9, 1));
 }
 
 /// What differs, as the lines that would stand in the case file.
@@ -74,8 +82,7 @@ fn line(error: &LayoutError, text: &str) -> String {
     assert!(excerpt.lines().all(|line| line.chars().count() <= 80), "{excerpt}");
     assert_eq!(excerpt.is_empty(), error.place.is_none());
     let shown = error.to_string();
-    assert!(shown.starts_with("layout.toml:"), "{shown}");
-    let shown = shown.trim_start_matches("layout.toml:").trim_start();
+    let shown = shown.strip_prefix("layout.toml:").unwrap().trim_start();
     assert!(!shown.contains('\n') && !shown.ends_with('.'), "{shown}");
     match &error.help {
         Some(help) => format!("{shown} | {help}"),

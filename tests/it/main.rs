@@ -1,7 +1,14 @@
 //! The one integration test binary: the real client against the embedded endpoint, and the binary as people run it.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may panic and touch files")]
 
+mod adoption;
+mod bad_input;
+mod dataset;
+mod faults;
 mod json_contract;
 mod layout_cases;
+mod main_job;
+mod odd_files;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;
@@ -15,3 +22,6 @@ mod server_open;
 mod server_raw;
 mod server_settings;
 mod server_versions;
+mod testenv;
+mod transfer;
+mod wire;

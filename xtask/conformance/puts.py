@@ -48,7 +48,7 @@ def put(round_number, count):
                 return
             try:
                 s3.put_object(Bucket=BUCKET, Key=key, Body=content(key, round_number))
-            except (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionClosedError):
+            except (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError):
                 gone.set()
                 return
             with noted:

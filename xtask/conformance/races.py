@@ -17,7 +17,7 @@ def race(s3, key, **condition):
     start = threading.Barrier(WRITERS)
 
     def write(number):
-        body = f"writer {number}".encode() * 500
+        body = f"writer {number}, {condition}".encode() * 200
         start.wait()
         try:
             s3.put_object(Bucket=BUCKET, Key=key, Body=body, **condition)

@@ -16,8 +16,8 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         println!("{}", row(part, &files));
     }
     let src = rust.iter().filter(|file| file.path.starts_with("src/"));
-    let functions = src.clone().flat_map(|file| file.code.functions.iter().map(move |function| (file, function)));
-    if let Some((file, function)) = functions.filter(|(_, f)| !f.test).max_by_key(|(_, f)| f.length) {
+    let functions = src.clone().flat_map(|file| file.functions().map(move |function| (file, function)));
+    if let Some((file, function)) = functions.max_by_key(|(_, function)| function.length) {
         println!("\nLongest function: `{}` in {}, {} lines.", function.name, file.path, function.length);
     }
     if let Some(file) = src.max_by_key(|file| file.lines()) {
@@ -28,9 +28,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 }
 
 fn row(part: &str, files: &[&Source]) -> String {
-    let lines: Vec<usize> = files.iter().map(|file| file.lines()).collect();
-    let functions = files.iter().flat_map(|file| &file.code.functions).filter(|function| !function.test);
-    let functions: Vec<usize> = functions.map(|function| function.length).collect();
+    let lines: Vec<usize> = files.iter().filter(|file| !file.test).map(|file| file.lines()).collect();
+    let functions: Vec<usize> =
+        files.iter().flat_map(|file| file.functions()).map(|function| function.length).collect();
     let (docs, written) = files
         .iter()
         .map(|file| file.documentation())
@@ -38,9 +38,9 @@ fn row(part: &str, files: &[&Source]) -> String {
     format!(
         "| `{}` | {} | {} | {} | {} | {} | {} | {} % | {} |",
         part.trim_end_matches('/'),
-        files.len(),
+        lines.len(),
         lines.iter().sum::<usize>(),
-        files.iter().map(|file| file.code.test_lines()).sum::<usize>(),
+        files.iter().map(|file| file.test_lines()).sum::<usize>(),
         spread(lines),
         functions.len(),
         spread(functions),

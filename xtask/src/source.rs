@@ -4,7 +4,7 @@
 
 mod code;
 
-pub(crate) use code::{Code, Path};
+pub(crate) use code::{Code, Function, Path};
 
 use anyhow::{Context as _, Result};
 use std::fs;
@@ -18,13 +18,15 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// What its tokens say.
     pub(crate) code: Code,
+    /// Whether all of it is a test, because a `#[cfg(test)] mod name;` names it.
+    pub(crate) test: bool,
 }
 
 impl Source {
     /// Reads a file's text.
     pub(crate) fn parse(path: &str, text: String) -> Result<Self> {
         let code = Code::parse(&text, &module_path(path)).with_context(|| format!("cannot read `{path}` as Rust"))?;
-        Ok(Self { path: path.to_owned(), text, code })
+        Ok(Self { path: path.to_owned(), text, code, test: false })
     }
 
     /// The module path from the crate root: `src/model/key.rs` is `model`, `key`; the roots are empty.
@@ -32,16 +34,37 @@ impl Source {
         module_path(&self.path)
     }
 
-    /// Lines that count for size: all but those of test modules.
+    /// Lines that count for size: all but those of tests.
     pub(crate) fn lines(&self) -> usize {
-        self.text.lines().count() - self.code.test_lines()
+        self.text.lines().count() - self.test_lines()
     }
 
-    /// Lines of documentation and lines that are not blank, both outside test modules.
+    /// Lines of tests.
+    pub(crate) fn test_lines(&self) -> usize {
+        if self.test { self.text.lines().count() } else { self.code.test_lines() }
+    }
+
+    /// Functions outside tests.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.code.functions.iter().filter(|function| !self.test && !function.test)
+    }
+
+    /// Lines of documentation and lines that are not blank, both outside tests.
     pub(crate) fn documentation(&self) -> (usize, usize) {
-        let lines = || (1..).zip(self.text.lines()).filter(|(line, _)| !self.code.is_test(*line));
+        let counts = |line| !self.test && !self.code.is_test(line);
+        let lines = || (1..).zip(self.text.lines()).filter(|(line, _)| counts(*line));
         let docs = lines().filter(|(_, text)| is_doc(text)).count();
         (docs, lines().filter(|(_, text)| !text.trim().is_empty()).count())
+    }
+
+    /// The files that a `mod name;` in this file can mean, in both spellings.
+    pub(crate) fn module_files(&self, name: &str) -> [String; 2] {
+        let (folder, stem) = self.path.rsplit_once('/').unwrap_or((".", &self.path));
+        let folder = match stem {
+            "main.rs" | "lib.rs" | "mod.rs" => folder.to_owned(),
+            _ => format!("{folder}/{}", stem.trim_end_matches(".rs")),
+        };
+        [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]
     }
 }
 
@@ -85,5 +108,13 @@ pub(crate) fn files(root: &std::path::Path) -> Result<Vec<(String, String)>> {
 /// The Rust files among `files`.
 pub(crate) fn rust(files: &[(String, String)]) -> Result<Vec<Source>> {
     let rust = files.iter().filter(|(path, _)| path.ends_with(".rs"));
-    rust.map(|(path, text)| Source::parse(path, text.clone())).collect()
+    let mut sources = rust.map(|(path, text)| Source::parse(path, text.clone())).collect::<Result<Vec<_>>>()?;
+    let named =
+        |file: &Source| file.code.test_modules.iter().flat_map(|name| file.module_files(name)).collect::<Vec<_>>();
+    let tests: Vec<String> = sources.iter().flat_map(named).collect();
+    for file in &mut sources {
+        let inside = |test: &String| file.path.starts_with(&format!("{}/", test.trim_end_matches(".rs")));
+        file.test = tests.iter().any(|test| *test == file.path || inside(test));
+    }
+    Ok(sources)
 }

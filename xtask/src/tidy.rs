@@ -68,7 +68,7 @@ fn check(files: &[(String, String)]) -> Result<Vec<Breach>> {
     for file in &rust {
         breaches.extend(shape(file));
         if file.path.starts_with("src/") && file.path != "src/lib.rs" {
-            breaches.extend(floor(file, &test_files(&rust)));
+            breaches.extend(floor(file));
         }
     }
     breaches.extend(own_traits(&rust));
@@ -109,14 +109,14 @@ fn shape(file: &Source) -> Vec<Breach> {
 }
 
 /// What a module's floor asks: known, importing only what its row names, and pure where the row says so.
-fn floor(file: &Source, test_files: &BTreeSet<String>) -> Vec<Breach> {
+fn floor(file: &Source) -> Vec<Breach> {
     let module = file.module().first().cloned().unwrap_or_else(|| "main".to_owned());
     let Some(floor) = floors::of(&module) else {
         let what =
             format!("module `{module}` has no floor; add its row to xtask/src/tidy/floors.rs and ARCHITECTURE.md");
         return vec![breach(file, 1, what)];
     };
-    if test_files.contains(&file.path) {
+    if file.test {
         return Vec::new();
     }
     let mut found = imports(file, floor);
@@ -157,7 +157,7 @@ fn impurities(file: &Source, floor: &Floor) -> Vec<Breach> {
 
 /// More traits of our own than the budget: enums, structs and closures do.
 fn own_traits(rust: &[Source]) -> Option<Breach> {
-    let sources = rust.iter().filter(|file| file.path.starts_with("src/"));
+    let sources = rust.iter().filter(|file| file.path.starts_with("src/") && !file.test);
     let traits: Vec<_> =
         sources.flat_map(|file| file.code.traits.iter().map(move |(name, line)| (file, name, line))).collect();
     let (file, _, line) = traits.get(MAX_OWN_TRAITS)?;
@@ -176,24 +176,10 @@ fn forgotten(rust: &[Source]) -> Vec<Breach> {
     lost.map(|file| breach(file, 1, "no `mod` line names this file, so nothing compiles it")).collect()
 }
 
-/// The files that a file's `mod name;` lines name, in both spellings.
+/// The files that a file's `mod name;` lines name.
 fn declared_files(file: &Source) -> Vec<String> {
     let names = file.code.modules.iter().map(|(name, _)| name.as_str());
-    names.flat_map(|name| module_files(file, name)).collect()
-}
-
-fn module_files(file: &Source, name: &str) -> [String; 2] {
-    let (folder, stem) = file.path.rsplit_once('/').unwrap_or((".", &file.path));
-    let folder = match stem {
-        "main.rs" | "lib.rs" | "mod.rs" => folder.to_owned(),
-        _ => format!("{folder}/{}", stem.trim_end_matches(".rs")),
-    };
-    [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]
-}
-
-/// Files that are tests as a whole, because a `#[cfg(test)] mod name;` names them.
-fn test_files(rust: &[Source]) -> BTreeSet<String> {
-    rust.iter().flat_map(|file| file.code.test_modules.iter().flat_map(|name| module_files(file, name))).collect()
+    names.flat_map(|name| file.module_files(name)).collect()
 }
 
 /// Paths of one machine and hosts of package registries: the project runs on other machines, too.
@@ -242,6 +228,8 @@ mod tests {
         check_one("src/plan.rs", "use crate::model::Key;\nuse crate::{report, aws::Store};", said);
         check_one("src/plan.rs", "\nfn f() { super::aws::run() }", said);
         check_one("src/plan.rs", "#[cfg(test)]\nmod tests { use crate::aws::Store; }", "");
+        let apart = [("src/plan.rs", "#[cfg(test)]\nmod tests;"), ("src/plan/tests.rs", "use crate::aws::Store;")];
+        assert_eq!(breaches(&apart), []);
         let said = "src/model.rs:2: `model` imports `crate::plan`; it may import: nothing";
         check_one("src/model.rs", "use crate::plan::Plan;", said);
     }

@@ -5,7 +5,7 @@ use super::{Proven, Run, TransferError};
 use crate::aws::s3::{Completion, ErrorClass, MultipartUpload, OpenPart, S3Error, Written, object_url};
 use crate::hashing;
 use crate::local::SourceFile;
-use crate::model::{Algorithm, BucketName, Checksum, Echo, Fingerprint};
+use crate::model::{Algorithm, BucketName, Checksum, Echo, Fingerprint, escaped};
 use crate::plan::Upload;
 use crate::report::{Event, Finding, Severity};
 use crate::sync::content_type;
@@ -35,10 +35,8 @@ impl Run {
         let opened = tokio::task::spawn_blocking(move || SourceFile::open_unchanged(&path, &seen));
         let file = Arc::new(opened.await??);
         let part_bytes = parts::part_bytes(expected.size_bytes, self.options.part_bytes);
-        let part_bytes = part_bytes.ok_or_else(|| TransferError::TooLarge {
-            path: upload.path.display().to_string(),
-            bytes: expected.size_bytes,
-        })?;
+        let part_bytes = part_bytes
+            .ok_or_else(|| TransferError::TooLarge { path: escaped(&upload.path), bytes: expected.size_bytes })?;
         let multipart = Arc::new(self.begin(bucket, upload).await?);
         let cut = parts::parts(expected.size_bytes, part_bytes);
         let filled = self.unless_cancelled(self.fill(&file, &multipart, cut)).await;

@@ -68,9 +68,9 @@ impl Store {
                 let region = error.region.as_deref().and_then(|region| region.parse().ok());
                 match error.class {
                     ErrorClass::NotFound => Ok(Head { existence: Existence::Absent, region: None }),
-                    // HEAD has no body: an unknown key or a wrong signature is a 403 as well, so a call with a body asks
-                    // what it really is.
-                    ErrorClass::Denied => self.explain_forbidden(bucket, region).await,
+                    // HEAD has no body: an unknown key or a wrong signature is a 403 as well, an expired token a 400, so a
+                    // call with a body asks what it really is.
+                    ErrorClass::Denied | ErrorClass::Other => self.explain_forbidden(bucket, region).await,
                     ErrorClass::WrongRegion if region.is_some() => Ok(Head { existence: Existence::Present, region }),
                     _ => Err(error),
                 }

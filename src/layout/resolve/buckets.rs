@@ -4,7 +4,7 @@ use super::logs;
 use super::templates::{Templates, Tree};
 use crate::layout::mistakes::{Mistakes, Span, quote};
 use crate::layout::names;
-use crate::layout::nearest::{did_you_mean, listed};
+use crate::layout::nearest::listed;
 use crate::layout::section::Section;
 use crate::layout::{Bucket, Folder, FolderAccess, Manage, MarkerStyle, Purpose};
 use crate::model::{Arn, BucketName, Control, Prefix, Region, TagKey, TagValue, Tags};
@@ -31,7 +31,7 @@ pub(super) struct Buckets {
 /// Reads every `[[bucket]]` and makes the log buckets that only an `access_log` names.
 pub(super) fn read(file: &Section, region: Option<&Region>, templates: &Templates, mistakes: &mut Mistakes) -> Buckets {
     let mut buckets = Buckets { open: file.is_broken("bucket"), ..Buckets::default() };
-    let mut names: BTreeMap<BucketName, usize> = BTreeMap::new();
+    let mut names: BTreeMap<BucketName, &Span> = BTreeMap::new();
     let mut log_spans: Vec<Option<Span>> = Vec::new();
     let mut folders = 0;
     for section in file.sections("bucket") {
@@ -44,9 +44,11 @@ pub(super) fn read(file: &Section, region: Option<&Region>, templates: &Template
             buckets.open = true;
             continue;
         }
-        if names.insert(name.clone(), buckets.list.len()).is_some() {
+        let span = section.key_span("name");
+        if let Some(first) = names.insert(name.clone(), span) {
             mistakes
-                .at(section.key_span("name"), format!("bucket `{name}` is there twice"))
+                .at(span, format!("bucket `{name}` is there twice"))
+                .first(first)
                 .help("give one of them another name, or merge them");
             continue;
         }
@@ -168,7 +170,19 @@ fn folders(
     let mut folders = Vec::with_capacity(wanted);
     for project in owners {
         for spec in &tree.folders {
-            let Some(prefix) = prefix(section, project, &spec.path, mistakes) else { continue };
+            let parts: Vec<&str> =
+                project.into_iter().chain([spec.path.as_str()]).filter(|part| !part.is_empty()).collect();
+            if parts.is_empty() {
+                // A folder without a name at the root: reported with the projects that are missing.
+                continue;
+            }
+            let prefix = match Prefix::root().folder(&parts.join("/")) {
+                Ok(prefix) => prefix,
+                Err(error) => {
+                    mistakes.at(section.key_span("projects"), format!("a folder's key is too long: {error}"));
+                    return folders;
+                }
+            };
             folders.push(Folder {
                 project: project.map(str::to_owned),
                 path: spec.path.clone(),
@@ -182,27 +196,13 @@ fn folders(
     folders
 }
 
-fn prefix(section: &Section, project: Option<&str>, path: &str, mistakes: &mut Mistakes) -> Option<Prefix> {
-    let parts: Vec<&str> = project.into_iter().chain([path]).filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() {
-        return None;
-    }
-    match Prefix::root().folder(&parts.join("/")) {
-        Ok(prefix) => Some(prefix),
-        Err(error) => {
-            mistakes.at(section.key_span("projects"), format!("a folder's key is too long: {error}"));
-            None
-        }
-    }
-}
-
 /// The controls that are given up, each with a reason.
 fn waivers(section: &Section, mistakes: &mut Mistakes) -> BTreeMap<Control, String> {
     let mut waive = BTreeMap::new();
     for entry in section.map("waive") {
         let Ok(control) = entry.key.parse::<Control>() else {
             let known = || Control::ALL.iter().map(|control| control.name());
-            let near = did_you_mean(&entry.key, known());
+            let near = mistakes.near(&entry.key, known());
             mistakes
                 .at(&entry.key_span, format!("there is no control {}{near}", quote(&entry.key)))
                 .help(format!("controls: {}", listed(known())));

@@ -2,7 +2,7 @@
 
 use super::places::{self, Places};
 use crate::layout::Dataset;
-use crate::layout::mistakes::{Mistakes, Span, quote};
+use crate::layout::mistakes::{Mistakes, quote};
 use crate::layout::names;
 use crate::layout::section::{Found, Section};
 use crate::model::{BucketName, Prefix};
@@ -91,34 +91,35 @@ fn report_collisions(datasets: &[Dataset], sections: &[&Section], mistakes: &mut
     for (dataset, section) in datasets.iter().zip(sections) {
         let folder = (&dataset.bucket, &dataset.folder);
         let source = names::tidy_path(&dataset.source);
-        if let Some(first) = sources.insert((folder, source, &dataset.rename), &dataset.source) {
-            let place: &Span = section.key_span("source");
+        let span = section.key_span("source");
+        if let Some(first) = sources.insert((folder, source, &dataset.rename), span) {
+            let target = format!("{}/{}", folder.0, folder.1);
             mistakes
-                .at(place, format!("dataset {} is there twice for {}{}", quote(first), folder.0, slashed(folder.1)))
+                .at(span, format!("dataset {} is there twice for `{target}`", quote(&dataset.source)))
+                .first(first)
                 .help("remove one of them");
             continue;
         }
         let Some(name) = certain_file(dataset) else { continue };
         let key = format!("{}/{}{name}", folder.0, folder.1);
-        if let Some(first) = keys.insert((folder, name), &dataset.source) {
+        if let Some(first) = keys.insert((folder, name), span) {
             mistakes
-                .at(section.key_span("source"), format!("two datasets land on the key `{key}`"))
-                .help(format!("the other one is {}; give one of them another name with `as`", quote(first)));
+                .at(span, format!("two datasets land on the key `{key}`"))
+                .first(first)
+                .help("give one of them another name with `as`");
         }
     }
-}
-
-fn slashed(prefix: &Prefix) -> String {
-    format!("/{prefix}")
 }
 
 fn report_shared_receipts(datasets: &[Dataset], sections: &[&Section], mistakes: &mut Mistakes) {
     let mut receipts = BTreeMap::new();
     for (dataset, section) in datasets.iter().zip(sections) {
         let Some(receipt) = &dataset.receipt else { continue };
-        if receipts.insert(names::tidy_path(receipt), ()).is_some() {
+        let span = section.key_span("receipt");
+        if let Some(first) = receipts.insert(names::tidy_path(receipt), span) {
             mistakes
-                .at(section.key_span("receipt"), format!("two datasets write the receipt {}", quote(receipt)))
+                .at(span, format!("two datasets write the receipt {}", quote(receipt)))
+                .first(first)
                 .help("give each its own");
         }
     }

@@ -3,7 +3,7 @@
 use super::places::{self, Places};
 use crate::layout::mistakes::{Mistakes, quote};
 use crate::layout::names::{self, Wrong};
-use crate::layout::nearest::{did_you_mean, listed};
+use crate::layout::nearest::listed;
 use crate::layout::section::{Found, Section};
 use crate::layout::{Assertion, AttachTarget, FolderAccess, Grant, ListScope, Place, ServiceAccountRole};
 use crate::model::Prefix;
@@ -16,17 +16,21 @@ const TARGETS: [&str; 4] = ["eks_cluster", "role", "irsa", "pod_identity"];
 pub(super) fn read(file: &Section, places: &Places, mistakes: &mut Mistakes) -> Vec<Grant> {
     let mut grants = Vec::new();
     // IAM compares names without case.
-    let mut policies: BTreeMap<String, String> = BTreeMap::new();
+    let mut policies: BTreeMap<String, Found<'_, &str>> = BTreeMap::new();
     for section in file.sections("grant") {
         if let Some(policy) = section.text("policy")
-            && let Some(first) = policies.insert(policy.value.to_ascii_lowercase(), policy.value.to_owned())
+            && let Some(first) = policies.insert(policy.value.to_ascii_lowercase(), policy)
         {
-            let message = if first == policy.value {
-                format!("policy `{first}` has two grants")
+            let (one, other) = (first.value, policy.value);
+            let message = if one == other {
+                format!("policy {} has two grants", quote(one))
             } else {
-                format!("policies `{first}` and `{}` differ only by case, which IAM does not tell apart", policy.value)
+                format!("policies {} and {} differ only by case, which is nothing to IAM", quote(one), quote(other))
             };
-            mistakes.at(policy.span, message).help("one grant is one policy: give them different names, or merge them");
+            mistakes
+                .at(policy.span, message)
+                .first(first.span)
+                .help("one grant is one policy: give them different names, or merge them");
         }
         grants.extend(grant(section, places, mistakes));
     }
@@ -63,13 +67,14 @@ fn granted_places(section: &Section, places: &Places, mistakes: &mut Mistakes) -
     if texts.is_empty() && section.has("on") && !section.is_broken("on") {
         mistakes.at(section.key_span("on"), "`on` is empty").help("name at least one bucket or `bucket/folder`");
     }
-    let mut found: Vec<Place> = Vec::new();
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
     for text in texts {
         let Some(place) = granted_place(text, places, mistakes) else { continue };
-        if found.contains(&place) {
-            mistakes.at(text.span, format!("{} is there twice", quote(text.value))).help("remove one of them");
-        } else {
+        if seen.insert(place.clone()) {
             found.push(place);
+        } else {
+            mistakes.at(text.span, format!("{} is there twice", quote(text.value))).help("remove one of them");
         }
     }
     found
@@ -86,13 +91,14 @@ fn granted_place(text: Found<'_, &str>, places: &Places, mistakes: &mut Mistakes
 }
 
 fn attach_targets(section: &Section, mistakes: &mut Mistakes) -> Vec<AttachTarget> {
-    let mut targets: Vec<AttachTarget> = Vec::new();
+    let mut targets = Vec::new();
+    let mut seen = BTreeSet::new();
     for entry in section.sections("attach") {
         let Some(target) = attach_target(entry, mistakes) else { continue };
-        if targets.contains(&target) {
-            mistakes.at(&entry.span, "this target is there twice").help("remove one of them");
-        } else {
+        if seen.insert(target.clone()) {
             targets.push(target);
+        } else {
+            mistakes.at(&entry.span, "this target is there twice").help("remove one of them");
         }
     }
     targets
@@ -196,7 +202,7 @@ pub(super) fn read_asserts(file: &Section, places: &Places, mistakes: &mut Mista
             && !open
             && !names.contains(principal.value)
         {
-            let near = did_you_mean(principal.value, names.iter().copied());
+            let near = mistakes.near(principal.value, names.iter().copied());
             let mistake = mistakes.at(
                 principal.span,
                 format!(

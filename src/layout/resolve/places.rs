@@ -2,7 +2,7 @@
 
 use super::buckets::Buckets;
 use crate::layout::mistakes::{Mistakes, Span, quote};
-use crate::layout::nearest::{did_you_mean, listed, nearest};
+use crate::layout::nearest::{listed, nearest};
 use crate::model::{BucketName, Prefix};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +51,7 @@ impl Places {
     pub(super) fn bucket(&self, name: &str, span: &Span, mistakes: &mut Mistakes) -> Option<BucketName> {
         let known = name.parse::<BucketName>().ok().filter(|name| self.folders.contains_key(name));
         if known.is_none() && !self.open {
-            let near = if mistakes.is_full() { String::new() } else { did_you_mean(name, self.bucket_names()) };
+            let near = mistakes.near(name, self.bucket_names());
             mistakes
                 .at(span, format!("the layout has no bucket {}{near}", quote(name)))
                 .help(format!("buckets: {}", listed(self.bucket_names())));
@@ -78,15 +78,15 @@ impl Places {
         };
         let found = prefix.filter(exists);
         if found.is_none() && !self.unsure.contains(bucket) {
-            self.report_folder(bucket, path, span, mistakes);
+            self.report_folder(bucket, path, above, span, mistakes);
         }
         found
     }
 
-    fn report_folder(&self, bucket: &BucketName, path: &str, span: &Span, mistakes: &mut Mistakes) {
+    fn report_folder(&self, bucket: &BucketName, path: &str, above: bool, span: &Span, mistakes: &mut Mistakes) {
         let written = format!("{bucket}/{path}");
         let message = format!("{} is not a folder of the layout", quote(&written));
-        if mistakes.is_full() {
+        if mistakes.are_many() {
             mistakes.at(span, message);
             return;
         }
@@ -94,7 +94,9 @@ impl Places {
         let paths = || folders.into_iter().flatten().map(|prefix| prefix.as_str().trim_end_matches('/'));
         let help = if let Some(above) = longest_above(path, paths()) {
             format!("the nearest folder is `{bucket}/{above}`; folders come from the template")
-        } else if let Some(near) = nearest(path, paths()) {
+        } else if let Some(near) =
+            nearest(path, paths()).or_else(|| nearest(path, paths().flat_map(parents)).filter(|_| above))
+        {
             format!("did you mean `{bucket}/{near}`?")
         } else if paths().next().is_none() {
             format!("bucket `{bucket}` has no folders; give it a `template`")
@@ -103,6 +105,11 @@ impl Places {
         };
         mistakes.at(span, message).help(help);
     }
+}
+
+/// The paths that lead to a folder.
+fn parents(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(end, _)| &path[..end])
 }
 
 /// The longest of the folders that `path` lies in.

@@ -1,9 +1,9 @@
 //! Templates: trees of folders, each possibly built on another.
 
 use crate::layout::builtin;
-use crate::layout::mistakes::{Mistakes, Span};
+use crate::layout::mistakes::{Mistakes, Span, quote};
 use crate::layout::names;
-use crate::layout::nearest::{did_you_mean, listed};
+use crate::layout::nearest::listed;
 use crate::layout::section::{Entry, Found, Section};
 use crate::layout::{FolderAccess, MarkerStyle};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,10 +80,11 @@ impl Templates {
     }
 
     fn report_unknown(&self, name: &str, span: &Span, mistakes: &mut Mistakes) {
-        let near = did_you_mean(name, self.names());
+        let names = if mistakes.are_many() { BTreeSet::new() } else { self.names() };
+        let near = mistakes.near(name, names.iter().copied());
         mistakes
-            .at(span, format!("there is no template {}{near}", crate::layout::mistakes::quote(name)))
-            .help(format!("templates: {}", listed(self.names())));
+            .at(span, format!("there is no template {}{near}", quote(name)))
+            .help(format!("templates: {}", listed(names)));
     }
 
     /// The templates from `name` down to the one that extends nothing. Stops where the chain breaks, turns or is too long.

@@ -321,3 +321,14 @@ fn longer_times_for_one_folder_are_not_cut_short_by_a_rule_for_all() {
     let kept = |days| NoncurrentExpiration { days: Some(days), newer_versions: Some(3) };
     assert_eq!(shown, [("p/data/", kept(90)), ("p/models/", kept(365))]);
 }
+
+#[test]
+fn a_tls_statement_survives_a_visit_over_plain_http() {
+    let mut logs = bucket();
+    logs.folders.clear();
+    let after = applied(absent(), &run(&logs, &absent(), Endpoint::OtherHttps));
+    logs.logs_from = vec![("source".parse().unwrap(), "source/".to_owned())];
+    let visited = applied(after.clone(), &run(&logs, &after, Endpoint::OtherHttp));
+    let policy = visited.policy.known().unwrap().as_ref().unwrap().0.clone();
+    assert!(policy.contains("BucketwrightTlsOnly") && policy.contains("BucketwrightLogDelivery1"), "{policy}");
+}

@@ -2,12 +2,12 @@
 
 use super::row::{Hang, Row};
 use super::{Human, WIDEST_COLUMN};
-use crate::model::HumanBytes;
+use crate::model::{HumanBytes, HumanCount};
 use crate::plan::{Action, Effect, Plan, Step};
 use crate::report::{Finding, Severity, Words};
 use crate::ui::screen::Screen;
 use crate::ui::style::Role;
-use crate::ui::text::{columns, counted, escape, pad, thousands};
+use crate::ui::text::{columns, counted, escape, pad};
 
 /// How many uploads and how many markers of one bucket get a line of their own.
 const SHOWN: usize = 20;
@@ -46,12 +46,12 @@ fn closing(plan: &Plan) -> String {
     let to_do = plan.actions.len() - skipped;
     let mut parts = vec![match to_do {
         0 => "nothing to do".to_owned(),
-        _ => format!("{} to do", thousands(to_do as u64)),
+        _ => format!("{} to do", HumanCount(to_do as u64)),
     }];
     if skipped > 0 {
-        parts.push(format!("{} skipped", thousands(skipped as u64)));
+        parts.push(format!("{} skipped", HumanCount(skipped as u64)));
     }
-    parts.push(format!("{} as wanted", thousands(plan.unchanged)));
+    parts.push(format!("{} as wanted", HumanCount(plan.unchanged)));
     match plan.findings.iter().filter(|finding| finding.severity == Severity::Error).count() {
         0 => format!("Plan: {}", parts.join(", ")),
         errors => format!("Plan: refused because of {}; {}", counted(errors as u64, "error"), parts.join(", ")),

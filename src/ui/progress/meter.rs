@@ -1,8 +1,8 @@
 //! The arithmetic of progress: how much, of how much, how fast, how long still. Time comes in as a value.
 
-use crate::model::HumanBytes;
+use crate::model::{HumanBytes, HumanCount};
 use crate::report::{ActionRecord, Progress as Step, Status, Work};
-use crate::ui::text::{counted, human_duration, thousands};
+use crate::ui::text::{counted, human_duration};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ impl Meter {
         };
         let objects = match self.expected_objects {
             0 => counted(self.settled, "object"),
-            all => format!("{} of {}", thousands(self.settled), counted(all, "object")),
+            all => format!("{} of {}", HumanCount(self.settled), counted(all, "object")),
         };
         self.words(&format!("{verb} "), &objects, "about ")
     }
@@ -134,8 +134,8 @@ impl Meter {
     /// The same for a line that shares its room with a bar.
     pub(super) fn brief(&self) -> String {
         let objects = match self.expected_objects {
-            0 => thousands(self.settled),
-            all => format!("{} of {}", thousands(self.settled), thousands(all)),
+            0 => HumanCount(self.settled).to_string(),
+            all => format!("{} of {}", HumanCount(self.settled), HumanCount(all)),
         };
         self.words("", &objects, "")
     }
@@ -152,7 +152,7 @@ impl Meter {
             parts.push(format!("{}/s", HumanBytes(whole(self.rate().0))));
         }
         if self.retried > 0 {
-            parts.push(format!("{} retried", thousands(self.retried)));
+            parts.push(format!("{} retried", HumanCount(self.retried)));
         }
         if let Some(left) = self.left() {
             parts.push(format!("{about}{} left", human_duration(left)));

@@ -1,0 +1,352 @@
+//! The verbs, one file each: `Args` say what was typed, `run` observes, decides through the pure floors, shows and acts.
+//!
+//! What several verbs share stands here: loading a layout, reaching the world, observing every bucket, and planning.
+
+pub mod apply;
+pub mod completions;
+pub mod man;
+pub mod new;
+pub mod plan;
+pub mod serve;
+pub mod tree;
+pub mod verify;
+
+use crate::apply::dataset::{self, DatasetRequest};
+use crate::apply::receipts::PendingReceipt;
+use crate::config::{Flags, Settings};
+use crate::error::CommandError;
+use crate::layout::scaffold::{self, Sections};
+use crate::layout::{Dataset, Layout, Manage, ParseOptions};
+use crate::local;
+use crate::model::{BucketName, BucketState, Excludes, Existence, HumanBytes};
+use crate::plan::{Plan, Step};
+use crate::report::{Event, Finding, Outcome, Severity, Summary};
+use crate::ui::Ui;
+use crate::world::World;
+use clap::{Args, ValueEnum};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
+
+/// The longest layout file that is read. The largest sensible one has some hundred buckets and stays under 100 KiB.
+const MAX_LAYOUT_BYTES: u64 = 1024 * 1024;
+/// How many buckets are observed at once.
+const BUCKETS_AT_ONCE: usize = 8;
+
+/// What every verb is given.
+#[derive(Debug)]
+pub struct Context {
+    /// The one place that prints.
+    pub ui: Ui,
+    /// Connection flags.
+    pub flags: Flags,
+    /// The process environment.
+    pub environment: BTreeMap<String, String>,
+    /// `--set` values.
+    pub set: BTreeMap<String, String>,
+    /// `--yes`
+    pub yes: bool,
+    /// A random number that names what this run makes.
+    pub run_id: u64,
+    /// Cancelled when the user wants to stop.
+    pub cancel: CancellationToken,
+}
+
+/// How a verb ended.
+#[derive(Debug)]
+pub struct Ending {
+    /// What was counted.
+    pub summary: Summary,
+    /// The exit code's meaning.
+    pub outcome: Outcome,
+    /// Whether people see the summary.
+    pub closing: Closing,
+}
+
+/// Whether people see the summary; scripts always do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// A closing line.
+    Shown,
+    /// The answer speaks for itself.
+    JsonOnly,
+}
+
+impl Ending {
+    /// A verb whose answer speaks for itself.
+    pub fn answered(outcome: Outcome) -> Self {
+        Self { summary: Summary::default(), outcome, closing: Closing::JsonOnly }
+    }
+}
+
+/// Which layout, and which part of it.
+#[derive(Debug, Clone, Args)]
+pub struct LayoutArgs {
+    /// The layout file
+    #[arg(value_name = "LAYOUT", default_value = "layout.toml")]
+    pub layout: PathBuf,
+    /// Environment of the layout: its account, region, profile and variables
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+}
+
+/// The parts of a layout that `--only` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Buckets and their settings
+    Settings,
+    /// Folder markers
+    Markers,
+    /// Grants
+    Grants,
+    /// Datasets
+    Datasets,
+}
+
+/// `--only`
+#[derive(Debug, Clone, Args)]
+pub struct OnlyArgs {
+    /// Look only at these parts
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
+    pub only: Vec<Part>,
+}
+
+impl OnlyArgs {
+    /// All parts, unless some are named.
+    pub fn sections(&self) -> Sections {
+        if self.only.is_empty() {
+            return Sections::ALL;
+        }
+        let names = |part| self.only.contains(&part);
+        Sections {
+            settings: names(Part::Settings),
+            markers: names(Part::Markers),
+            grants: names(Part::Grants),
+            datasets: names(Part::Datasets),
+        }
+    }
+
+    /// True if nothing but datasets is asked for, so that an absent source is a mistake.
+    pub fn is_only_datasets(&self) -> bool {
+        !self.only.is_empty() && self.only.iter().all(|part| *part == Part::Datasets)
+    }
+}
+
+/// A layout with the folder that its relative paths start from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The layout.
+    pub layout: Layout,
+    /// The layout file's folder.
+    pub folder: PathBuf,
+}
+
+/// Reads and parses a layout; every mistake comes back at once.
+pub fn load(args: &LayoutArgs, context: &Context) -> Result<Loaded, CommandError> {
+    let path = &args.layout;
+    let name = path.display().to_string();
+    let bytes = local::read_at_most(path, MAX_LAYOUT_BYTES).map_err(|error| {
+        let failed = CommandError::file("read", path, &error, Outcome::Invalid);
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        if missing { failed.hint("`bucketwright new ml-project` writes one to start from") } else { failed }
+    })?;
+    let Some(bytes) = bytes else {
+        let message = format!("`{name}` is larger than {}: this is no layout", HumanBytes(MAX_LAYOUT_BYTES));
+        return Err(CommandError::new("layout", Outcome::Invalid, message));
+    };
+    let options = ParseOptions {
+        file_stem: path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("layout"),
+        environment: args.env.as_deref(),
+        set: &context.set,
+        env_vars: &context.environment,
+    };
+    let layout = crate::layout::parse(&bytes, &options).map_err(|mistakes| CommandError::layout(&name, &mistakes))?;
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok(Loaded { layout, folder })
+}
+
+/// Connects as the layout and the flags say, says who acts, and stops at an account or Region that is not the layout's.
+pub async fn reach(layout: &Layout, context: &Context) -> Result<World, CommandError> {
+    if let (Some(typed), Some(wanted)) = (&context.flags.region, &layout.region)
+        && typed != wanted
+    {
+        let message = format!("the layout is for region `{wanted}`, `--region` says `{typed}`");
+        return Err(CommandError::new("wrong-region", Outcome::Invalid, message).hint("drop `--region`"));
+    }
+    let profile = layout.profile.as_deref();
+    let settings = Settings::resolve(&context.flags, profile, layout.region.as_ref(), &context.environment);
+    let world = World::open(&settings, layout.account.as_ref()).await?;
+    context.ui.event(&Event::Identity(world.identity_record()));
+    match (&layout.account, &world.identity.account) {
+        (Some(wanted), Some(found)) if wanted != found => {
+            let message = format!("the layout is for account `{wanted}`, these credentials are of `{found}`");
+            Err(CommandError::new("wrong-account", Outcome::Invalid, message)
+                .hint("choose the right `--profile` or `--env`; nothing was written"))
+        }
+        (Some(wanted), None) => {
+            let message =
+                format!("the layout is for account `{wanted}`, and this endpoint cannot tell whose account it is");
+            Err(CommandError::new("unknown-account", Outcome::Invalid, message)
+                .hint("take `account` out of the layout or environment for endpoints that speak only S3"))
+        }
+        _ => Ok(world),
+    }
+}
+
+/// Looks at every bucket of the layout.
+pub async fn observe(layout: &Layout, world: &World) -> Result<BTreeMap<BucketName, BucketState>, CommandError> {
+    let look = |bucket| async move {
+        let keys = scaffold::marker_keys(bucket);
+        let state = world.store.bucket_state(&bucket.name, &keys).await?;
+        Ok::<_, CommandError>((bucket.name.clone(), state))
+    };
+    stream::iter(&layout.buckets).map(look).buffer_unordered(BUCKETS_AT_ONCE).try_collect().await
+}
+
+/// A whole plan, and the receipts to write once it is done.
+#[derive(Debug, Default)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The receipts that datasets ask for.
+    pub receipts: Vec<PendingReceipt>,
+}
+
+/// The whole plan: buckets, settings and markers, then datasets, then what this version leaves undone.
+pub async fn plan_all(
+    loaded: &Loaded,
+    world: &World,
+    sections: Sections,
+    context: &Context,
+) -> Result<Planned, CommandError> {
+    let layout = &loaded.layout;
+    let found = observe(layout, world).await?;
+    let plan = scaffold::plan(layout, &found, &world.circumstances(), sections);
+    let mut planned = Planned { plan, receipts: Vec::new() };
+    if sections.datasets {
+        for dataset in &layout.datasets {
+            let writable = layout.buckets.iter().any(|one| one.name == dataset.bucket && one.manage != Manage::Verify);
+            let existence = found.get(&dataset.bucket).map(|state| &state.existence);
+            if !writable || existence == Some(&Existence::Forbidden) {
+                continue;
+            }
+            let request = dataset_request(dataset, loaded, existence == Some(&Existence::Present))?;
+            let looked = tokio::select! {
+                looked = dataset::plan_dataset(&world.store, &request) => looked?,
+                () = context.cancel.cancelled() => return Err(CommandError::interrupted()),
+            };
+            planned.receipts.extend(pending_receipt(dataset, loaded, &looked));
+            planned.plan.actions.extend(looked.actions);
+            planned.plan.unchanged += looked.unchanged;
+            planned.plan.findings.extend(looked.findings);
+        }
+    }
+    planned.plan.findings.extend(collisions(&planned.plan));
+    planned.plan.findings.extend(undone(layout, sections));
+    Ok(planned)
+}
+
+/// A dataset of a layout as the engine looks at it.
+pub fn dataset_request(
+    dataset: &Dataset,
+    loaded: &Loaded,
+    bucket_exists: bool,
+) -> Result<DatasetRequest, CommandError> {
+    let excludes = Excludes::parse(dataset.exclude.iter().map(String::as_str))
+        .map_err(|error| CommandError::new("layout", Outcome::Invalid, error.to_string()))?;
+    Ok(DatasetRequest {
+        source: loaded.folder.join(&dataset.source),
+        shown: dataset.source.clone(),
+        bucket: dataset.bucket.clone(),
+        folder: dataset.folder.clone(),
+        rename: dataset.rename.clone(),
+        excludes,
+        bucket_exists,
+        wants_rows: dataset.receipt.is_some(),
+    })
+}
+
+fn pending_receipt(dataset: &Dataset, loaded: &Loaded, looked: &dataset::DatasetPlan) -> Option<PendingReceipt> {
+    let path = loaded.folder.join(dataset.receipt.as_ref()?);
+    let planned = looked.actions.iter().filter_map(|action| match &action.step {
+        Step::Upload(upload) => Some(upload.key.clone()),
+        _ => None,
+    });
+    let absent = looked.actions.iter().any(|action| matches!(action.step, Step::SkipDataset { .. }));
+    Some(PendingReceipt {
+        exists: local::exists(&path),
+        path,
+        bucket: dataset.bucket.clone(),
+        unchanged: looked.rows.clone(),
+        planned: planned.collect(),
+        complete: !absent && looked.findings.is_empty(),
+    })
+}
+
+/// Two files for one key: the second would overwrite the first, and every further run would send both again.
+fn collisions(plan: &Plan) -> Vec<Finding> {
+    let mut sources = BTreeMap::new();
+    let mut findings = Vec::new();
+    for action in &plan.actions {
+        let Step::Upload(upload) = &action.step else { continue };
+        if let Some(first) = sources.insert((&action.bucket, &upload.key), &upload.path) {
+            let message = format!("`{}` and `{}` have the same key", first.display(), upload.path.display());
+            let finding = Finding::new("one-key-for-two", Severity::Error, action.target(), message);
+            findings.push(
+                finding.with_fix("put one of the datasets into another folder, or leave the file out with `exclude`"),
+            );
+        }
+    }
+    findings
+}
+
+/// What a layout may say already and nothing acts upon yet.
+fn undone(layout: &Layout, sections: Sections) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if sections.grants && !layout.grants.is_empty() {
+        let names: Vec<&str> = layout.grants.iter().map(|grant| grant.policy.as_str()).collect();
+        let message = format!("grants are checked but not applied by this version: {}", names.join(", "));
+        let finding = Finding::new("grants-not-applied", Severity::Warning, &layout.id, message);
+        findings.push(finding.with_fix("make and attach these policies yourself for now"));
+    }
+    if sections.grants && !layout.asserts.is_empty() {
+        let message =
+            format!("{} assertions are checked for form but not evaluated by this version", layout.asserts.len());
+        findings.push(Finding::new("asserts-not-evaluated", Severity::Warning, &layout.id, message));
+    }
+    findings
+}
+
+/// The findings that refuse a whole plan.
+pub fn refusals(plan: &Plan) -> usize {
+    plan.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+}
+
+/// What a plan holds, by what it means for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Actions that would write.
+    pub work: u64,
+    /// Datasets that are not here.
+    pub absent: u64,
+    /// Files that cannot be sent.
+    pub odd: u64,
+}
+
+impl Load {
+    /// Counts a plan.
+    pub fn of(plan: &Plan) -> Self {
+        let absent = plan.actions.iter().filter(|action| matches!(action.step, Step::SkipDataset { .. })).count();
+        let odd = plan.findings.iter().filter(|finding| finding.code == dataset::ODD_FILE).count();
+        Self { work: (plan.actions.len() - absent) as u64, absent: absent as u64, odd: odd as u64 }
+    }
+
+    /// True if something of the layout stays undone whatever the run does.
+    pub const fn is_partial(self) -> bool {
+        self.absent + self.odd > 0
+    }
+}

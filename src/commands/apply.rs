@@ -1,0 +1,188 @@
+//! `apply`: makes the world as the layout wants it, and nothing twice.
+
+use super::{Closing, Context, Ending, LayoutArgs, Load, Loaded, OnlyArgs, Planned, plan, verify};
+use crate::apply::Apply;
+use crate::apply::receipts::PendingReceipt;
+use crate::apply::transfer::{TransferOptions, Transferred};
+use crate::error::CommandError;
+use crate::local;
+use crate::model::Algorithm;
+use crate::plan::Plan;
+use crate::report::{Event, Outcome, Summary};
+use crate::ui::Confirmation;
+use crate::world::World;
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// The largest saved plan that is read: a plan of a million uploads stays below.
+const MAX_PLAN_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Make buckets, settings, folders and datasets as the layout says
+///
+/// Shows the plan and asks on a terminal; elsewhere it needs `--yes` or a saved plan. A second run plans nothing and
+/// writes nothing. What exists without this tool's tag is left alone unless the layout says `adopt = true`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bucketwright apply layout.toml --local --yes --verify
+  bucketwright apply layout.toml --env prod --profile adfs
+  bucketwright plan layout.toml --save plan.json && bucketwright apply layout.toml --plan plan.json")]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    layout: LayoutArgs,
+    #[command(flatten)]
+    only: OnlyArgs,
+    /// Apply exactly this saved plan; refused if the world has moved since
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Afterwards draw the tree and verify settings, data and access
+    #[arg(long)]
+    verify: bool,
+    /// The checksum that uploads carry
+    #[arg(long, value_enum, default_value_t = ChecksumChoice::Crc64nvme, value_name = "ALGORITHM")]
+    checksum: ChecksumChoice,
+}
+
+/// The checksums that an upload can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ChecksumChoice {
+    /// CRC-64/NVME, for the whole object also in multipart uploads
+    Crc64nvme,
+    /// SHA-256
+    Sha256,
+    /// MD5, for servers that know no other
+    Md5,
+}
+
+impl ChecksumChoice {
+    const fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Crc64nvme => Algorithm::Crc64Nvme,
+            Self::Sha256 => Algorithm::Sha256,
+            Self::Md5 => Algorithm::Md5,
+        }
+    }
+}
+
+/// Runs the verb.
+pub async fn run(args: &ApplyArgs, context: &Context) -> Result<Ending, CommandError> {
+    let loaded = super::load(&args.layout, context)?;
+    let world = super::reach(&loaded.layout, context).await?;
+    let Planned { plan, receipts } = super::plan_all(&loaded, &world, args.only.sections(), context).await?;
+    let load = Load::of(&plan);
+    if load.absent > 0 && args.only.is_only_datasets() {
+        return Err(plan::absent_source(&plan));
+    }
+    if super::refusals(&plan) > 0 {
+        context.ui.show_plan(&plan);
+        let failed = CommandError::new("refused", Outcome::Failed, "the plan has errors, nothing was written");
+        return Err(failed.hint("mend what the findings above name, then run it again"));
+    }
+    if load.work > 0 {
+        consent(args, &plan, &world, context)?;
+    } else if !context.cancel.is_cancelled() {
+        context.ui.show_plan(&plan);
+    }
+    let ending = carry_out(args, Planned { plan, receipts }, &world, context).await;
+    if args.verify && matches!(ending.outcome, Outcome::Done | Outcome::Partly) {
+        context.ui.summary(&ending.summary);
+        return prove(&loaded, &world, ending, context).await;
+    }
+    Ok(ending)
+}
+
+/// Nothing is written before somebody said yes: here, with `--yes`, or by saving the very same plan.
+fn consent(args: &ApplyArgs, plan: &Plan, world: &World, context: &Context) -> Result<(), CommandError> {
+    if let Some(path) = &args.plan {
+        return same_as_saved(path, plan, world);
+    }
+    if context.yes {
+        for finding in &plan.findings {
+            context.ui.event(&Event::Finding(finding.clone()));
+        }
+        return Ok(());
+    }
+    context.ui.show_plan(plan);
+    match context.ui.confirm("Apply this plan?") {
+        Confirmation::Yes => Ok(()),
+        Confirmation::No => Err(CommandError::new("declined", Outcome::Failed, "nothing was written")),
+        Confirmation::NobodyThere => {
+            Err(CommandError::usage("nobody is here to confirm the plan, nothing was written")
+                .hint("pass `--yes`, or save the plan with `plan --save FILE` and pass `--plan FILE`"))
+        }
+    }
+}
+
+fn same_as_saved(path: &Path, plan: &Plan, world: &World) -> Result<(), CommandError> {
+    let unreadable = |why: &str| CommandError::usage(format!("`{}` is no saved plan: {why}", path.display()));
+    let bytes = local::read_at_most(path, MAX_PLAN_BYTES)
+        .map_err(|error| CommandError::file("read", path, &error, Outcome::Invalid))?
+        .ok_or_else(|| unreadable("it is too large"))?;
+    let saved: Value = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error.to_string()))?;
+    let fresh = plan::saved_form(plan, world);
+    if saved.get("format") != fresh.get("format") {
+        return Err(unreadable("its format is not this version's"));
+    }
+    if saved == fresh {
+        return Ok(());
+    }
+    Err(CommandError::new("plan-moved", Outcome::Differs, moved(&saved, &fresh))
+        .hint("look at a new plan with `plan`, save it again, then apply that"))
+}
+
+/// The first thing that differs, in words.
+fn moved(saved: &Value, fresh: &Value) -> String {
+    for field in ["endpoint", "account", "region"] {
+        if saved.get(field) != fresh.get(field) {
+            let text = |value: &Value| value.get(field).map(ToString::to_string).unwrap_or_default();
+            return format!("the saved plan is for another {field}: {} there, {} here", text(saved), text(fresh));
+        }
+    }
+    let actions = |value: &Value| value.get("actions").and_then(Value::as_array).map_or(0, Vec::len);
+    let (before, now) = (actions(saved), actions(fresh));
+    format!("the world has moved since the plan was saved: {before} actions then, {now} now, and not the same ones")
+}
+
+async fn carry_out(args: &ApplyArgs, planned: Planned, world: &World, context: &Context) -> Ending {
+    let Planned { plan, receipts } = planned;
+    let load = Load::of(&plan);
+    let unchanged = plan.unchanged;
+    let (events, listener) = context.ui.listen();
+    let transfer = TransferOptions::with_checksum(args.checksum.algorithm());
+    let apply = Apply { store: &world.store, events, cancel: context.cancel.clone(), transfer };
+    let transferred = apply.run(plan).await;
+    drop(apply);
+    let mut summary = listener.finish();
+    for receipt in receipts {
+        write_receipt(receipt, &transferred, &mut summary, context);
+    }
+    summary.planned = load.work;
+    summary.unchanged += unchanged;
+    summary.skipped += load.odd;
+    let outcome = if context.cancel.is_cancelled() { Outcome::Interrupted } else { summary.outcome() };
+    Ending { summary, outcome, closing: Closing::Shown }
+}
+
+fn write_receipt(receipt: PendingReceipt, transferred: &Transferred, summary: &mut Summary, context: &Context) {
+    let path = receipt.path.clone();
+    match receipt.settle(transferred) {
+        Ok(true) => context.ui.note(&format!("wrote the receipt {}", path.display())),
+        Ok(false) => {}
+        Err(error) => {
+            summary.failed += 1;
+            for record in CommandError::from(error).records {
+                context.ui.error(&record);
+            }
+        }
+    }
+}
+
+/// Draws each bucket and verifies it; the worse of both outcomes is the run's.
+async fn prove(loaded: &Loaded, world: &World, applied: Ending, context: &Context) -> Result<Ending, CommandError> {
+    super::tree::draw_layout(loaded, world, context).await?;
+    let verified = verify::check_all(loaded, world, verify::Scope::ALL, context).await?;
+    let outcome = if verified.outcome == Outcome::Done { applied.outcome } else { verified.outcome };
+    let summary = Summary { closing: verified.summary.closing, ..applied.summary };
+    Ok(Ending { summary, outcome, closing: Closing::Shown })
+}

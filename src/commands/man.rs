@@ -1,0 +1,54 @@
+//! `man`: the manual pages, one for the program and one for each verb.
+
+use super::{Context, Ending};
+use crate::error::CommandError;
+use crate::local;
+use crate::report::Outcome;
+use clap::Args;
+use std::io;
+use std::path::PathBuf;
+
+/// Print the manual page, or write the pages of all verbs to a folder
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bucketwright man | man -l -
+  bucketwright man --dir ~/.local/share/man/man1")]
+pub struct ManArgs {
+    /// Write bucketwright.1 and a page for each verb there
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// Runs the verb on the command tree that `command` makes.
+pub fn run(args: &ManArgs, context: &Context, command: fn() -> clap::Command) -> Result<Ending, CommandError> {
+    let root = command();
+    let Some(dir) = &args.dir else {
+        let page = page(&root).map_err(|error| CommandError::new("system", Outcome::Failed, error.to_string()))?;
+        context.ui.answer(&page);
+        return Ok(Ending::answered(Outcome::Done));
+    };
+    let mut built = root.clone();
+    built.build();
+    let verbs = built.get_subcommands().filter(|verb| verb.get_name() != "help").cloned();
+    for one in std::iter::once(root).chain(verbs.map(with_full_name)) {
+        let path = dir.join(format!("{}.1", one.get_name()));
+        let text = page(&one).map_err(|error| CommandError::file("write", &path, &error, Outcome::Failed))?;
+        local::replace_file(&path, |out| out.write_all(text.as_bytes()))
+            .map_err(|error| CommandError::file("write", &path, &error, Outcome::Failed))?;
+    }
+    context.ui.note(&format!("wrote the manual pages to {}", dir.display()));
+    Ok(Ending::answered(Outcome::Done))
+}
+
+/// `apply` is found as `bucketwright-apply(1)`, as git's verbs are.
+fn with_full_name(verb: clap::Command) -> clap::Command {
+    let name = format!("bucketwright-{}", verb.get_name());
+    verb.name(name)
+}
+
+fn page(command: &clap::Command) -> io::Result<String> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}

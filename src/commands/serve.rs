@@ -1,0 +1,79 @@
+//! `serve`: the embedded endpoint on its own, for other programs.
+
+use super::{Context, Ending};
+use crate::config::DEFAULT_LOCAL_DIR;
+use crate::error::CommandError;
+use crate::model::{AccountId, Region};
+use crate::report::{EndpointRecord, Event, Outcome};
+use crate::server::{Server, ServerOptions};
+use clap::Args;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use tokio::net::TcpListener;
+
+/// The port unless another is asked for.
+const DEFAULT_PORT: u16 = 9595;
+
+/// Run the embedded S3 endpoint for other programs, until Ctrl-C
+///
+/// Prints the environment that AWS tools need to reach it. The data is in the folder of `--local`, the same that
+/// `apply --local` fills.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bucketwright serve > endpoint.env &       then, in another shell: . ./endpoint.env; aws s3 ls
+  bucketwright serve --local=data --port 0  any free port")]
+pub struct ServeArgs {
+    /// Port; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// Allow an address that other machines can reach: whoever has the keys can then read and write everything
+    #[arg(long)]
+    allow_remote: bool,
+    /// Account that the endpoint answers for
+    #[arg(long, value_name = "ID", default_value_t = AccountId::local())]
+    account: AccountId,
+}
+
+/// Runs the verb.
+pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandError> {
+    if !args.host.is_loopback() && !args.allow_remote {
+        let message = format!("`{}` can be reached from other machines, over HTTP without encryption", args.host);
+        return Err(
+            CommandError::usage(message).hint("drop `--host`, or pass `--allow-remote` if that is what you want")
+        );
+    }
+    if context.flags.endpoint_url.is_some() {
+        return Err(CommandError::usage("`--endpoint-url` has no meaning for `serve`, which is an endpoint itself"));
+    }
+    let dir = context.flags.local.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_LOCAL_DIR));
+    let region = context.flags.region.clone().unwrap_or_else(Region::us_east_1);
+    let server = Server::open(&dir, ServerOptions { account: args.account.clone(), region: region.clone() })?;
+    let address = SocketAddr::new(args.host, args.port);
+    let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
+    let bound = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
+    context.ui.event(&Event::Endpoint(EndpointRecord {
+        url: format!("http://{bound}"),
+        access_key: server.access_key().to_owned(),
+        secret_key: server.secret_key().to_owned(),
+        region: region.to_string(),
+    }));
+    context.ui.note(&format!("serving {} on http://{bound}; Ctrl-C ends it", dir.display()));
+    server.serve(listener, context.cancel.clone().cancelled_owned()).await?;
+    context.ui.note("ended");
+    // Being stopped is how this verb succeeds.
+    Ok(Ending::answered(Outcome::Done))
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> CommandError {
+    let failed = CommandError::new("listen", Outcome::Failed, format!("cannot listen on {address}: {error}"));
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => failed.hint("another program has that port: pass `--port 0` for any free one"),
+        std::io::ErrorKind::PermissionDenied => failed.hint("ports below 1024 need rights; choose a higher one"),
+        std::io::ErrorKind::AddrNotAvailable => failed.hint("this machine has no such address"),
+        _ => failed,
+    }
+}

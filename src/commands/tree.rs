@@ -1,0 +1,135 @@
+//! `tree`: draws what is there beside what is wanted.
+
+use super::{Context, Ending, LayoutArgs, Loaded};
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::layout::{Bucket, Dataset, Layout, Purpose};
+use crate::local::{self, SourceKind};
+use crate::model::{BucketName, Existence, ObjectKey, Prefix};
+use crate::report::{Outcome, Summary};
+use crate::tree::{Tree, TreeBuilder, TreeOptions};
+use crate::world::World;
+use clap::Args;
+use futures_util::TryStreamExt as _;
+use std::path::PathBuf;
+
+/// How many objects of one folder are drawn before the rest is only counted.
+const DEFAULT_LIMIT: usize = 50;
+
+/// Draw the tree of a layout's buckets, or of any bucket or folder
+///
+/// For a layout the wanted folders stand in its order, marked `(missing)` where they are not there; what no folder of
+/// the layout holds is marked `(not in the layout)`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bucketwright tree layout.toml --local
+  bucketwright tree s3://my-bucket/credit-scoring --depth 2
+  bucketwright tree layout.toml --check                 exit 4 if anything is missing or does not belong")]
+pub struct TreeArgs {
+    /// A layout file, or s3://BUCKET[/PREFIX]
+    #[arg(value_name = "LAYOUT|URL", default_value = "layout.toml")]
+    place: String,
+    /// Environment of the layout
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    /// Exit 4 if found and wanted differ
+    #[arg(long)]
+    check: bool,
+    /// Draw at most N objects of each folder
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
+    limit: usize,
+    /// Draw at most N levels
+    #[arg(long, value_name = "N")]
+    depth: Option<usize>,
+}
+
+impl TreeArgs {
+    const fn options(&self) -> TreeOptions {
+        TreeOptions { limit: self.limit, depth: self.depth }
+    }
+}
+
+/// Runs the verb.
+pub async fn run(args: &TreeArgs, context: &Context) -> Result<Ending, CommandError> {
+    if let Some(place) = args.place.strip_prefix("s3://") {
+        if args.check {
+            return Err(CommandError::usage("`--check` compares with a layout; name a layout file"));
+        }
+        return found(place, args.options(), context).await;
+    }
+    let layout = LayoutArgs { layout: PathBuf::from(&args.place), env: args.env.clone() };
+    let loaded = super::load(&layout, context)?;
+    let world = super::reach(&loaded.layout, context).await?;
+    let differs = draw(&loaded, &world, args.options(), context).await?;
+    let outcome = if args.check && differs { Outcome::Differs } else { Outcome::Done };
+    Ok(Ending { summary: Summary::default(), outcome, closing: super::Closing::JsonOnly })
+}
+
+/// Draws every bucket that the layout declares, as `apply --verify` does.
+pub async fn draw_layout(loaded: &Loaded, world: &World, context: &Context) -> Result<bool, CommandError> {
+    draw(loaded, world, TreeOptions { limit: DEFAULT_LIMIT, depth: None }, context).await
+}
+
+async fn draw(loaded: &Loaded, world: &World, options: TreeOptions, context: &Context) -> Result<bool, CommandError> {
+    let mut differs = false;
+    for bucket in loaded.layout.buckets.iter().filter(|bucket| bucket.purpose == Purpose::Declared) {
+        let wanted = wanted_keys(&loaded.layout, bucket, loaded);
+        let builder = TreeBuilder::wanted(bucket, wanted.iter(), options);
+        let tree = fill(builder, &bucket.name, &Prefix::root(), world).await?;
+        differs |= tree.missing + tree.extra > 0;
+        context.ui.tree(&tree);
+    }
+    Ok(differs)
+}
+
+/// The keys of single-file datasets, which are worth a line even where they are missing.
+fn wanted_keys(layout: &Layout, bucket: &Bucket, loaded: &Loaded) -> Vec<ObjectKey> {
+    let key = |dataset: &Dataset| {
+        let source = loaded.folder.join(&dataset.source);
+        let name = dataset.rename.clone().or_else(|| Some(source.file_name()?.to_str()?.to_owned()))?;
+        let is_file = dataset.rename.is_some() || local::source_kind(&source) == SourceKind::File;
+        if is_file { dataset.folder.key(&name).ok() } else { None }
+    };
+    layout.datasets.iter().filter(|dataset| dataset.bucket == bucket.name).filter_map(key).collect()
+}
+
+async fn found(place: &str, options: TreeOptions, context: &Context) -> Result<Ending, CommandError> {
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let bucket: BucketName =
+        bucket.parse().map_err(|error: crate::model::BucketNameError| CommandError::usage(error.to_string()))?;
+    let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
+    let prefix: Prefix = format!("{prefix}{slash}")
+        .parse()
+        .map_err(|error: crate::model::KeyError| CommandError::usage(error.to_string()))?;
+    let settings = Settings::resolve(&context.flags, None, None, &context.environment);
+    let world = World::open(&settings, None).await?;
+    let builder = TreeBuilder::found(bucket.clone(), prefix.clone(), options);
+    let state = world.store.bucket_state(&bucket, &[]).await?;
+    if state.existence != Existence::Present {
+        let message = format!("bucket `{bucket}` is not there, or this identity may not see it");
+        return Err(CommandError::new("not-found", Outcome::Failed, message).hint("check the name and the profile"));
+    }
+    let tree = fill(builder, &bucket, &prefix, &world).await?;
+    context.ui.tree(&tree);
+    Ok(Ending::answered(Outcome::Done))
+}
+
+async fn fill(
+    mut builder: TreeBuilder,
+    bucket: &BucketName,
+    prefix: &Prefix,
+    world: &World,
+) -> Result<Tree, CommandError> {
+    let mut listing = std::pin::pin!(world.store.list(bucket, prefix));
+    loop {
+        match listing.try_next().await {
+            Ok(Some(page)) => page.iter().for_each(|entry| builder.add(entry)),
+            Ok(None) => break,
+            // A bucket that is not there yet has nothing in it.
+            Err(error) if error.class == crate::aws::s3::ErrorClass::NotFound => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(builder.finish())
+}

@@ -1,0 +1,120 @@
+//! What was typed and what the environment says, resolved to what is meant: one precedence, in one place.
+
+use crate::model::{Arn, Region};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Where `--local` keeps its data unless told otherwise.
+pub const DEFAULT_LOCAL_DIR: &str = ".bucketwright/local";
+
+/// The connection-related words of the command line, as typed.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--profile`
+    pub profile: Option<String>,
+    /// `--region`
+    pub region: Option<Region>,
+    /// `--endpoint-url`
+    pub endpoint_url: Option<String>,
+    /// `--local[=DIR]`
+    pub local: Option<PathBuf>,
+    /// `--as`
+    pub as_role: Option<Arn>,
+    /// `--ca-bundle`
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// Where requests go, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The embedded endpoint over a folder.
+    Local {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// AWS or another S3 server.
+    Remote {
+        /// The profile, if one was named.
+        profile: Option<String>,
+        /// The endpoint, if it is not AWS.
+        endpoint_url: Option<String>,
+        /// The role to take before anything else.
+        as_role: Option<Arn>,
+        /// Certificates to trust beside the system's.
+        ca_bundle: Option<PathBuf>,
+    },
+}
+
+/// The resolved connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where requests go.
+    pub target: Target,
+    /// The Region, if one was named.
+    pub region: Option<Region>,
+}
+
+impl Settings {
+    /// Flags win over the layout's environment, which wins over the process environment; `--local` wins over endpoints
+    /// in the environment.
+    pub fn resolve(
+        flags: &Flags,
+        layout_profile: Option<&str>,
+        layout_region: Option<&Region>,
+        environment: &BTreeMap<String, String>,
+    ) -> Self {
+        let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
+        let target = match &flags.local {
+            Some(dir) => Target::Local { dir: dir.clone() },
+            None => Target::Remote {
+                profile: flags.profile.clone().or_else(|| layout_profile.map(str::to_owned)),
+                endpoint_url: flags
+                    .endpoint_url
+                    .clone()
+                    .or_else(|| variable("AWS_ENDPOINT_URL_S3"))
+                    .or_else(|| variable("AWS_ENDPOINT_URL")),
+                as_role: flags.as_role.clone(),
+                ca_bundle: flags.ca_bundle.clone().or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from)),
+            },
+        };
+        Self { target, region: flags.region.clone().or_else(|| layout_region.cloned()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Flags, Settings, Target};
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    fn environment() -> BTreeMap<String, String> {
+        BTreeMap::from([("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:1".to_owned())])
+    }
+
+    #[test]
+    fn local_wins_over_the_environment() {
+        let flags = Flags { local: Some(PathBuf::from("dir")), ..Flags::default() };
+        let settings = Settings::resolve(&flags, Some("adfs"), None, &environment());
+        assert_eq!(settings.target, Target::Local { dir: PathBuf::from("dir") });
+    }
+
+    #[test]
+    fn flags_win_over_layout_and_environment() {
+        let flags = Flags {
+            profile: Some("typed".to_owned()),
+            endpoint_url: Some("https://s3.example".to_owned()),
+            ..Flags::default()
+        };
+        let region = "eu-west-1".parse().unwrap();
+        let settings = Settings::resolve(&flags, Some("adfs"), Some(&region), &environment());
+        let Target::Remote { profile, endpoint_url, .. } = settings.target else { panic!("remote") };
+        assert_eq!((profile.as_deref(), endpoint_url.as_deref()), (Some("typed"), Some("https://s3.example")));
+        assert_eq!(settings.region, Some(region));
+        let Target::Remote { profile, endpoint_url, .. } =
+            Settings::resolve(&Flags::default(), Some("adfs"), None, &environment()).target
+        else {
+            panic!("remote")
+        };
+        assert_eq!((profile.as_deref(), endpoint_url.as_deref()), (Some("adfs"), Some("http://127.0.0.1:1")));
+    }
+}

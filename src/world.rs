@@ -1,0 +1,133 @@
+//! The world as a verb sees it: one store, one identity, one endpoint, built once and passed down.
+
+use crate::aws::s3::{S3Error, Store};
+use crate::aws::{self, Clients, ConnectError, Connection};
+use crate::config::{Settings, Target};
+use crate::layout::controls::Circumstances;
+use crate::model::{AccountId, Endpoint, Identity, Region};
+use crate::report::IdentityRecord;
+use crate::server::{Server, ServerError, ServerOptions};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+/// Everything that is reached from here.
+#[derive(Debug)]
+pub struct World {
+    /// The S3 service.
+    pub store: Store,
+    /// The caller.
+    pub identity: Identity,
+    /// The kind of endpoint.
+    pub endpoint: Endpoint,
+    /// The endpoint in words: `aws`, a URL, or the embedded endpoint's folder.
+    pub place: String,
+    /// The Region requests are signed for.
+    pub region: Region,
+}
+
+/// Why the world could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The connection's own settings are wrong.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The credentials are missing, expired or wrong.
+    #[error(transparent)]
+    Identity(#[from] S3Error),
+    /// The embedded endpoint cannot open its folder.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
+/// True for a URL whose host is this machine, where nobody is in between.
+fn is_loopback(url: &str) -> bool {
+    let authority = url.split("://").nth(1).unwrap_or_default().split('/').next().unwrap_or_default();
+    match authority.strip_prefix('[') {
+        Some(rest) => {
+            rest.split(']').next().and_then(|host| host.parse::<Ipv6Addr>().ok()).is_some_and(|ip| ip.is_loopback())
+        }
+        None => {
+            let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+            host == "localhost" || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+        }
+    }
+}
+
+impl World {
+    /// Connects, and asks who we are. `account` is the account that the layout names, which the embedded endpoint
+    /// then answers for.
+    pub async fn open(settings: &Settings, account: Option<&AccountId>) -> Result<Self, WorldError> {
+        match &settings.target {
+            Target::Local { dir } => Self::open_local(dir, settings.region.as_ref(), account),
+            Target::Remote { profile, endpoint_url, as_role, ca_bundle } => {
+                let connection = Connection {
+                    profile: profile.clone(),
+                    region: settings.region.clone(),
+                    endpoint_url: endpoint_url.clone(),
+                    as_role: as_role.clone(),
+                    ca_bundle: ca_bundle.clone(),
+                };
+                let mut clients = aws::connect(&connection).await?;
+                let identity = aws::caller(&clients).await?;
+                if is_loopback(&clients.place) && aws::is_embedded(&clients).await {
+                    clients.endpoint = Endpoint::Embedded;
+                }
+                Ok(Self::new(clients, identity))
+            }
+        }
+    }
+
+    fn open_local(dir: &Path, region: Option<&Region>, account: Option<&AccountId>) -> Result<Self, WorldError> {
+        let account = account.cloned().unwrap_or_else(AccountId::local);
+        let region = region.cloned().unwrap_or_else(Region::us_east_1);
+        let server = Server::open(dir, ServerOptions { account: account.clone(), region: region.clone() })?;
+        let clients = aws::connect_in_process(
+            server.http_client(),
+            server.access_key(),
+            server.secret_key(),
+            region,
+            format!("embedded endpoint in {}", dir.display()),
+        );
+        let arn = format!("arn:aws:iam::{account}:root");
+        Ok(Self::new(clients, Identity { account: Some(account), arn: Some(arn) }))
+    }
+
+    fn new(clients: Clients, identity: Identity) -> Self {
+        let owner = identity.account.as_ref().map(ToString::to_string);
+        let store = Store::new(clients.s3, owner, clients.endpoint == Endpoint::Aws);
+        let private = clients.endpoint != Endpoint::OtherHttp || is_loopback(&clients.place);
+        let store = if private { store.with_unsigned_payload() } else { store };
+        Self { store, identity, endpoint: clients.endpoint, place: clients.place, region: clients.region }
+    }
+
+    /// What planners must know of this world.
+    pub fn circumstances(&self) -> Circumstances {
+        Circumstances { identity: self.identity.clone(), endpoint: self.endpoint, region: self.region.clone() }
+    }
+
+    /// The caller as the first line of every verb that writes shows it.
+    pub fn identity_record(&self) -> IdentityRecord {
+        IdentityRecord {
+            identity: self.identity.clone(),
+            endpoint: self.place.clone(),
+            region: self.region.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_this_machine_is_private_without_tls() {
+        for url in ["http://127.0.0.1:9000", "http://localhost", "http://[::1]:80/x", "http://127.1.2.3/"] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in
+            ["http://10.0.0.1:9000", "http://localhost.example:1", "http://127.0.0.1.example", "http://user@10.0.0.1"]
+        {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
+}

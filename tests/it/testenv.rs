@@ -1,0 +1,111 @@
+//! The binary in an emptied environment and a folder of its own, so that no test sees the machine it runs on.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// One folder with its files, in which the binary runs.
+pub(crate) struct TestEnv {
+    dir: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What a run printed, and how it ended.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl TestEnv {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), variables: Vec::new() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bucketwright"));
+        command.args(arguments).current_dir(self.dir.path()).env_clear().stdin(Stdio::null());
+        let home = self.dir.path().join("home");
+        command.env("HOME", &home).env("TMPDIR", self.dir.path()).env("COLUMNS", "80").env("NO_COLOR", "1");
+        // Without this the SDK looks for a metadata service that no test machine has.
+        command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", home.join("config"));
+        command.env("AWS_SHARED_CREDENTIALS_FILE", home.join("credentials"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        let output = self.command(arguments).output().unwrap();
+        let text =
+            |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&*self.dir.path().to_string_lossy(), "[dir]");
+        let ran =
+            Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) };
+        for panic in ["panicked at", "RUST_BACKTRACE"] {
+            assert!(!ran.stderr.contains(panic), "{arguments:?}: {}", ran.stderr);
+        }
+        ran
+    }
+
+    /// Runs and expects an exit code; what was printed is in the message otherwise.
+    pub(crate) fn expect(&self, code: i32, arguments: &[&str]) -> Ran {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, code, "{arguments:?}\nstdout: {}\nstderr: {}", ran.stdout, ran.stderr);
+        ran
+    }
+}
+
+impl Ran {
+    /// The lines of JSON output.
+    pub(crate) fn json(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+            .collect()
+    }
+
+    /// The summary, which must be the last line.
+    pub(crate) fn summary(&self) -> Value {
+        let last = self.json().pop().unwrap();
+        assert_eq!(last["type"], "summary", "the last line is the summary");
+        last
+    }
+
+    /// The JSON lines of one type.
+    pub(crate) fn of_type(&self, kind: &str) -> Vec<Value> {
+        self.json().into_iter().filter(|line| line["type"] == kind).collect()
+    }
+}
+
+/// Every file below a folder with its content: equal before and after means that nothing was written.
+pub(crate) fn files_below(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push((path.clone(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
