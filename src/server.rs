@@ -7,6 +7,7 @@
 mod auth;
 mod blobs;
 mod buckets;
+mod caller;
 mod checksums;
 mod copying;
 mod details;
