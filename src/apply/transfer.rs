@@ -15,7 +15,7 @@ use crate::plan::{Action, Reason, Step, Upload};
 use crate::report::{ErrorRecord, Event, Progress, Status};
 use crate::sync::parts;
 use crate::sync::proof::Rung;
-use limits::Budget;
+use limits::Pool;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -179,7 +179,7 @@ struct Run {
     store: Store,
     options: TransferOptions,
     requests: Arc<Semaphore>,
-    budget: Budget,
+    pool: Pool,
     events: mpsc::Sender<Event>,
     cancel: CancellationToken,
     /// Set once the endpoint has refused a conditional write as unknown to it.
@@ -197,7 +197,7 @@ impl Run {
             store: store.clone(),
             options: options.clone(),
             requests: Arc::new(Semaphore::new(options.requests.max(1))),
-            budget: Budget::new(options.body_bytes),
+            pool: Pool::new(options.body_bytes),
             events: events.clone(),
             cancel: cancel.clone(),
             without_conditions: AtomicBool::new(false),
