@@ -2,7 +2,6 @@
 //!
 //! One folder holds one secret, one ordered index and the blob files. Several processes may have it open at once: the index
 //! admits one writer at a time, and the lock file tells who is alone and may tidy up. What is acknowledged is durable.
-#![expect(clippy::disallowed_methods, reason = "this is the file edge")]
 
 mod auth;
 mod blobs;
