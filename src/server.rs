@@ -180,6 +180,7 @@ fn build(service: Service, keys: Keys) -> S3Service {
     builder.build()
 }
 
+#[expect(clippy::disallowed_methods, reason = "the lock file is part of this edge")]
 fn open_lock(folder: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"))
 }
