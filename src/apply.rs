@@ -155,7 +155,15 @@ impl Apply<'_> {
                 Err(absent) => self.emit(Event::Action(absent.record(Status::Skipped))).await,
             }
         }
-        transfer::upload_all(self.store, jobs, &self.transfer, &self.events, &self.cancel).await
+        let situation = {
+            let histories = histories.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            Situation {
+                just_created: histories.values().any(|history| history.created),
+                just_versioned: histories.values().any(|history| history.versioned),
+            }
+        };
+        let options = TransferOptions { situation, ..self.transfer.clone() };
+        transfer::upload_all(self.store, jobs, &options, &self.events, &self.cancel).await
     }
 
     async fn emit(&self, event: Event) {

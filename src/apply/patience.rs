@@ -14,6 +14,11 @@ pub struct Situation {
     pub just_versioned: bool,
 }
 
+impl Situation {
+    /// Nothing was changed that takes time to be known everywhere.
+    pub const SETTLED: Self = Self { just_created: false, just_versioned: false };
+}
+
 /// How long a new bucket may stay unknown.
 const AFTER_CREATE: Duration = Duration::from_secs(120);
 /// How long AWS advises to expect 404 after versioning was enabled.
@@ -67,7 +72,7 @@ mod tests {
 
     #[test]
     fn waits_only_for_what_passes() {
-        let old = Situation { just_created: false, just_versioned: false };
+        let old = Situation::SETTLED;
         let new = Situation { just_created: true, just_versioned: false };
         let versioned = Situation { just_created: true, just_versioned: true };
         check(old, ErrorClass::NotFound, 0, false);

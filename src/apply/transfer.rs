@@ -8,6 +8,7 @@ mod multipart;
 mod prove;
 mod single;
 
+use super::patience::{Patience, Situation};
 use crate::aws::s3::{ErrorClass, S3Error, Store, object_url};
 use crate::local::{ReadError, fingerprint};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint};
@@ -15,7 +16,7 @@ use crate::plan::{Action, Reason, Step, Upload};
 use crate::report::{ErrorRecord, Event, Progress, Status};
 use crate::sync::parts;
 use crate::sync::proof::Rung;
-use limits::Budget;
+use limits::Pool;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub struct TransferOptions {
     pub part_bytes: u64,
     /// From which size on a file goes up in parts.
     pub multipart_from_bytes: u64,
+    /// What the run did to the buckets before, so that a 404 is waited out where one is to be expected.
+    pub situation: Situation,
 }
 
 impl TransferOptions {
@@ -54,6 +57,7 @@ impl TransferOptions {
             body_bytes: 128 * 1024 * 1024,
             part_bytes: parts::DEFAULT_PART_BYTES,
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
+            situation: Situation::SETTLED,
         }
     }
 }
@@ -179,7 +183,7 @@ struct Run {
     store: Store,
     options: TransferOptions,
     requests: Arc<Semaphore>,
-    budget: Budget,
+    pool: Pool,
     events: mpsc::Sender<Event>,
     cancel: CancellationToken,
     /// Set once the endpoint has refused a conditional write as unknown to it.
@@ -197,7 +201,7 @@ impl Run {
             store: store.clone(),
             options: options.clone(),
             requests: Arc::new(Semaphore::new(options.requests.max(1))),
-            budget: Budget::new(options.body_bytes),
+            pool: Pool::new(options.body_bytes),
             events: events.clone(),
             cancel: cancel.clone(),
             without_conditions: AtomicBool::new(false),
@@ -321,20 +325,32 @@ impl Run {
     /// Sends a file, and once more if it changed meanwhile or another writer was in the way.
     async fn send_file(self: &Arc<Self>, bucket: &BucketName, upload: &Upload) -> Result<Proven, TransferError> {
         let mut expected = upload.fingerprint;
-        let mut tries_left = ATTEMPTS;
+        let mut tries_left = ATTEMPTS - 1;
+        let mut patience = Patience::new(self.options.situation);
+        let started = tokio::time::Instant::now();
         loop {
-            tries_left -= 1;
             let error = match self.send_as(bucket, upload, &expected).await {
-                Err(error) if tries_left > 0 && error.deserves_another_try() => error,
-                result => return result,
+                Ok(proven) => return Ok(proven),
+                Err(error) => error,
             };
+            let pause = match &error {
+                TransferError::S3(refused) if refused.class == ErrorClass::NotFound => {
+                    patience.after(refused.class, started.elapsed())
+                }
+                other if other.deserves_another_try() && tries_left > 0 => {
+                    tries_left -= 1;
+                    Some(PAUSE_BEFORE_RETRY)
+                }
+                _ => None,
+            };
+            let Some(pause) = pause else { return Err(error) };
             let target = object_url(bucket, &upload.key);
             self.tell(Event::Progress(Progress::Retried { target, reason: error_text(&error) })).await;
-            let pause = async {
-                tokio::time::sleep(PAUSE_BEFORE_RETRY).await;
+            let paused = async {
+                tokio::time::sleep(pause).await;
                 Ok(())
             };
-            self.unless_cancelled(pause).await?;
+            self.unless_cancelled(paused).await?;
             // What the file is now is what counts: the next try sends that, or sees it change again.
             let path = upload.path.clone();
             expected = tokio::task::spawn_blocking(move || fingerprint(&path)).await??;

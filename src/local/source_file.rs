@@ -5,12 +5,11 @@
 #![expect(clippy::disallowed_methods, reason = "this is the file edge")]
 
 use crate::model::{Fingerprint, escaped};
-use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// An open regular file, with what it was when it was opened.
@@ -65,17 +64,12 @@ impl SourceFile {
         &self.fingerprint
     }
 
-    /// Reads `length` bytes from `offset`, all or nothing; a file that has become shorter has changed.
-    pub fn read(&self, offset: u64, length: usize) -> Result<Bytes, ReadError> {
-        let mut buffer = Vec::with_capacity(length);
-        while buffer.len() < length {
-            if self.read_some(&mut buffer, offset)? == 0 {
-                return Err(ReadError::Changed(escaped(&self.path)));
-            }
-        }
-        // The allocator may have given more room than asked for, and the last read may have filled it.
-        buffer.truncate(length);
-        Ok(Bytes::from(buffer))
+    /// Fills `buffer` with the bytes from `offset` on, all or nothing; a file that has become shorter has changed.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        self.file.read_exact_at(buffer, offset).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => ReadError::Changed(escaped(&self.path)),
+            _ => ReadError::Unreadable { path: escaped(&self.path), source },
+        })
     }
 
     /// Reads on behind what `buffer` holds of the bytes from `offset` into its spare room; 0 at the end of the file.
@@ -133,9 +127,11 @@ mod tests {
         fs::write(&path, b"0123456789").unwrap();
         let file = SourceFile::open(&path).unwrap();
         assert_eq!(file.fingerprint().size_bytes, 10);
-        assert_eq!(&file.read(3, 4).unwrap()[..], b"3456");
-        assert_eq!(&file.read(10, 0).unwrap()[..], b"");
-        assert!(matches!(file.read(8, 3), Err(ReadError::Changed(_))), "shorter than asked for");
+        let mut four = [0; 4];
+        file.read(3, &mut four).unwrap();
+        assert_eq!(&four, b"3456");
+        file.read(10, &mut []).unwrap();
+        assert!(matches!(file.read(8, &mut four), Err(ReadError::Changed(_))), "shorter than asked for");
         file.check_unchanged().unwrap();
         assert!(SourceFile::open_unchanged(&path, file.fingerprint()).is_ok());
     }

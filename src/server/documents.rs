@@ -5,6 +5,7 @@
 
 use super::auth::Doorkeeper;
 use super::buckets::NewBucket;
+use super::caller;
 use super::checksums::{Claims, Digests};
 use super::fault::Outcome;
 use super::ingest::body_error;
@@ -70,8 +71,8 @@ fn errand(method: &Method, uri: &Uri) -> Option<Errand> {
 
 #[async_trait::async_trait]
 impl S3Route for Documents {
-    fn is_match(&self, method: &Method, uri: &Uri, _: &HeaderMap, _: &mut Extensions) -> bool {
-        errand(method, uri).is_some()
+    fn is_match(&self, method: &Method, uri: &Uri, headers: &HeaderMap, _: &mut Extensions) -> bool {
+        caller::is_query(method, uri, headers) || errand(method, uri).is_some()
     }
 
     async fn check_access(&self, request: &mut S3Request<Body>) -> S3Result<()> {
@@ -79,6 +80,9 @@ impl S3Route for Documents {
     }
 
     async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
+        if caller::is_query(&request.method, &request.uri, &request.headers) {
+            return caller::answer(&self.doorkeeper.account, request).await;
+        }
         let Some(errand) = errand(&request.method, &request.uri) else {
             return Err(s3_error!(NotImplemented, "Unknown operation"));
         };

@@ -7,13 +7,14 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use bucketwright::apply::Apply;
-use bucketwright::apply::transfer::TransferOptions;
+use bucketwright::apply::patience::Situation;
+use bucketwright::apply::transfer::{self, TransferOptions};
 use bucketwright::aws::s3::Store;
 use bucketwright::layout::controls::Circumstances;
 use bucketwright::layout::scaffold::{Sections, marker_keys, plan};
 use bucketwright::layout::{Layout, ParseOptions, parse};
 use bucketwright::model::{AccountId, Algorithm, Endpoint as Kind, Identity, Region};
-use bucketwright::plan::Plan;
+use bucketwright::plan::{Plan, Upload};
 use bucketwright::report::{Event, Outcome, Progress, Status, Summary};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -84,15 +85,19 @@ async fn planned(store: &Store) -> Plan {
     plan(&layout, &BTreeMap::from([(bucket.name.clone(), state)]), &around, Sections::ALL)
 }
 
-/// Applies the layout over an endpoint with faults; returns what was counted, what was retried, and what is left to do.
-async fn apply_with(faults: Vec<Fault>) -> (Summary, Vec<String>, Plan) {
-    let endpoint = Endpoint::new();
+/// A store whose requests meet the faults before they meet the endpoint.
+fn faulty_store(endpoint: &Endpoint, faults: Vec<Fault>) -> Store {
     let faulty = Faulty { inner: endpoint.server.http_client(), faults: Arc::new(Mutex::new(faults)) };
     let connector = SharedHttpConnector::new(faulty);
     let http = http_client_fn(move |_, _| connector.clone());
     let server = &endpoint.server;
-    let client = client_over(http, "http://localhost", server.access_key(), server.secret_key());
-    let store = Store::new(client, None, false);
+    Store::new(client_over(http, "http://localhost", server.access_key(), server.secret_key()), None, false)
+}
+
+/// Applies the layout over an endpoint with faults; returns what was counted, what was retried, and what is left to do.
+async fn apply_with(faults: Vec<Fault>) -> (Summary, Vec<String>, Plan) {
+    let endpoint = Endpoint::new();
+    let store = faulty_store(&endpoint, faults);
     let (events, mut received) = mpsc::channel(1000);
     let transfer = TransferOptions::with_checksum(Algorithm::Crc64Nvme);
     let apply = Apply { store: &store, events, cancel: CancellationToken::new(), transfer };
@@ -120,6 +125,28 @@ async fn what_passes_by_itself_is_waited_for() {
     assert_eq!(summary.outcome(), Outcome::Done, "{summary}");
     assert_eq!(retried.len(), 5, "{retried:?}");
     assert_eq!(left.actions, []);
+}
+
+#[tokio::test]
+async fn a_file_waits_out_the_404_that_follows_versioning() {
+    let endpoint = Endpoint::new();
+    endpoint.client.create_bucket().bucket("bucket-one").send().await.unwrap();
+    let store = faulty_store(&endpoint, vec![fault("p/data/x.csv", 2, 404, "NoSuchKey")]);
+    let path = endpoint.folder.path().join("x.csv");
+    std::fs::write(&path, "content").unwrap();
+    let upload = Upload {
+        fingerprint: bucketwright::local::fingerprint(&path).unwrap(),
+        path,
+        key: "p/data/x.csv".parse().unwrap(),
+        replaces: None,
+    };
+    let bucket = "bucket-one".parse().unwrap();
+    let (events, _listener) = mpsc::channel(100);
+    let settled = TransferOptions::with_checksum(Algorithm::Crc64Nvme);
+    let just_versioned = Situation { just_created: false, just_versioned: true };
+    let versioned = TransferOptions { situation: just_versioned, ..settled.clone() };
+    transfer::upload(&store, &bucket, &upload, &settled, &events).await.unwrap_err();
+    transfer::upload(&store, &bucket, &upload, &versioned, &events).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::server_env::{Endpoint, client, client_over, code, socket_client};
 use crate::server_raw::{Framing, Raw, served};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_sts::config::Credentials;
 use bucketwright::hashing::digest;
 use bucketwright::model::Algorithm;
 use jiff::SignedDuration;
@@ -114,4 +115,27 @@ async fn a_socket_serves_what_the_connector_serves() {
         assert_eq!(code(sdk.get_object().bucket("bucket").key("absent").send().await), "NoSuchKey 404");
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_caller_is_told_over_sts() {
+    let endpoint = Endpoint::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = endpoint.server.clone();
+    tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
+    let ask = |secret: String| {
+        let credentials = Credentials::new(endpoint.server.access_key(), secret, None, None, "test");
+        let config = aws_sdk_sts::Config::builder()
+            .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
+            .endpoint_url(&url)
+            .region(aws_sdk_sts::config::Region::new("us-east-1"))
+            .credentials_provider(credentials)
+            .build();
+        aws_sdk_sts::Client::from_conf(config).get_caller_identity().send()
+    };
+    let identity = ask(endpoint.server.secret_key().to_owned()).await.unwrap();
+    assert_eq!(identity.account(), Some("000000000000"));
+    assert_eq!(identity.arn(), Some("arn:aws:iam::000000000000:root"));
+    assert!(ask("wrong".to_owned()).await.is_err());
 }

@@ -1,5 +1,6 @@
 //! One large file in parts: read and sent side by side, made an object only if the file is still what it was.
 
+use super::limits::Buffer;
 use super::prove::{ExpectedEtag, Sent};
 use super::{Proven, Run, TransferError};
 use crate::aws::s3::{Completion, ErrorClass, MultipartUpload, OpenPart, S3Error, Written, object_url};
@@ -103,12 +104,12 @@ impl Run {
             }
             // Taken here and not in the task: so many parts exist as there is room for, and a failed one is noticed
             // before the next begins.
-            let room = self.budget.room(part.length).await;
+            let buffer = self.pool.buffer(usize::try_from(part.length).unwrap_or(usize::MAX)).await;
             let slot = Arc::clone(&self.requests).acquire_owned().await;
             let (run, file, multipart) = (Arc::clone(self), Arc::clone(file), Arc::clone(multipart));
             under_way.spawn(async move {
-                let result = run.send_part(&file, &multipart, part).await;
-                drop((room, slot));
+                let result = run.send_part(&file, &multipart, part, buffer).await;
+                drop(slot);
                 result
             });
         }
@@ -126,12 +127,13 @@ impl Run {
         file: &Arc<SourceFile>,
         multipart: &MultipartUpload,
         part: Part,
+        mut buffer: Buffer,
     ) -> Result<SentPart, TransferError> {
         let (file, algorithm) = (Arc::clone(file), multipart.algorithm);
         let read = tokio::task::spawn_blocking(move || {
-            let body = file.read(part.offset, usize::try_from(part.length).unwrap_or(usize::MAX))?;
-            let checksum = hashing::digest(algorithm, &body);
-            Ok::<_, TransferError>((body, checksum))
+            file.read(part.offset, &mut buffer)?;
+            let checksum = hashing::digest(algorithm, &buffer);
+            Ok::<_, TransferError>((buffer.freeze(), checksum))
         });
         let (body, checksum) = read.await??;
         let mut open = self.store.upload_part(multipart, part.number, body, &checksum).await?;

@@ -1,5 +1,6 @@
 //! One file in one request.
 
+use super::limits::Buffer;
 use super::prove::{ExpectedEtag, Sent};
 use super::{Proven, Run, TransferError};
 use crate::aws::s3::{ObjectWrite, S3Error, WriteCondition, Written};
@@ -19,10 +20,10 @@ impl Run {
         upload: &Upload,
         expected: &Fingerprint,
     ) -> Result<Proven, TransferError> {
-        let _room = self.budget.room(expected.size_bytes).await;
+        let buffer = self.pool.buffer(usize::try_from(expected.size_bytes).unwrap_or(usize::MAX)).await;
         let _slot = self.requests.acquire().await;
         let (path, seen, algorithm) = (upload.path.clone(), *expected, self.options.checksum);
-        let read = tokio::task::spawn_blocking(move || read_whole(&path, &seen, algorithm));
+        let read = tokio::task::spawn_blocking(move || read_whole(&path, &seen, algorithm, buffer));
         let (body, checksum) = self.unless_cancelled(async { Ok(read.await??) }).await?;
         let is_md5 = checksum.algorithm() == Algorithm::Md5;
         let sent = Sent {
@@ -65,13 +66,17 @@ impl Run {
 }
 
 /// The bytes of a file that is `expected` before and after, and their checksum.
-fn read_whole(path: &Path, expected: &Fingerprint, algorithm: Algorithm) -> Result<(Bytes, Checksum), ReadError> {
+fn read_whole(
+    path: &Path,
+    expected: &Fingerprint,
+    algorithm: Algorithm,
+    mut buffer: Buffer,
+) -> Result<(Bytes, Checksum), ReadError> {
     let file = SourceFile::open_unchanged(path, expected)?;
-    // No file that goes in one request is larger than memory: it is below the size at which parts begin.
-    let body = file.read(0, usize::try_from(expected.size_bytes).unwrap_or(usize::MAX))?;
+    file.read(0, &mut buffer)?;
     file.check_unchanged()?;
-    let checksum = hashing::digest(algorithm, &body);
-    Ok((body, checksum))
+    let checksum = hashing::digest(algorithm, &buffer);
+    Ok((buffer.freeze(), checksum))
 }
 
 /// What must hold at the endpoint for the write to be the one that was planned.

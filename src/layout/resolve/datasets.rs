@@ -5,8 +5,7 @@ use crate::layout::Dataset;
 use crate::layout::mistakes::{Mistakes, quote};
 use crate::layout::names;
 use crate::layout::section::{Found, Section};
-use crate::model::{BucketName, Prefix};
-use globset::Glob;
+use crate::model::{BucketName, Excludes, Prefix};
 use std::collections::BTreeMap;
 
 /// Reads every `[[dataset]]`.
@@ -60,11 +59,8 @@ fn target(to: Found<'_, &str>, places: &Places, mistakes: &mut Mistakes) -> Opti
 }
 
 fn checked_glob(glob: Found<'_, &str>, mistakes: &mut Mistakes) -> String {
-    if glob.value.is_empty() {
-        mistakes.at(glob.span, "`exclude` holds an empty glob").help("remove it");
-    } else if let Err(error) = Glob::new(glob.value) {
-        let why = error.kind().to_string();
-        mistakes.at(glob.span, format!("{} is not a glob: {why}", quote(glob.value)));
+    if let Err(error) = Excludes::parse([glob.value]) {
+        mistakes.at(glob.span, format!("{} is not a glob: {}", quote(glob.value), error.message));
     }
     glob.value.to_owned()
 }
