@@ -3,6 +3,7 @@
 //! One folder holds one secret, one ordered index and the blob files. Several processes may have it open at once: the index
 //! admits one writer at a time, and the lock file tells who is alone and may tidy up. What is acknowledged is durable.
 
+mod attributes;
 mod auth;
 mod blobs;
 mod buckets;
@@ -21,6 +22,7 @@ mod listing;
 mod multipart;
 mod objects;
 mod outgoing;
+mod reading;
 mod record;
 mod secret;
 mod service;

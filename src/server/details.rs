@@ -1,11 +1,11 @@
 //! What a version says of itself beyond its bytes and headers: tags, and the attributes that GetObjectAttributes shows.
 
+use super::attributes::MAX_OBJECT_TAGS;
 use super::checksums::fill_checksum;
 use super::fault::{Fault, Outcome};
 use super::index::{Tables, address};
 use super::listing::page_size;
 use super::multipart::strong;
-use super::objects::MAX_OBJECT_TAGS;
 use super::record::{ObjectRecord, VersionName, VersionRecord};
 use super::service::Service;
 use super::settings::{checked_tags, pairs, tag_set};

@@ -1,12 +1,13 @@
 //! Multipart uploads as clients see them: created, filled, listed, completed, aborted.
 
+use super::attributes::{attributes, encryption_headers, etag_of, header_tags, put_header};
 use super::blobs::now_ms;
 use super::checksums::{Claims, fill_checksum, header, named_algorithm};
 use super::copying::Source;
 use super::index::address;
 use super::ingest::{Expected, Received, receive};
 use super::listing::{Names, Span, page_size};
-use super::objects::{attributes, check_key, encryption_headers, etag_of, header_tags, put_header};
+use super::objects::check_key;
 use super::record::{BlobId, PartRecord, UploadChecksum, UploadRecord, VersionRecord, decode, encode};
 use super::service::Service;
 use super::uploads::{Completion, NamedPart, abort, part_number, parts, put_part, upload};
