@@ -195,7 +195,9 @@ fn check_format(folder: &Path, service: &Service) -> Result<(), ServerError> {
 
 fn sweep(service: &Service) -> Result<(), Fault> {
     let snapshot = service.index.snapshot()?;
-    let removed = service.blobs.sweep(|id| snapshot.knows_file(id))?;
+    let files = snapshot.files()?;
+    // A file that cannot be looked up is taken for known.
+    let removed = service.blobs.sweep(|id| files.get(id.0).map_or(true, |found| found.is_some()))?;
     if removed > 0 {
         tracing::info!(removed, "leftovers of interrupted requests removed");
     }

@@ -102,11 +102,11 @@ impl Source {
     }
 
     fn find(&self, snapshot: &Snapshot) -> Outcome<(VersionRecord, ObjectRecord)> {
-        bucket_record(&snapshot.buckets, &self.bucket)?;
+        bucket_record(&snapshot.buckets()?, &self.bucket)?;
         let at = address(&self.bucket, &self.key);
         let found = match self.version {
-            None => current(&snapshot.current, &at)?,
-            Some(name) => find(&snapshot.current, &snapshot.noncurrent, &at, name)?,
+            None => current(&snapshot.current()?, &at)?,
+            Some(name) => find(&snapshot.current()?, &snapshot.noncurrent()?, &at, name)?,
         };
         Ok(self.check(found)?)
     }

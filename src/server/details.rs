@@ -55,8 +55,8 @@ impl Service {
     fn detail(&self, bucket: &str, key: &str, version_id: Option<&str>) -> S3Result<(VersionRecord, ObjectRecord)> {
         let name = version_id.map(parse_version_id).transpose()?;
         self.look(|snapshot| {
-            bucket_record(&snapshot.buckets, bucket)?;
-            version(&snapshot.current, &snapshot.noncurrent, &address(bucket, key), name)
+            bucket_record(&snapshot.buckets()?, bucket)?;
+            version(&snapshot.current()?, &snapshot.noncurrent()?, &address(bucket, key), name)
         })
     }
 

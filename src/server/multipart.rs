@@ -73,8 +73,8 @@ impl Service {
 
     fn upload_record(&self, slot: &Slot) -> S3Result<UploadRecord> {
         self.look(|snapshot| {
-            bucket_record(&snapshot.buckets, &slot.bucket)?;
-            upload(&snapshot.uploads, &address(&slot.bucket, &slot.key), &slot.upload_id)
+            bucket_record(&snapshot.buckets()?, &slot.bucket)?;
+            upload(&snapshot.uploads()?, &address(&slot.bucket, &slot.key), &slot.upload_id)
         })
     }
 
@@ -197,7 +197,7 @@ impl Service {
         let after = input.part_number_marker.unwrap_or(0);
         let slot = Slot { bucket: input.bucket, key: input.key, upload_id: input.upload_id, number: 0 };
         let upload = self.upload_record(&slot)?;
-        let stored = self.look(|snapshot| parts(&snapshot.parts, &slot.upload_id))?;
+        let stored = self.look(|snapshot| parts(&snapshot.parts()?, &slot.upload_id))?;
         let later: Vec<_> = stored.into_iter().filter(|(number, _)| i32::from(*number) > after).collect();
         let truncated = later.len() > max;
         let shown: Vec<Part> =
@@ -270,7 +270,7 @@ impl Service {
     /// Uploads after a key, or after one upload of a key.
     fn uploads_page(&self, span: &Span, marker: &(String, String), max: usize) -> S3Result<UploadsPage> {
         self.look(|snapshot| {
-            bucket_record(&snapshot.buckets, &span.bucket)?;
+            bucket_record(&snapshot.buckets()?, &span.bucket)?;
             let mut page = UploadsPage::default();
             let (key_marker, id_marker) = marker;
             let start = match (key_marker.is_empty(), id_marker.is_empty()) {
@@ -284,7 +284,7 @@ impl Service {
                 return Ok(page);
             }
             let mut last = None;
-            for found in snapshot.uploads.range((from.as_slice(), "")..(end.as_slice(), ""))? {
+            for found in snapshot.uploads()?.range((from.as_slice(), "")..(end.as_slice(), ""))? {
                 let (place, record) = found?;
                 let (at, id) = place.value();
                 let key = span.key(at);

@@ -1,6 +1,7 @@
 //! Objects: put, read, deleted.
 
 use super::checksums::Claims;
+use super::documents::bucket_encryption;
 use super::fault::{Fault, Outcome, refusal};
 use super::index::{Snapshot, address};
 use super::ingest::{Expected, Received, receive};
@@ -15,6 +16,7 @@ use super::versions::{
 use crate::hashing::digest;
 use crate::model::{Algorithm, Checksum, ETag};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use redb::ReadableTable;
 use s3s::dto::{
     DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETagCondition,
     GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, Metadata, ObjectIdentifier, PutObjectInput,
@@ -27,6 +29,8 @@ use std::ops;
 /// The most tags of an object, and the most bytes of user metadata.
 pub(super) const MAX_OBJECT_TAGS: usize = 10;
 const MAX_METADATA_BYTES: usize = 2 << 10;
+/// Bodies up to this size are read before anything is looked up.
+const SMALL_BYTES: i64 = 64 << 10;
 
 /// Which version, under which conditions, and which part of it a read wants.
 #[derive(Debug)]
@@ -144,32 +148,70 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-impl Service {
-    /// The encryption that a new object says it has: as asked, else as the bucket's default.
-    pub(super) fn object_encryption(&self, bucket: &str, headers: &HeaderMap) -> S3Result<ObjectEncryption> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let asked_key = text("x-amz-server-side-encryption-aws-kms-key-id");
-        let default = self.bucket_encryption(bucket)?;
-        let bucket_key = text("x-amz-server-side-encryption-bucket-key-enabled")
-            .map_or(default.bucket_key.unwrap_or(false), |text| text == "true");
-        match text("x-amz-server-side-encryption").as_deref() {
-            Some("AES256") => Ok(ObjectEncryption::default()),
-            Some("aws:kms" | "aws:kms:dsse") => {
-                let kms_key = asked_key.or_else(|| default.kms_key.filter(|_| default.algorithm != "AES256"));
-                Ok(ObjectEncryption { kms: true, kms_key, bucket_key })
-            }
-            Some(_) => Err(s3_error!(InvalidArgument, "The encryption method specified is not supported")),
-            None if default.algorithm == "AES256" => Ok(ObjectEncryption::default()),
-            None => Ok(ObjectEncryption { kms: true, kms_key: default.kms_key, bucket_key }),
+/// The encryption that a request asks for, before the bucket's default has filled in what it leaves open.
+#[derive(Debug, Clone)]
+pub(super) struct AskedEncryption {
+    /// Whether KMS was asked for; none if nothing was.
+    kms: Option<bool>,
+    kms_key: Option<String>,
+    bucket_key: Option<bool>,
+}
+
+impl AskedEncryption {
+    pub(super) fn read(headers: &HeaderMap) -> S3Result<Self> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let kms = match text("x-amz-server-side-encryption") {
+            None => None,
+            Some("AES256") => Some(false),
+            Some("aws:kms" | "aws:kms:dsse") => Some(true),
+            Some(_) => return Err(s3_error!(InvalidArgument, "The encryption method specified is not supported")),
+        };
+        let kms_key = text("x-amz-server-side-encryption-aws-kms-key-id").map(str::to_owned);
+        let bucket_key = text("x-amz-server-side-encryption-bucket-key-enabled").map(|text| text == "true");
+        Ok(Self { kms, kms_key, bucket_key })
+    }
+
+    /// The encryption that the new object says it has.
+    pub(super) fn resolve(
+        self,
+        settings: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>,
+        bucket: &str,
+    ) -> Outcome<ObjectEncryption> {
+        if self.kms == Some(false) {
+            return Ok(ObjectEncryption::default());
         }
+        let default = bucket_encryption(settings, bucket)?;
+        let default_kms = default.algorithm != "AES256";
+        if !self.kms.unwrap_or(default_kms) {
+            return Ok(ObjectEncryption::default());
+        }
+        Ok(ObjectEncryption {
+            kms: true,
+            kms_key: self.kms_key.or(default.kms_key),
+            bucket_key: self.bucket_key.or(default.bucket_key).unwrap_or(false),
+        })
+    }
+}
+
+impl Service {
+    /// The encryption of a new object in an existing bucket.
+    pub(super) fn object_encryption(&self, bucket: &str, headers: &HeaderMap) -> S3Result<ObjectEncryption> {
+        let asked = AskedEncryption::read(headers)?;
+        self.look(|snapshot| {
+            bucket_record(&snapshot.buckets()?, bucket)?;
+            asked.resolve(&snapshot.settings()?, bucket)
+        })
     }
 
     pub(super) async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let S3Request { input, headers, trailing_headers, .. } = request;
         check_key(&input.key)?;
         let mut attributes = attributes(&headers, input.metadata)?;
-        // A bucket that is not there is told before the body is read.
-        attributes.encryption = self.object_encryption(&input.bucket, &headers)?;
+        let encryption = AskedEncryption::read(&headers)?;
+        if input.content_length.is_none_or(|length| length > SMALL_BYTES) {
+            // That the bucket is not there is said before a large body is read.
+            self.look(|snapshot| bucket_record(&snapshot.buckets()?, &input.bucket))?;
+        }
         let tags = header_tags(input.tagging.as_deref())?;
         let claims = Claims::read(&headers)?;
         let kept = claims.kept();
@@ -180,7 +222,10 @@ impl Service {
         let (bucket, key) = (input.bucket, input.key);
         let version = self
             .change(move |tables| {
-                put(tables, &bucket, &key, &condition, |tables| single(tables, received, kept, attributes, tags))
+                put(tables, &bucket, &key, &condition, |tables| {
+                    attributes.encryption = encryption.resolve(&tables.settings, &bucket)?;
+                    single(tables, received, kept, attributes, tags)
+                })
             })
             .await?;
         let mut response = S3Response::new(PutObjectOutput::default());
@@ -387,15 +432,15 @@ pub(super) fn etag_of(md5: &Checksum, encryption: &ObjectEncryption) -> ETag {
 
 impl Wanted {
     fn find(&self, snapshot: &Snapshot) -> Outcome<Found> {
-        let bucket = bucket_record(&snapshot.buckets, &self.bucket)?;
+        let bucket = bucket_record(&snapshot.buckets()?, &self.bucket)?;
         check_key(&self.key)?;
         let at = address(&self.bucket, &self.key);
         let version = match &self.version_id {
-            None => current(&snapshot.current, &at)?.ok_or_else(no_such_key)?,
+            None => current(&snapshot.current()?, &at)?.ok_or_else(no_such_key)?,
             Some(id) => {
                 let name = parse_version_id(id)?;
                 let missing = || s3_error!(NoSuchVersion, "The specified version does not exist.");
-                find(&snapshot.current, &snapshot.noncurrent, &at, name)?.ok_or_else(missing)?
+                find(&snapshot.current()?, &snapshot.noncurrent()?, &at, name)?.ok_or_else(missing)?
             }
         };
         let Some(object) = version.object.clone() else {
