@@ -27,6 +27,7 @@ mod record;
 mod secret;
 mod service;
 mod settings;
+mod unread;
 mod uploads;
 mod version_listing;
 mod versions;

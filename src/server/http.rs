@@ -2,6 +2,7 @@
 
 use super::ServerError;
 use super::envelope::checked;
+use super::unread::returning;
 use super::xml::tag;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -120,7 +121,13 @@ async fn connection(service: S3Service, stream: TcpStream, mut ends: watch::Rece
         async move {
             let waits = request.headers().contains_key(header::EXPECT);
             let is_empty = request.body().is_end_stream();
-            let mut response = answer(service, request.map(Body::from)).await;
+            let (parts, body) = request.into_parts();
+            let (body, unread) = returning(body);
+            let body = Body::http_body_unsync(body.map_err(Into::<s3s::StdError>::into));
+            let mut response = answer(service, Request::from_parts(parts, body)).await;
+            if !waits {
+                unread.drain().await;
+            }
             if waits && (is_empty || !response.status().is_success()) {
                 // Who waits for `100 Continue` may get this answer instead, and must not use the connection again:
                 // botocore would take the status of this answer for that of its next request.
