@@ -6,6 +6,7 @@ mod bad_input;
 mod json_contract;
 mod layout_cases;
 mod main_job;
+mod policy;
 mod server_auth;
 mod server_checksums;
 mod server_env;
