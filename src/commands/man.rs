@@ -33,9 +33,9 @@ pub fn run(args: &ManArgs, context: &Context, command: fn() -> clap::Command) ->
     let verbs = built.get_subcommands().filter(|verb| verb.get_name() != "help").cloned();
     for one in std::iter::once(root).chain(verbs.map(with_full_name)) {
         let path = dir.join(format!("{}.1", one.get_name()));
-        let text = page(&one).map_err(|error| CommandError::file("write", &path, &error, Outcome::Failed))?;
+        let text = page(&one).map_err(|error| CommandError::unwritable(&path, &error))?;
         local::replace_file(&path, |out| out.write_all(text.as_bytes()))
-            .map_err(|error| CommandError::file("write", &path, &error, Outcome::Failed))?;
+            .map_err(|error| CommandError::unwritable(&path, &error))?;
     }
     context.ui.note(&format!("wrote the manual pages to {}", dir.display()));
     Ok(Ending::answered(Outcome::Done))
