@@ -9,7 +9,7 @@ pub use receipt::{read_receipt, receipt_row, verify_receipt, write_receipt};
 use crate::aws::s3::{S3Error, Store, object_url};
 use crate::local::{SourceKind, source_kind};
 use crate::model::{BucketName, Checksum, ETag, Excludes, HumanBytes, ObjectEntry, Odd, Prefix, escaped};
-use crate::plan::{Action, Reason, Step, Upload};
+use crate::plan::{Action, ODD_FILE, Reason, Step, Upload};
 use crate::report::receipt::ReceiptRow;
 use crate::report::{Finding, Severity};
 use crate::sync::compare::{By, Known, Verdict};
@@ -21,9 +21,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use tokio::task::JoinError;
-
-/// The code of the finding for a file that cannot be sent.
-pub const ODD_FILE: &str = "odd-file";
 
 /// A dataset as it is looked at: where it is, and where it belongs.
 #[derive(Debug, Clone)]

@@ -7,27 +7,34 @@ use crate::error::CommandError;
 use crate::layout::Dataset;
 use crate::layout::scaffold::Sections;
 use crate::local;
+use crate::model::{BucketName, Existence, HumanCount};
+use crate::plan::ODD_FILE;
 use crate::report::{Access, Cell, Check, Event, Finding, Outcome, Severity, Summary, Verdict};
 use crate::verify::{access, settings};
 use crate::world::World;
 use clap::Args;
 use futures_util::stream::{self, StreamExt as _};
+use std::collections::BTreeSet;
 
+/// Why nothing can be proven in such a bucket.
+const ABSENT: &str = "the bucket does not exist";
 /// How many folders are probed at once.
 const PROBES_AT_ONCE: usize = 8;
 
 /// Prove that settings, data and access are as the layout says
 ///
 /// Settings are read back control by control; data is compared by checksum without downloading; access is proven by a
-/// round trip (put, list, get, compare, delete) in every folder, as the calling identity. Without a choice, all three.
+/// round trip (put, list, get, compare, delete) in every folder, as the calling identity, which leaves nothing behind.
+/// Without a choice, all three.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bucketwright verify layout.toml --local
+  bucketwright verify --local
   bucketwright verify layout.toml --env prod --settings --data
-  bucketwright verify layout.toml --no-write            leave out every probe that writes
+  bucketwright verify --no-write           write nothing at all
 
-Exits 4 if a check fails, something cannot be told, or a call is refused.")]
+Exits 4 if a check fails, something cannot be told, or a call is refused, and 3
+if a dataset or a file of one is not here to compare with.")]
 pub struct VerifyArgs {
     #[command(flatten)]
     layout: LayoutArgs,
@@ -42,7 +49,7 @@ pub struct VerifyArgs {
     /// Check access by a round trip in every folder
     #[arg(long)]
     access: bool,
-    /// Leave out every probe that writes
+    /// Write nothing: leave out the round trips
     #[arg(long)]
     no_write: bool,
 }
@@ -85,6 +92,8 @@ struct Tally {
     wrong: u64,
     waived: u64,
     skipped: u64,
+    /// Datasets and files that could not be compared, for causes on this side.
+    apart: u64,
 }
 
 impl Tally {
@@ -105,13 +114,29 @@ impl Tally {
         }
     }
 
+    /// `Verify: 55 passed, 1 failed`
     fn words(&self) -> String {
-        let parts = [(self.held, "held"), (self.wrong, "not"), (self.waived, "waived"), (self.skipped, "not tried")];
-        let parts: Vec<String> =
-            parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let counts = [
+            (self.held, "passed"),
+            (self.wrong, "failed"),
+            (self.waived, "waived"),
+            (self.skipped, "not tried"),
+            (self.apart, "not comparable"),
+        ];
+        let some = counts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = some.map(|(count, word)| format!("{} {word}", HumanCount(*count))).collect();
         match parts.is_empty() {
-            true => "nothing to verify".to_owned(),
-            false => format!("verified: {}", parts.join(", ")),
+            true => "Verify: nothing to verify".to_owned(),
+            false => format!("Verify: {}", parts.join(", ")),
+        }
+    }
+
+    /// What is wrong outweighs what could not be looked at.
+    const fn outcome(&self) -> Outcome {
+        match (self.wrong, self.apart) {
+            (0, 0) => Outcome::Done,
+            (0, _) => Outcome::Partly,
+            _ => Outcome::Differs,
         }
     }
 }
@@ -124,38 +149,52 @@ pub async fn check_all(
     context: &Context,
 ) -> Result<Ending, CommandError> {
     let mut tally = Tally::default();
-    let mut absent_sources = 0;
-    if scope.settings {
-        check_settings(loaded, world, context, &mut tally).await?;
+    let looked = context.stop.unless_asked(look(loaded, world, scope, context, &mut tally)).await;
+    if let Some(absent) = looked.transpose()?
+        && scope.access
+    {
+        if !scope.no_write {
+            context.stop.begin_writing()?;
+        }
+        check_access(loaded, world, scope.no_write, &absent, context, &mut tally).await;
     }
-    if scope.data {
-        absent_sources = check_data(loaded, world, context, &mut tally).await?;
-    }
-    if scope.access {
-        check_access(loaded, world, scope.no_write, context, &mut tally).await;
-    }
-    let outcome = match (context.cancel.is_cancelled(), tally.wrong, absent_sources) {
-        (true, _, _) => Outcome::Interrupted,
-        (_, 0, 0) => Outcome::Done,
-        (_, 0, _) => Outcome::Partly,
-        _ => Outcome::Differs,
-    };
+    let stopped = context.stop.is_asked().then(|| CommandError::stopped("not everything was verified"));
+    let outcome = if stopped.is_some() { Outcome::Interrupted } else { tally.outcome() };
     let summary = Summary {
         unchanged: tally.held,
         failed: tally.wrong,
-        skipped: tally.skipped + absent_sources,
+        skipped: tally.skipped + tally.apart,
         closing: Some(tally.words()),
         ..Summary::default()
     };
-    Ok(Ending { summary, outcome, closing: Closing::Shown })
+    Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: stopped })
 }
 
+/// Everything that is verified without writing. Returns the buckets that are known not to be there.
+async fn look(
+    loaded: &Loaded,
+    world: &World,
+    scope: Scope,
+    context: &Context,
+    tally: &mut Tally,
+) -> Result<BTreeSet<BucketName>, CommandError> {
+    let absent = match scope.settings {
+        true => check_settings(loaded, world, context, tally).await?,
+        false => BTreeSet::new(),
+    };
+    if scope.data {
+        check_data(loaded, world, &absent, context, tally).await?;
+    }
+    Ok(absent)
+}
+
+/// Every control of every bucket; returns the buckets that are not there.
 async fn check_settings(
     loaded: &Loaded,
     world: &World,
     context: &Context,
     tally: &mut Tally,
-) -> Result<(), CommandError> {
+) -> Result<BTreeSet<BucketName>, CommandError> {
     let found = super::observe(&loaded.layout, world).await?;
     let around = world.circumstances();
     for bucket in &loaded.layout.buckets {
@@ -165,36 +204,55 @@ async fn check_settings(
             context.ui.event(&Event::Check(check));
         }
     }
-    Ok(())
+    let absent = found.into_iter().filter(|(_, state)| state.existence == Existence::Absent);
+    Ok(absent.map(|(name, _)| name).collect())
 }
 
-/// Every dataset by checksum; returns how many could not be told because neither source nor receipt is here.
-async fn check_data(loaded: &Loaded, world: &World, context: &Context, tally: &mut Tally) -> Result<u64, CommandError> {
-    let mut absent = 0;
+/// Every dataset by checksum.
+async fn check_data(
+    loaded: &Loaded,
+    world: &World,
+    absent: &BTreeSet<BucketName>,
+    context: &Context,
+    tally: &mut Tally,
+) -> Result<(), CommandError> {
     for one in &loaded.layout.datasets {
         let target = format!("s3://{}/{}", one.bucket, one.folder);
-        let looked = tokio::select! {
-            looked = look_at(one, loaded, world) => looked?,
-            () = context.cancel.cancelled() => return Ok(absent),
+        let looked = match absent.contains(&one.bucket) {
+            true => Err(CommandError::new("not-found", Outcome::Failed, ABSENT)),
+            false => look_at(one, loaded, world).await,
         };
-        let Some(looked) = looked else {
-            absent += 1;
-            let message = format!("`{}` is not here, so its objects cannot be compared", one.source);
-            let finding = Finding::new("source-absent", Severity::Warning, target, message);
-            context
-                .ui
-                .event(&Event::Finding(finding.with_fix("run it where the source is, or give the dataset a receipt")));
-            continue;
+        let (verdict, detail, findings) = match looked {
+            Ok(Some(looked)) => (verdict_of(&looked), looked.to_string(), looked.findings),
+            Ok(None) => {
+                tally.apart += 1;
+                let message = format!("`{}` is not here, so its objects cannot be compared", one.source);
+                let finding = Finding::new("source-absent", Severity::Warning, target, message);
+                let finding = finding.with_fix("run it where the source is, or give the dataset a receipt");
+                context.ui.event(&Event::Finding(finding));
+                continue;
+            }
+            Err(failed) if failed.is("not-found") => (Verdict::Fail, ABSENT.to_owned(), Vec::new()),
+            Err(failed) => return Err(failed),
         };
-        let verdict = if looked.holds() { Verdict::Pass } else { Verdict::Fail };
-        let check = Check { check: "data".to_owned(), target, verdict, detail: looked.to_string() };
+        let check = Check { check: "data".to_owned(), target, verdict, detail };
         tally.check(&check);
+        tally.apart += findings.iter().filter(|finding| finding.code == ODD_FILE).count() as u64;
         context.ui.event(&Event::Check(check));
-        for finding in looked.findings {
+        for finding in findings {
             context.ui.event(&Event::Finding(finding));
         }
     }
-    Ok(absent)
+    Ok(())
+}
+
+/// Nothing compared is nothing proven.
+fn verdict_of(looked: &DatasetCheck) -> Verdict {
+    match looked.holds() {
+        true if looked.passed == 0 && !looked.findings.is_empty() => Verdict::Unknown,
+        true => Verdict::Pass,
+        false => Verdict::Fail,
+    }
 }
 
 /// The dataset against its source, or against its receipt where the source is not here.
@@ -211,7 +269,15 @@ async fn look_at(one: &Dataset, loaded: &Loaded, world: &World) -> Result<Option
     Ok(Some(dataset::verify_receipt(&world.store, &one.bucket, &one.folder, rows).await?))
 }
 
-async fn check_access(loaded: &Loaded, world: &World, no_write: bool, context: &Context, tally: &mut Tally) {
+/// A round trip in every folder, several at once and told in the layout's order.
+async fn check_access(
+    loaded: &Loaded,
+    world: &World,
+    no_write: bool,
+    absent: &BTreeSet<BucketName>,
+    context: &Context,
+    tally: &mut Tally,
+) {
     let principal = world.identity.arn.clone().unwrap_or_else(|| "the calling identity".to_owned());
     let probes =
         loaded.layout.buckets.iter().flat_map(|bucket| {
@@ -221,8 +287,10 @@ async fn check_access(loaded: &Loaded, world: &World, no_write: bool, context: &
     let trips = stream::iter(probes).map(|probe| async move {
         let trip = if no_write {
             access::RoundTrip::not_tried("`--no-write` leaves it out")
-        } else if context.cancel.is_cancelled() {
-            access::RoundTrip::not_tried("interrupted")
+        } else if absent.contains(&probe.bucket) {
+            access::RoundTrip::not_tried(ABSENT)
+        } else if context.stop.is_asked() {
+            return Vec::new();
         } else {
             round_trip::run(&world.store, &probe).await
         };

@@ -356,3 +356,27 @@ impl fmt::Display for Compared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::access_denied_message;
+    use crate::policy::{Caller, Decision, Layer, Request, Verdict};
+
+    #[test]
+    fn refusals_read_as_awss_own() {
+        let caller = Caller::user("arn:aws:iam::111111111111:user/alice").unwrap();
+        let request = Request::new(caller, "s3:ListBucket", "arn:aws:s3:::lake").unwrap();
+        let lead = "User: arn:aws:iam::111111111111:user/alice is not authorized to perform: s3:ListBucket on resource: \
+                    \"arn:aws:s3:::lake\"";
+        for (verdict, layer, why) in [
+            (Verdict::ExplicitDeny, Layer::Resource, "with an explicit deny in a resource-based policy"),
+            (Verdict::ExplicitDeny, Layer::Identity, "with an explicit deny in an identity-based policy"),
+            (Verdict::ExplicitDeny, Layer::Endpoint, "with an explicit deny in a VPC endpoint policy"),
+            (Verdict::ImplicitDeny, Layer::Boundary, "because no permissions boundary allows the s3:ListBucket action"),
+            (Verdict::ImplicitDeny, Layer::Scp, "because no service control policy allows the s3:ListBucket action"),
+        ] {
+            let decision = Decision { verdict, layer, because: Vec::new() };
+            assert_eq!(access_denied_message(&decision, &request), format!("{lead} {why}"));
+        }
+    }
+}

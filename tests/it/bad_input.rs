@@ -157,7 +157,7 @@ fn starters_are_written_once_and_refuse_placeholders() {
     let refused = env.expect(2, &["plan", "--local"]);
     assert!(refused.stderr.contains("placeholder"), "{}", refused.stderr);
     let unknown = env.expect(2, &["new", "ml-projekt", "-o", "x.toml"]);
-    assert!(unknown.stderr.contains("`ml-project`"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("'ml-project'"), "{}", unknown.stderr);
     env.expect(0, &["new", "ml-project", "--set", "name=my-new-bucket", "-o", "mine.toml"]);
     env.expect(0, &["plan", "mine.toml", "--local"]);
 }
