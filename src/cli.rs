@@ -5,7 +5,7 @@ mod signals;
 mod usage;
 
 use crate::commands::stop::Stop;
-use crate::commands::{Closing, Context, Ending, apply, completions, man, new, plan, serve, tree, verify};
+use crate::commands::{Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, tree, verify};
 use crate::config::{DEFAULT_LOCAL_DIR, Flags};
 use crate::error::CommandError;
 use crate::model::Region;
@@ -106,6 +106,8 @@ enum Command {
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
     Verify(verify::VerifyArgs),
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -261,6 +263,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Ending, Command
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Apply(args) => apply::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
+        Command::Policy(command) => policy::run(&command, context),
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Completions(args) => Ok(completions::run(&args, context, command_tree)),
         Command::Man(args) => man::run(&args, context, command_tree),

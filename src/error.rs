@@ -87,6 +87,16 @@ impl CommandError {
         Self { records: mistakes.iter().map(record).collect(), outcome: Outcome::Invalid }
     }
 
+    /// Every mistake of a document: exit 2.
+    pub fn document(kind: &'static str, file: &str, mistakes: &[impl Error]) -> Self {
+        let record = |mistake: &dyn Error| ErrorRecord {
+            target: Some(file.to_owned()),
+            ..ErrorRecord::new(kind, format!("{file}: {mistake}"))
+        };
+        let records = mistakes.iter().map(|mistake| record(mistake)).collect();
+        Self { records, outcome: Outcome::Invalid }
+    }
+
     /// True if the error is of that kind.
     pub fn is(&self, kind: &str) -> bool {
         self.records.last().is_some_and(|record| record.kind == kind)

@@ -2,8 +2,11 @@
 
 use super::ServerError;
 use super::envelope::checked;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use super::unread::returning;
+use super::xml::tag;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,6 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Answers one request.
 pub(super) async fn answer(service: &S3Service, request: Request<Body>) -> Response<Body> {
     let is_head = request.method() == Method::HEAD;
+    let resource = request.uri().path().to_owned();
     let response = match checked(request).await {
         Ok(request) => service.call(request).await.map_err(|error| tracing::warn!(?error, "no answer")),
         Err(refusal) => refusal.to_http_response().map_err(|error| tracing::warn!(?error, "no answer")),
@@ -38,12 +42,39 @@ pub(super) async fn answer(service: &S3Service, request: Request<Body>) -> Respo
         // Their errors have no body; a client that parsed one would see another error than S3's.
         *response.body_mut() = Body::empty();
     }
-    let id = super::blobs::random().unwrap_or_default();
-    if let Ok(id) = HeaderValue::from_str(&format!("{id:016X}")) {
+    let id = format!("{:016X}", super::blobs::random().unwrap_or_default());
+    if response.status().is_client_error() || response.status().is_server_error() {
+        response = explained(response, &resource, &id).await;
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-amz-request-id", id);
     }
-    response.headers_mut().insert(http::header::SERVER, HeaderValue::from_static("bucketwright"));
+    response.headers_mut().insert(header::SERVER, HeaderValue::from_static("bucketwright"));
     response
+}
+
+/// Adds to an error document what S3's have: the resource, the request's id, and a message where `s3s` gives none.
+async fn explained(response: Response<Body>, resource: &str, id: &str) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let document = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let text = String::from_utf8_lossy(&document);
+    let Some((start, _)) = text.split_once("</Error>") else {
+        return Response::from_parts(parts, Body::from(document));
+    };
+    let code = start.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map_or("", |(code, _)| code);
+    let message = match code {
+        _ if start.contains("<Message>") => String::new(),
+        "InvalidBucketName" => tag("Message", "The specified bucket is not valid."),
+        "KeyTooLongError" => tag("Message", "Your key is too long"),
+        "SignatureDoesNotMatch" => tag(
+            "Message",
+            "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+        ),
+        other => tag("Message", other),
+    };
+    let added = [message, tag("Resource", resource), tag("RequestId", id)].concat();
+    parts.headers.remove(http::header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(format!("{start}{added}</Error>")))
 }
 
 /// Serves connections until `shutdown` is ready, then lets those under way finish.
@@ -87,7 +118,23 @@ async fn connection(service: S3Service, stream: TcpStream, mut ends: watch::Rece
     }
     let handler = service_fn(|request: Request<Incoming>| {
         let service = &service;
-        async move { Ok::<_, Infallible>(answer(service, request.map(Body::from)).await) }
+        async move {
+            let waits = request.headers().contains_key(header::EXPECT);
+            let is_empty = request.body().is_end_stream();
+            let (parts, body) = request.into_parts();
+            let (body, unread) = returning(body);
+            let body = Body::http_body_unsync(body.map_err(Into::<s3s::StdError>::into));
+            let mut response = answer(service, Request::from_parts(parts, body)).await;
+            if !waits {
+                unread.drain().await;
+            }
+            if waits && (is_empty || !response.status().is_success()) {
+                // Who waits for `100 Continue` may get this answer instead, and must not use the connection again:
+                // botocore would take the status of this answer for that of its next request.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());

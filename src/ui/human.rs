@@ -3,6 +3,7 @@
 //! What belongs together is held back until its group is whole, and printed before anything else is.
 
 mod actions;
+mod decision;
 mod errors;
 mod findings;
 mod plan;
@@ -110,6 +111,7 @@ impl Human {
             Event::Endpoint(endpoint) => endpoint.to_string().lines().for_each(|line| screen.answer_line(line)),
             Event::Action(action) => self.actions.action(action, voice, screen),
             Event::Check(check) => self.proofs.check(check, voice, screen),
+            Event::Decision(record) => decision::show(self, record, screen),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::Answer { text } => {
                 screen.answer_text(text);

@@ -10,6 +10,7 @@ mod layout_cases;
 mod main_job;
 mod odd_files;
 mod output;
+mod policy;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;

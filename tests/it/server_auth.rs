@@ -2,6 +2,7 @@
 
 use crate::server_env::{Endpoint, client, client_over, code, socket_client};
 use crate::server_raw::{Framing, Raw, served};
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_sts::config::Credentials;
 use bucketwright::hashing::digest;
 use bucketwright::model::Algorithm;
@@ -39,6 +40,8 @@ async fn wrong_keys_are_refused() {
     let endpoint = Endpoint::with_bucket().await;
     let server = &endpoint.server;
     let wrong = client(server, "wrong secret");
+    let refused = wrong.list_buckets().send().await.unwrap_err();
+    assert!(refused.message().unwrap().contains("does not match the signature you provided"), "{refused:?}");
     assert_eq!(code(wrong.list_buckets().send().await), "SignatureDoesNotMatch 403");
     assert_eq!(code(wrong.create_bucket().bucket("other").send().await), "SignatureDoesNotMatch 403");
     let unknown = client_over(server.http_client(), "http://localhost", "AKIAUNKNOWN", server.secret_key());

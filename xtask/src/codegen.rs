@@ -1,6 +1,8 @@
 //! `cargo xtask codegen`: the reference pages that are made from the code, so that they cannot tell another story.
 #![expect(clippy::disallowed_methods, reason = "this is where chores write pages")]
 
+mod cli;
+
 use anyhow::{Context as _, Result, bail};
 use bucketwright::layout;
 use bucketwright::layout::builtin::Starter;
@@ -38,7 +40,12 @@ pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
 fn pages() -> Result<Vec<(&'static str, String)>> {
     let schema = serde_json::to_string_pretty(&layout::schema())? + "\n";
     let fields = format!("# Layout files: every key\n\n{NOTICE}\n\n{}", layout::fields::markdown());
-    Ok(vec![("docs/layout.schema.json", schema), ("docs/layout.md", fields), ("docs/starters.md", starters())])
+    Ok(vec![
+        ("docs/cli.md", cli::page(bucketwright::cli::command())),
+        ("docs/layout.schema.json", schema),
+        ("docs/layout.md", fields),
+        ("docs/starters.md", starters()),
+    ])
 }
 
 /// The shipped starters: an index, then each as `new` would write it.

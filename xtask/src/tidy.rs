@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of the house that neither the compiler nor clippy knows. The same checks run as a test.
 
 mod floors;
+mod manual;
 
 use crate::source::{self, Source};
 use anyhow::{Result, bail};
@@ -74,7 +75,9 @@ fn check(files: &[(String, String)]) -> Result<Vec<Breach>> {
     breaches.extend(own_traits(&rust));
     breaches.extend(forgotten(&rust));
     breaches.extend(files.iter().flat_map(|(path, text)| foreign_places(path, text)));
+    breaches.extend(manual::check(files, &bucketwright::cli::command()));
     breaches.sort();
+    breaches.dedup();
     Ok(breaches)
 }
 

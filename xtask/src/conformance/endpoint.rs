@@ -9,6 +9,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,8 +40,6 @@ pub(crate) struct Endpoint {
 #[derive(Debug)]
 struct Server {
     child: Child,
-    /// Kept open: a server that prints later must not meet a closed pipe.
-    _stdout: Option<BufReader<ChildStdout>>,
 }
 
 impl Drop for Server {
@@ -100,27 +99,34 @@ pub(crate) fn embedded(lab: &Lab, folder: &Path) -> Result<Endpoint> {
     let log = lab.path("serve.log");
     let mut command = lab.bucketwright();
     command.arg("serve").arg(format!("--local={}", folder.display())).args(["--port", "0"]);
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(appended(&log)?).spawn().context("cannot run bucketwright")?;
-    let mut stdout = BufReader::new(child.stdout.take().context("no stdout")?);
-    let mut exports = BTreeMap::new();
+    let child = command.stdout(Stdio::piped()).stderr(appended(&log)?).spawn().context("cannot run bucketwright")?;
+    let mut server = Server { child };
+    let lines = lines(server.child.stdout.take().context("no stdout")?);
     let wanted = ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"];
-    let mut line = String::new();
+    let mut exports = BTreeMap::new();
     while !wanted.iter().all(|name| exports.contains_key(*name)) {
-        line.clear();
-        if stdout.read_line(&mut line)? == 0 {
-            let _ = child.kill();
-            let status = child.wait()?;
-            bail!("`serve` ended ({status}) before it printed {}:\n{}", wanted.join(", "), fs::read_to_string(&log)?);
-        }
-        if let Some((name, value)) = line.trim().strip_prefix("export ").and_then(|line| line.split_once('=')) {
-            exports.insert(name.to_owned(), value.trim_matches(['"', '\'']).to_owned());
-        }
+        let Ok(line) = lines.recv_timeout(READY_LIMIT) else {
+            bail!("`serve` did not print {}; it said:\n{}", wanted.join(", "), fs::read_to_string(&log)?);
+        };
+        let pairs = line.strip_prefix("export ").into_iter().flat_map(str::split_whitespace);
+        let pairs = pairs.filter_map(|pair| pair.split_once('='));
+        exports.extend(pairs.map(|(name, value)| (name.to_owned(), value.trim_matches(['"', '\'']).to_owned())));
     }
     let mut take = |name: &str| exports.remove(name).unwrap_or_default();
     let (url, key, secret) = (take(wanted[0]), take(wanted[1]), take(wanted[2]));
     ensure!(url.starts_with("http://127.0.0.1:"), "`serve` listens at `{url}`, which is not the loopback address");
-    Ok(Endpoint { url, key, secret, server: Server { child, _stdout: Some(stdout) } })
+    Ok(Endpoint { url, key, secret, server })
+}
+
+/// The lines of an output. It is read to its end, so that a server that prints later meets no closed pipe.
+fn lines(output: ChildStdout) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
 }
 
 /// MiniStack keeps everything in memory. Its key `test` is root without a check of the signature, so cases get the keys of
@@ -172,7 +178,7 @@ fn seaweedfs(lab: &Lab) -> Result<Endpoint> {
 fn spawn(lab: &Lab, mut command: Command, is_ready: impl Fn(&str) -> bool) -> Result<Server> {
     let log = lab.path("server.log");
     let child = command.stdout(appended(&log)?).stderr(appended(&log)?).spawn().context("cannot be started")?;
-    let mut server = Server { child, _stdout: None };
+    let mut server = Server { child };
     let began = Instant::now();
     loop {
         let text = fs::read_to_string(&log).unwrap_or_default();
