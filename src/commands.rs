@@ -29,10 +29,13 @@ use clap::{Args, ValueEnum};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use stop::Stop;
 
 /// The longest layout file that is read. The largest sensible one has some hundred buckets and stays under 100 KiB.
 const MAX_LAYOUT_BYTES: u64 = 1024 * 1024;
+/// How long anything may take without a word.
+const SILENCE: Duration = Duration::from_secs(2);
 /// How many buckets are observed at once.
 const BUCKETS_AT_ONCE: usize = 8;
 
@@ -159,6 +162,8 @@ pub fn load(args: &LayoutArgs, context: &Context) -> Result<Loaded, CommandError
         let message = format!("`{name}` is larger than {}: this is no layout", HumanBytes(MAX_LAYOUT_BYTES));
         return Err(CommandError::new("layout", Outcome::Invalid, message));
     };
+    // Some editors begin a file with this mark, which is nobody's column.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let options = ParseOptions {
         file_stem: path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("layout"),
         environment: args.env.as_deref(),
@@ -166,7 +171,7 @@ pub fn load(args: &LayoutArgs, context: &Context) -> Result<Loaded, CommandError
         env_vars: &context.environment,
     };
     let layout =
-        crate::layout::parse(&bytes, &options).map_err(|mistakes| CommandError::layout(&name, &bytes, &mistakes))?;
+        crate::layout::parse(bytes, &options).map_err(|mistakes| CommandError::layout(&name, bytes, &mistakes))?;
     let folder = match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -184,7 +189,7 @@ pub async fn reach(layout: &Layout, context: &Context) -> Result<World, CommandE
     }
     let profile = layout.profile.as_deref();
     let settings = Settings::resolve(&context.flags, profile, layout.region.as_ref(), &context.environment);
-    let world = open(&settings, layout.account.as_ref()).await?;
+    let world = open(&settings, layout.account.as_ref(), context).await?;
     context.ui.event(&Event::Identity(world.identity_record()));
     match (&layout.account, &world.identity.account) {
         (Some(wanted), Some(found)) if wanted != found => {
@@ -203,11 +208,15 @@ pub async fn reach(layout: &Layout, context: &Context) -> Result<World, CommandE
 }
 
 /// Connects; a profile that gives no credentials is named.
-pub async fn open(settings: &Settings, account: Option<&AccountId>) -> Result<World, CommandError> {
+pub async fn open(settings: &Settings, account: Option<&AccountId>, context: &Context) -> Result<World, CommandError> {
     World::open(settings, account).await.map_err(|error| {
         let failed = CommandError::from(error);
-        match &settings.target {
-            Target::Remote { profile: Some(profile), .. } if failed.is("no-credentials") => failed
+        let named = match &settings.target {
+            Target::Remote { profile, .. } => profile.as_ref().or_else(|| context.environment.get("AWS_PROFILE")),
+            Target::Local { .. } => None,
+        };
+        match named {
+            Some(profile) if failed.is("no-credentials") => failed
                 .hint(format!("the profile is `{profile}`: `aws configure list-profiles` shows those that there are")),
             _ => failed,
         }
@@ -234,9 +243,14 @@ pub struct Planned {
 }
 
 /// The whole plan: buckets, settings and markers, then datasets, then what this version leaves undone.
-pub async fn plan_all(loaded: &Loaded, world: &World, sections: Sections) -> Result<Planned, CommandError> {
+pub async fn plan_all(
+    loaded: &Loaded,
+    world: &World,
+    sections: Sections,
+    context: &Context,
+) -> Result<Planned, CommandError> {
     let layout = &loaded.layout;
-    let found = observe(layout, world).await?;
+    let found = announced("looking at the buckets", observe(layout, world), context).await?;
     let plan = scaffold::plan(layout, &found, &world.circumstances(), sections);
     let mut planned = Planned { plan, receipts: Vec::new() };
     if sections.datasets {
@@ -247,7 +261,8 @@ pub async fn plan_all(loaded: &Loaded, world: &World, sections: Sections) -> Res
                 continue;
             }
             let request = dataset_request(dataset, loaded, existence == Some(&Existence::Present))?;
-            let looked = dataset::plan_dataset(&world.store, &request).await?;
+            let looking = format!("comparing `{}` with s3://{}/{}", dataset.source, dataset.bucket, dataset.folder);
+            let looked = announced(&looking, dataset::plan_dataset(&world.store, &request), context).await?;
             planned.receipts.extend(pending_receipt(dataset, loaded, &looked));
             planned.plan.findings.extend(empty_dataset(dataset, &looked));
             planned.plan.actions.extend(looked.actions);
@@ -278,6 +293,17 @@ pub fn dataset_request(
         bucket_exists,
         wants_rows: dataset.receipt.is_some(),
     })
+}
+
+/// Waits for `work`, and says what it is once it takes its time.
+pub async fn announced<T>(what: &str, work: impl Future<Output = T>, context: &Context) -> T {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(SILENCE) => {}
+    }
+    context.ui.note(&format!("{what} ..."));
+    work.await
 }
 
 /// A directory without files is rarely what anybody means.

@@ -118,7 +118,7 @@ impl CommandError {
 }
 
 /// What the system says, without the number that it keeps for itself.
-fn system_words(error: &io::Error) -> String {
+pub(crate) fn system_words(error: &io::Error) -> String {
     let text = error.to_string();
     let words = text.split(" (os error ").next().unwrap_or(&text);
     let mut letters = words.chars();
@@ -147,7 +147,8 @@ impl From<S3Error> for CommandError {
         };
         let record = ErrorRecord {
             kind: error.class.kind(),
-            message: error.to_string(),
+            // Without credentials no call was made, so none is named.
+            message: if error.class == ErrorClass::NoCredentials { error.message.clone() } else { error.to_string() },
             hints,
             target: Some(error.target.clone()),
             excerpt: None,

@@ -281,6 +281,15 @@ impl Ui {
         self.state().screen.last_word(&words);
     }
 
+    /// The terminal has just echoed Ctrl-C: what comes next begins on a line of its own. Waits for nobody.
+    pub fn echoed(&self) {
+        if self.options.stderr_is_terminal
+            && let Ok(mut state) = self.state.try_lock()
+        {
+            state.screen.echoed();
+        }
+    }
+
     /// Takes the bar away, for an end that waits for nothing. Does nothing if somebody is printing just now.
     pub fn abandon(&self) {
         if let Ok(mut state) = self.state.try_lock() {

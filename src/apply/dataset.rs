@@ -259,11 +259,14 @@ impl DatasetCheck {
     }
 }
 
-/// `12431 files, 38.2 GiB: 12300 by MD5, 131 by CRC64NVME`
+/// `12431 files, 38.2 GiB: 12300 by MD5, 131 by CRC64NVME`, or `1 file, 1.2 MiB, equal by MD5` if all are alike.
 impl fmt::Display for DatasetCheck {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files = if self.passed == 1 { "file" } else { "files" };
         write!(out, "{} {files}, {}", self.passed, HumanBytes(self.bytes))?;
+        if let (1, Some(by)) = (self.by.len(), self.by.keys().next()) {
+            return write!(out, ", equal by {}", by.name());
+        }
         for (place, (by, count)) in self.by.iter().enumerate() {
             write!(out, "{} {count} by {}", if place == 0 { ":" } else { "," }, by.name())?;
         }

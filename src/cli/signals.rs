@@ -21,7 +21,7 @@ pub(super) fn listen(stop: Stop, ui: Ui) {
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = interrupt.recv() => {}
+                _ = interrupt.recv() => ui.echoed(),
                 _ = terminate.recv() => {}
             }
             if !stop.ask() {

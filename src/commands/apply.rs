@@ -71,7 +71,7 @@ impl ChecksumChoice {
 pub async fn run(args: &ApplyArgs, context: &Context) -> Result<Ending, CommandError> {
     let loaded = super::load(&args.layout, context)?;
     let world = super::reach(&loaded.layout, context).await?;
-    let Planned { mut plan, receipts } = super::plan_all(&loaded, &world, args.only.sections()).await?;
+    let Planned { mut plan, receipts } = super::plan_all(&loaded, &world, args.only.sections(), context).await?;
     let load = Load::of(&plan);
     if load.absent > 0 && args.only.is_only_datasets() {
         return Err(plan::absent_source(&plan));

@@ -51,7 +51,7 @@ pub fn saved_form(plan: &Plan, world: &World) -> Value {
 pub async fn run(args: &PlanArgs, context: &Context) -> Result<Ending, CommandError> {
     let loaded = super::load(&args.layout, context)?;
     let world = super::reach(&loaded.layout, context).await?;
-    let plan = super::plan_all(&loaded, &world, args.only.sections()).await?.plan;
+    let plan = super::plan_all(&loaded, &world, args.only.sections(), context).await?.plan;
     let load = Load::of(&plan);
     if load.absent > 0 && args.only.is_only_datasets() {
         return Err(absent_source(&plan));

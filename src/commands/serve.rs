@@ -2,7 +2,7 @@
 
 use super::{Context, Ending};
 use crate::config::DEFAULT_LOCAL_DIR;
-use crate::error::CommandError;
+use crate::error::{CommandError, system_words};
 use crate::model::{AccountId, Region};
 use crate::report::{EndpointRecord, Event, Outcome};
 use crate::server::{Server, ServerOptions};
@@ -55,6 +55,8 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandE
     let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
     let bound = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
+    // Whoever reads the endpoint may stop it from then on, and finds it ended well.
+    context.stop.begin_writing()?;
     context.ui.event(&Event::Endpoint(EndpointRecord {
         url: format!("http://{bound}"),
         access_key: server.access_key().to_owned(),
@@ -62,7 +64,6 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandE
         region: region.to_string(),
     }));
     context.ui.note(&format!("serving {} on http://{bound}; Ctrl-C ends it", dir.display()));
-    context.stop.begin_writing()?;
     server.serve(listener, context.stop.token().cancelled_owned()).await?;
     context.ui.note("ended");
     // Being stopped is how this verb succeeds.
@@ -70,7 +71,8 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandE
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> CommandError {
-    let failed = CommandError::new("listen", Outcome::Failed, format!("cannot listen on {address}: {error}"));
+    let failed =
+        CommandError::new("listen", Outcome::Failed, format!("cannot listen on {address}: {}", system_words(error)));
     match error.kind() {
         std::io::ErrorKind::AddrInUse => failed.hint("another program has that port: pass `--port 0` for any free one"),
         std::io::ErrorKind::PermissionDenied => failed.hint("ports below 1024 need rights; choose a higher one"),

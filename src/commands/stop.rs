@@ -56,8 +56,11 @@ impl Stop {
         self.phase.compare_exchange(LOOKING, LEFT, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// `work`, or none if the user wants to stop before it ends.
+    /// `work`, or none if the user wants to stop before it ends. A run that is only looking is left anyway.
     pub async fn unless_asked<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        if self.phase.load(Ordering::Acquire) == LOOKING {
+            return Some(work.await);
+        }
         tokio::select! {
             biased;
             () = self.asked() => None,
@@ -69,6 +72,15 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use super::Stop;
+
+    #[tokio::test]
+    async fn what_was_begun_is_left_by_itself() {
+        let stop = Stop::default();
+        stop.ask();
+        assert_eq!(stop.unless_asked(std::future::ready(7)).await, Some(7));
+        stop.begin_writing().unwrap();
+        assert_eq!(stop.unless_asked(std::future::pending::<u8>()).await, None);
+    }
 
     #[test]
     fn whoever_comes_first_decides() {

@@ -90,6 +90,8 @@ pub async fn run(args: &VerifyArgs, context: &Context) -> Result<Ending, Command
 struct Tally {
     held: u64,
     wrong: u64,
+    /// What could not be told, which never counts as passed.
+    unknown: u64,
     waived: u64,
     skipped: u64,
     /// Datasets and files that could not be compared, for causes on this side.
@@ -100,7 +102,8 @@ impl Tally {
     fn check(&mut self, check: &Check) {
         match check.verdict {
             Verdict::Pass => self.held += 1,
-            Verdict::Fail | Verdict::Unknown => self.wrong += 1,
+            Verdict::Fail => self.wrong += 1,
+            Verdict::Unknown => self.unknown += 1,
             Verdict::Waived => self.waived += 1,
             Verdict::NotApplicable => {}
         }
@@ -114,26 +117,24 @@ impl Tally {
         }
     }
 
-    /// `Verify: 55 passed, 1 failed`
-    fn words(&self) -> String {
+    /// `55 passed, 1 failed`; none if nothing was verified.
+    fn words(&self) -> Option<String> {
         let counts = [
             (self.held, "passed"),
             (self.wrong, "failed"),
+            (self.unknown, "unknown"),
             (self.waived, "waived"),
             (self.skipped, "not tried"),
             (self.apart, "not comparable"),
         ];
         let some = counts.iter().filter(|(count, _)| *count > 0);
         let parts: Vec<String> = some.map(|(count, word)| format!("{} {word}", HumanCount(*count))).collect();
-        match parts.is_empty() {
-            true => "Verify: nothing to verify".to_owned(),
-            false => format!("Verify: {}", parts.join(", ")),
-        }
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 
     /// What is wrong outweighs what could not be looked at.
     const fn outcome(&self) -> Outcome {
-        match (self.wrong, self.apart) {
+        match (self.wrong + self.unknown, self.apart) {
             (0, 0) => Outcome::Done,
             (0, _) => Outcome::Partly,
             _ => Outcome::Differs,
@@ -162,9 +163,14 @@ pub async fn check_all(
     let outcome = if stopped.is_some() { Outcome::Interrupted } else { tally.outcome() };
     let summary = Summary {
         unchanged: tally.held,
-        failed: tally.wrong,
+        failed: tally.wrong + tally.unknown,
         skipped: tally.skipped + tally.apart,
-        closing: Some(tally.words()),
+        closing: match (tally.words(), &stopped) {
+            (Some(words), None) => Some(format!("Verify: {words}")),
+            (Some(words), Some(_)) => Some(format!("Interrupted: {words}")),
+            (None, None) => Some("Verify: nothing to verify".to_owned()),
+            (None, Some(_)) => None,
+        },
         ..Summary::default()
     };
     Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: stopped })
@@ -195,7 +201,7 @@ async fn check_settings(
     context: &Context,
     tally: &mut Tally,
 ) -> Result<BTreeSet<BucketName>, CommandError> {
-    let found = super::observe(&loaded.layout, world).await?;
+    let found = super::announced("looking at the buckets", super::observe(&loaded.layout, world), context).await?;
     let around = world.circumstances();
     for bucket in &loaded.layout.buckets {
         let Some(state) = found.get(&bucket.name) else { continue };
@@ -203,6 +209,9 @@ async fn check_settings(
             tally.check(&check);
             context.ui.event(&Event::Check(check));
         }
+    }
+    if tally.wrong > 0 {
+        context.ui.hint("`bucketwright plan` shows what `apply` would mend");
     }
     let absent = found.into_iter().filter(|(_, state)| state.existence == Existence::Absent);
     Ok(absent.map(|(name, _)| name).collect())
@@ -220,10 +229,19 @@ async fn check_data(
         let target = format!("s3://{}/{}", one.bucket, one.folder);
         let looked = match absent.contains(&one.bucket) {
             true => Err(CommandError::new("not-found", Outcome::Failed, ABSENT)),
-            false => look_at(one, loaded, world).await,
+            false => {
+                let looking = format!("comparing `{}` with {target}", one.source);
+                super::announced(&looking, look_at(one, loaded, world), context).await
+            }
         };
         let (verdict, detail, findings) = match looked {
-            Ok(Some(looked)) => (verdict_of(&looked), looked.to_string(), looked.findings),
+            Ok(Some(looked)) if looked.passed == 0 && looked.holds() && !looked.findings.is_empty() => {
+                (Verdict::Unknown, "nothing could be compared".to_owned(), looked.findings)
+            }
+            Ok(Some(looked)) => {
+                let verdict = if looked.holds() { Verdict::Pass } else { Verdict::Fail };
+                (verdict, looked.to_string(), looked.findings)
+            }
             Ok(None) => {
                 tally.apart += 1;
                 let message = format!("`{}` is not here, so its objects cannot be compared", one.source);
@@ -244,15 +262,6 @@ async fn check_data(
         }
     }
     Ok(())
-}
-
-/// Nothing compared is nothing proven.
-fn verdict_of(looked: &DatasetCheck) -> Verdict {
-    match looked.holds() {
-        true if looked.passed == 0 && !looked.findings.is_empty() => Verdict::Unknown,
-        true => Verdict::Pass,
-        false => Verdict::Fail,
-    }
 }
 
 /// The dataset against its source, or against its receipt where the source is not here.

@@ -50,7 +50,8 @@ impl fmt::Display for IdentityRecord {
             (None, Some(account)) => write!(out, "as an unknown identity in account {account}")?,
             (None, None) => write!(out, "as an identity that this endpoint cannot name")?,
         }
-        write!(out, ", at {}, {}", self.endpoint, self.region)
+        let place = if self.endpoint == "aws" { "AWS" } else { &self.endpoint };
+        write!(out, ", at {place}, {}", self.region)
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Screen {
     pub(super) width: usize,
     /// The bar that lines must not run into, while there is one.
     pub(super) bar: Option<ProgressBar>,
-    /// True while a question waits for its answer, at the end of a line that was not ended.
+    /// True while the cursor stands behind a question, or behind something typed, at the end of a line that was not ended.
     asking: bool,
     /// Whether the answer has begun, and whether its last line is an empty one.
     begun: bool,
@@ -121,6 +121,11 @@ impl Screen {
         self.err.push(text);
         self.flush();
         self.asking = true;
+    }
+
+    /// The terminal echoed what a person typed. A bar is drawn over it.
+    pub(super) const fn echoed(&mut self) {
+        self.asking |= self.bar.is_none();
     }
 
     /// The question has its answer, and the person ended the line.

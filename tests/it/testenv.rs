@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -85,12 +85,7 @@ impl TestEnv {
     pub(crate) fn run_as_nobody(&self, arguments: &[&str]) -> Ran {
         let mut command = self.command(arguments);
         if rustix::process::geteuid().is_root() {
-            // The build folder may be closed to others, so the binary comes along.
-            let binary = self.path("bucketwright");
-            if !binary.exists() {
-                fs::copy(env!("CARGO_BIN_EXE_bucketwright"), &binary).unwrap();
-            }
-            let mut as_nobody = Command::new(binary);
+            let mut as_nobody = Command::new(self.bring_binary());
             as_nobody.args(command.get_args()).env_clear().current_dir(self.path(".")).uid(NOBODY).gid(NOBODY);
             as_nobody.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
             command = as_nobody;
@@ -98,9 +93,26 @@ impl TestEnv {
         self.ran(arguments, &command.output().unwrap())
     }
 
-    /// Makes every file here that user's.
+    /// Makes every file here that user's, where the tests run as root.
     pub(crate) fn give_away(&self) {
-        give_away(self.dir.path());
+        if rustix::process::geteuid().is_root() {
+            give_away(self.dir.path());
+        }
+    }
+
+    pub(crate) fn set_mode(&self, name: &str, mode: u32) {
+        // The binary that that user runs must be here before the folder is closed.
+        self.bring_binary();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// The binary, in a folder that everybody may enter: the build folder may be closed to others.
+    fn bring_binary(&self) -> PathBuf {
+        let binary = self.path("bucketwright");
+        if !binary.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_bucketwright"), &binary).unwrap();
+        }
+        binary
     }
 
     /// Runs and expects an exit code; what was printed is in the message otherwise.

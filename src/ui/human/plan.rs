@@ -53,8 +53,10 @@ fn closing(plan: &Plan, counts: &Summary) -> String {
     if counts.skipped > 0 {
         parts.push(format!("{} skipped", HumanCount(counts.skipped)));
     }
-    if counts.unchanged > 0 {
-        parts.push(format!("{} as wanted", HumanCount(counts.unchanged)));
+    match HumanCount(counts.unchanged) {
+        HumanCount(0) => {}
+        unchanged if counts.planned > 0 => parts.push(format!("{unchanged} as wanted")),
+        unchanged => parts.push(format!("{unchanged} settings, folders and files are as wanted")),
     }
     match plan.findings.iter().filter(|finding| finding.severity == Severity::Error).count() {
         0 => format!("Plan: {}", parts.join(", ")),

@@ -16,6 +16,8 @@ const DATA: &str = "data";
 pub(super) struct Proofs {
     heading: Option<String>,
     cells: Vec<Cell>,
+    /// Why the calls of the row above were not tried, which the rows below need not repeat.
+    not_tried: Option<String>,
     /// Columns of the names of checks, of folders with data, and of folders with cells, so that rows align though they
     /// come one by one.
     names: usize,
@@ -25,7 +27,7 @@ pub(super) struct Proofs {
 
 impl Default for Proofs {
     fn default() -> Self {
-        Self { heading: None, cells: Vec::new(), names: 13, data: 24, folders: 32 }
+        Self { heading: None, cells: Vec::new(), not_tried: None, names: 13, data: 24, folders: 32 }
     }
 }
 
@@ -91,7 +93,11 @@ impl Proofs {
             !how.verbose && answers && (!unexpected || one.because == other.because)
         };
         for alike in cells.chunk_by(in_one) {
-            show_cells(alike, &folder, how, screen);
+            let because = alike.first().map(|cell| cell.because.clone()).unwrap_or_default();
+            let repeats = self.not_tried.as_ref() == Some(&because);
+            let not_tried = alike.iter().all(|cell| cell.observed == Access::NotTried);
+            show_cells(alike, &folder, if repeats && not_tried { "" } else { &because }, how, screen);
+            self.not_tried = not_tried.then_some(because);
         }
     }
 
@@ -100,6 +106,7 @@ impl Proofs {
         if self.heading.as_deref() == Some(heading) {
             return;
         }
+        self.not_tried = None;
         screen.answer_gap();
         let paint = how.out;
         let mut lines = Vec::new();
@@ -116,8 +123,8 @@ impl Proofs {
     }
 }
 
-/// Cells of one folder with the same answer.
-fn show_cells(cells: &[Cell], folder: &str, how: Voice, screen: &mut Screen) {
+/// Cells of one folder with the same answer, and the reason if it is worth telling.
+fn show_cells(cells: &[Cell], folder: &str, because: &str, how: Voice, screen: &mut Screen) {
     let Some(cell) = cells.first() else { return };
     let as_expected = cell.expected == cell.observed;
     if how.quiet && as_expected {
@@ -139,6 +146,6 @@ fn show_cells(cells: &[Cell], folder: &str, how: Voice, screen: &mut Screen) {
     row.push(how.out, Some(role), &answer);
     // Why a call worked is known from its answer; the rest of the story is for those who ask for it.
     let tells = how.verbose || !as_expected || cell.observed == Access::Deny;
-    let because = if tells { escape(&cell.because) } else { "".into() };
+    let because = if tells { escape(because) } else { "".into() };
     row.hang(&because, Hang::column(screen.width, 4), &mut |line| screen.answer_line(line));
 }
