@@ -6,10 +6,12 @@
 
 mod arn_pattern;
 mod caller;
+mod catalog;
 mod condition;
 mod context;
 mod document;
 mod json;
+pub mod lint;
 mod mistake;
 mod operators;
 mod parse;
