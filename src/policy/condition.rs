@@ -201,3 +201,6 @@ impl ConditionKey {
         matched != operator.negated
     }
 }
+
+#[cfg(test)]
+mod tests;

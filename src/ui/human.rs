@@ -1,5 +1,6 @@
 //! Events as text for people: a line or two each, grouped and aligned where they come in rows.
 
+mod decision;
 mod plan;
 mod row;
 
@@ -97,6 +98,7 @@ impl Human {
             Event::Action(action) => self.action(action, screen),
             Event::Finding(finding) => self.finding(finding, "", screen),
             Event::Cell(cell) => self.cell(cell, screen),
+            Event::Decision(record) => decision::show(self, record, screen),
             Event::Check(check) => self.check(check, screen),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::Answer { text } => {
@@ -194,7 +196,9 @@ impl Human {
         let mut row = Row::default();
         row.push(self.out, None, indent);
         row.push(self.out, Some(role), &format!("{} ", finding.severity));
-        let place = finding.path.as_deref().map(|path| format!(" at {path}")).unwrap_or_default();
+        // An empty pointer is the whole document, which the target names already.
+        let path = finding.path.as_deref().filter(|path| !path.is_empty());
+        let place = path.map(|path| format!(" at {path}")).unwrap_or_default();
         let text = format!("[{}] {}{place}: {}", finding.code, finding.target, finding.message);
         let how = Hang::lead(screen.width, indent.len() + 2);
         row.hang(&escape(&text), how, &mut |line| screen.answer_line(line));

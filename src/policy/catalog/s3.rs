@@ -28,7 +28,6 @@ struct File {
 #[derive(Debug, Deserialize)]
 struct FileAction {
     resources: Vec<ResourceType>,
-    levels: Vec<String>,
     keys: Vec<String>,
     #[serde(default)]
     lacks: Vec<String>,
@@ -60,8 +59,6 @@ pub(crate) struct S3Action {
     pub(crate) name: String,
     /// What it acts on; nothing if it only takes `*`.
     pub(crate) resources: Vec<ResourceType>,
-    /// `List`, `Read`, `Write`, `Tagging`, `Permissions management`; some have two.
-    levels: Vec<String>,
     /// Its condition keys in lower case, families without their last part.
     keys: BTreeSet<String>,
 }
@@ -75,11 +72,6 @@ impl S3Action {
     /// True for actions on a bucket itself.
     pub(crate) fn is_on_buckets(&self) -> bool {
         self.resources.contains(&ResourceType::Bucket)
-    }
-
-    /// True if it changes who may do what.
-    pub(crate) fn manages_permissions(&self) -> bool {
-        self.levels.iter().any(|level| level == "Permissions management")
     }
 
     /// True if a request for it can carry the key.
@@ -115,7 +107,7 @@ impl From<File> for Table {
         let action = |(name, action): (String, FileAction)| {
             let common = file.common_keys.iter().filter(|key| !action.lacks.contains(key));
             let keys = action.keys.iter().chain(common).map(|key| plain(key)).collect();
-            S3Action { name, resources: action.resources, levels: action.levels, keys }
+            S3Action { name, resources: action.resources, keys }
         };
         let mut actions: Vec<S3Action> = file.actions.into_iter().map(action).collect();
         actions.sort_by_key(|action| action.name.to_ascii_lowercase());
@@ -197,7 +189,6 @@ mod tests {
             ("s3:GetObject", &[ResourceType::AccessPointObject, ResourceType::Object][..])
         );
         assert!(get.carries("s3:ExistingObjectTag/team") && get.carries("S3:tlsversion") && !get.carries("s3:prefix"));
-        assert!(S3.action("s3:PutBucketPolicy").unwrap().manages_permissions());
         assert!(!S3.action("s3:InitiateReplication").unwrap().carries("s3:x-amz-content-sha256"));
         assert!(S3.action("s3:ListAllMyBuckets").unwrap().resources.is_empty());
         assert!(S3.action("s3:ListObjectsV2").is_none());

@@ -104,7 +104,7 @@ fn wildcard(value: &ConditionValue, operator: Operator, path: &DocumentPath, sco
         Test::StringEqualsIgnoreCase => "StringLike` with each spelling, or list the values",
         _ => return,
     };
-    let plain = |part: &Part<'_>| matches!(part, Part::Plain(text) if text.contains(['*', '?']));
+    let plain = |(_, part): &(usize, Part<'_>)| matches!(part, Part::Plain(text) if text.contains(['*', '?']));
     let is_wild = match scope.document.has_variables() {
         true => split(&value.text).iter().any(plain),
         false => value.text.contains(['*', '?']),

@@ -97,10 +97,11 @@ fn no_operator(text: &str, path: &DocumentPath, report: &mut Report) {
     let plain = base.strip_suffix("IfExists").unwrap_or(base);
     let suffix = &base[plain.len()..];
     let qualified = |operator: &str| {
-        let quantifier = ["ForAllValues", "ForAnyValue"].into_iter().find(|known| {
-            known.eq_ignore_ascii_case(quantifier) || crate::layout::nearest(quantifier, [*known]).is_some()
-        });
-        let start = quantifier.map(|known| format!("{known}:")).unwrap_or_default();
+        let known = match quantifier {
+            "" => None,
+            other => crate::layout::nearest(other, ["ForAllValues", "ForAnyValue"]),
+        };
+        let start = known.map(|known| format!("{known}:")).unwrap_or_default();
         format!("did you mean `{start}{operator}{suffix}`?")
     };
     let fix = match report.nearest(plain, OPERATORS) {

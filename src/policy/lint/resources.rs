@@ -15,7 +15,7 @@ use crate::layout::placeholder;
 use crate::policy::arn_pattern::ArnPattern;
 use crate::policy::catalog::{ARN_REGIONS, PARTITIONS, REGIONLESS_SERVICES, S3, S3Action, is_arn_service, services};
 use crate::policy::context::Context;
-use crate::policy::document::Document;
+use crate::policy::document::{ActionPattern, Document};
 use crate::policy::path::DocumentPath;
 use crate::policy::pattern::{Pattern, Syntax};
 use crate::report::Severity;
@@ -282,7 +282,12 @@ fn kinds(scope: &Scope<'_>, report: &mut Report) {
         report.add(BW_RESOURCE_TYPE_MISMATCH, &path, message, fitting(example, &entries));
         return;
     }
-    mixed(scope, &entries, report);
+    // What a misspelt action was meant to be may be what a resource is for.
+    let is_misspelt =
+        |action: &ActionPattern| action.text.to_ascii_lowercase().starts_with("s3:") && S3.matching(action).is_empty();
+    if !actions.items.iter().any(is_misspelt) {
+        mixed(scope, &entries, report);
+    }
 }
 
 /// What an action acts on, in words.

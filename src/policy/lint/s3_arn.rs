@@ -56,11 +56,6 @@ impl<'a> Entry<'a> {
         self.fields
     }
 
-    /// True if it is for the service.
-    pub(super) fn is_of(&self, service: &str) -> bool {
-        self.everything || self.fields.is_some_and(|fields| means(fields[2], service))
-    }
-
     /// Bucket and key, if it is an ARN of those. The ARNs of access points and the like are not.
     pub(super) fn bucket_part(&self) -> Option<BucketPart<'a>> {
         let [_, _, service, region, account, resource] = self.fields?;

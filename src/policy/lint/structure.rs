@@ -31,9 +31,11 @@ pub(super) fn mistake(mistake: &DocumentMistake, kind: PolicyType, report: &mut 
             format!("line {line}, column {column}: {message}"),
             "correct the JSON there; nothing behind it was looked at",
         ),
-        Fault::TooLarge { .. } | Fault::TooDeep => {
-            report.add(JSON_SYNTAX_ERROR, path, mistake.to_string(), "check that this is the right file");
+        Fault::TooLarge { most_bytes, .. } => {
+            let message = format!("this is larger than {most_bytes} bytes, and no policy is");
+            report.add(JSON_SYNTAX_ERROR, path, message, "check that this is the right file");
         }
+        Fault::TooDeep => report.add(JSON_SYNTAX_ERROR, path, mistake.to_string(), "check that this is the right file"),
         Fault::Duplicate => report.add(
             JSON_SYNTAX_ERROR,
             path,

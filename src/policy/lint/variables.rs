@@ -45,7 +45,7 @@ fn text(text: &str, path: &DocumentPath, scope: &Scope<'_>, report: &mut Report)
         let fix = format!("write `\"Version\": \"{CURRENT_VERSION}\"`");
         return report.add(VARIABLE_UNSUPPORTED_IN_VERSION, path, message, fix);
     }
-    for part in split(text) {
+    for (_, part) in split(text) {
         if let Part::Variable(variable) = part {
             fault(&variable, path, report);
         }
