@@ -11,6 +11,7 @@ mod main_job;
 mod odd_files;
 mod output;
 mod policy;
+mod policy_lint;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;

@@ -67,7 +67,7 @@ fn show(finding: &Finding, place: Place<'_>, how: Voice, screen: &mut Screen) {
     row.push(how.out, None, place.indent);
     row.push(how.out, Some(role), &format!("{} ", finding.severity));
     let known = finding.target == place.about || finding.message.contains(&finding.target);
-    let target = match (known, finding.path.as_deref()) {
+    let target = match (known, finding.path.as_deref().filter(|path| !path.is_empty())) {
         (true, None) => String::new(),
         (true, Some(path)) => format!("at {path}: "),
         (false, None) => format!("{}: ", finding.target),
