@@ -66,7 +66,8 @@ fn show(finding: &Finding, place: Place<'_>, how: Voice, screen: &mut Screen) {
     let mut row = Row::default();
     row.push(how.out, None, place.indent);
     row.push(how.out, Some(role), &format!("{} ", finding.severity));
-    let known = finding.target == place.about || finding.message.contains(&finding.target);
+    let name = finding.target.strip_prefix("s3://").unwrap_or(&finding.target);
+    let known = finding.target == place.about || finding.message.contains(&format!("`{name}`"));
     let target = match (known, finding.path.as_deref()) {
         (true, None) => String::new(),
         (true, Some(path)) => format!("at {path}: "),
