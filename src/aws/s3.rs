@@ -219,6 +219,9 @@ impl S3Error {
             SdkError::ConstructionFailure(_) => class_of_construction(&chain),
             _ => ErrorClass::Other,
         };
+        // A server that does not know a subresource takes the call for CreateBucket: SeaweedFS does so for logging.
+        let class =
+            if class == ErrorClass::Exists && operation != "CreateBucket" { ErrorClass::Unsupported } else { class };
         let message = message_text(service.and_then(ProvideErrorMetadata::message), code.as_deref(), status, &chain);
         Self { operation, target: target.to_string(), class, code, message, status, region }
     }

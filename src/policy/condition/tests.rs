@@ -129,6 +129,9 @@ fn addresses() {
         ("NotIpAddress", json!(["10.0.0.0/8", "203.0.113.0/24"]), json!("203.0.113.9"), false),
         ("NotIpAddress", json!("10.0.0.0/8"), json!("203.0.113.9"), true),
         ("NotIpAddress", json!("10.0.0.0/8"), json!(null), true),
+        ("NotIpAddress", json!("0.0.0.0/0"), json!("2001:db8::1"), true),
+        ("NotIpAddress", json!("10.0.0.0/8"), json!("no address"), false),
+        ("NotIpAddress", json!("300.1.1.1"), json!("203.0.113.9"), false),
         ("IpAddress", json!("10.0.0.0/8"), json!(null), false),
         ("IpAddress", json!("300.1.1.1"), json!("300.1.1.1"), false),
     ]);
@@ -146,6 +149,8 @@ fn arns_field_by_field() {
         ("ArnNotEquals", json!("arn:aws:iam::222222222222:role/*"), found, true),
         ("ArnNotLike", json!("arn:aws:iam::222222222222:role/*"), json!(null), true),
         ("ArnLike", json!("arn:aws:iam::111111111111:role/x"), json!("x"), false),
+        ("ArnNotLike", json!("arn:aws:iam::111111111111:role/x"), json!("x"), false),
+        ("ArnNotLike", json!("arn:aws:*:role/x"), json!("arn:aws:iam::111111111111:role/y"), false),
     ]);
 }
 
