@@ -15,6 +15,7 @@ pub mod layout;
 pub mod local;
 pub mod model;
 pub mod plan;
+pub mod policy;
 pub mod report;
 pub mod server;
 pub mod sync;

@@ -1,0 +1,132 @@
+//! Who makes a request. A session is not its role: policies may name either, so both ARNs are carried.
+
+use super::arn_pattern::fields;
+
+/// Who makes a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// An account's root user.
+    Root {
+        /// The account id.
+        account: String,
+    },
+    /// An IAM user.
+    User {
+        /// Its ARN.
+        arn: String,
+        /// Its account.
+        account: String,
+    },
+    /// A session of a role.
+    RoleSession {
+        /// `arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION`
+        session: String,
+        /// The role's ARN, path included, which the session's does not tell.
+        role: String,
+        /// The role's account.
+        account: String,
+    },
+    /// A session that a user made with GetFederationToken.
+    FederatedUser {
+        /// `arn:aws:sts::ACCOUNT:federated-user/NAME`
+        session: String,
+        /// The user's ARN.
+        user: String,
+        /// The user's account.
+        account: String,
+    },
+    /// Somebody whom an identity provider vouches for, before there is a session: what trust policies speak of.
+    Federated {
+        /// The provider's ARN or name.
+        provider: String,
+    },
+    /// An AWS service in its own name.
+    Service {
+        /// Such as `logging.s3.amazonaws.com`.
+        name: String,
+    },
+    /// Somebody known by a canonical id alone.
+    CanonicalUser {
+        /// The id.
+        id: String,
+    },
+    /// Nobody signed the request.
+    Anonymous,
+}
+
+/// A text that names no caller of the kind it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{arn}` is not the ARN of {expected}")]
+pub struct CallerError {
+    arn: String,
+    expected: &'static str,
+}
+
+impl CallerError {
+    fn new(arn: &str, expected: &'static str) -> Self {
+        Self { arn: arn.to_owned(), expected }
+    }
+}
+
+/// The account of an ARN of `service` whose resource starts with `start`.
+fn account_in(arn: &str, service: &str, start: &str, expected: &'static str) -> Result<String, CallerError> {
+    match fields(arn) {
+        Some(["arn", _, found, "", account, resource])
+            if found == service && resource.strip_prefix(start).is_some_and(|name| !name.is_empty()) =>
+        {
+            Ok(account.to_owned())
+        }
+        _ => Err(CallerError::new(arn, expected)),
+    }
+}
+
+impl Caller {
+    /// A user by its ARN.
+    pub fn user(arn: &str) -> Result<Self, CallerError> {
+        let account = account_in(arn, "iam", "user/", "a user")?;
+        Ok(Self::User { arn: arn.to_owned(), account })
+    }
+
+    /// A role's session by both ARNs.
+    pub fn role_session(session: &str, role: &str) -> Result<Self, CallerError> {
+        account_in(session, "sts", "assumed-role/", "a role's session")?;
+        let account = account_in(role, "iam", "role/", "a role")?;
+        Ok(Self::RoleSession { session: session.to_owned(), role: role.to_owned(), account })
+    }
+
+    /// A federated user's session by both ARNs.
+    pub fn federated_user(session: &str, user: &str) -> Result<Self, CallerError> {
+        let account = account_in(session, "sts", "federated-user/", "a federated user's session")?;
+        account_in(user, "iam", "user/", "a user")?;
+        Ok(Self::FederatedUser { session: session.to_owned(), user: user.to_owned(), account })
+    }
+
+    /// The caller's account; none for those who have none.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Root { account }
+            | Self::User { account, .. }
+            | Self::RoleSession { account, .. }
+            | Self::FederatedUser { account, .. } => Some(account),
+            Self::Federated { .. } | Self::Service { .. } | Self::CanonicalUser { .. } | Self::Anonymous => None,
+        }
+    }
+
+    /// The ARN that makes the request: a session's, not its role's.
+    pub(super) fn own_arn(&self) -> Option<&String> {
+        match self {
+            Self::User { arn, .. } => Some(arn),
+            Self::RoleSession { session, .. } | Self::FederatedUser { session, .. } => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The ARN behind a session: its role's or its user's.
+    pub(super) fn behind(&self) -> Option<&String> {
+        match self {
+            Self::RoleSession { role, .. } => Some(role),
+            Self::FederatedUser { user, .. } => Some(user),
+            _ => None,
+        }
+    }
+}

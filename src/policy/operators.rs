@@ -1,0 +1,193 @@
+//! Condition operators by name: what they compare, whether they are negated, and what a missing key means to them.
+//!
+//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
+
+use std::cmp::Ordering;
+
+/// A condition operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operator {
+    /// `ForAllValues:` or `ForAnyValue:`
+    pub quantifier: Option<Quantifier>,
+    /// What is compared, and how.
+    pub test: Test,
+    /// True for the `Not` forms: none of the values may match.
+    pub negated: bool,
+    /// `...IfExists`
+    pub if_exists: bool,
+}
+
+/// How a set of request values is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantifier {
+    /// Every value of the request; true for none at all.
+    ForAllValues,
+    /// At least one value of the request; false for none at all.
+    ForAnyValue,
+}
+
+/// What an operator compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Test {
+    /// `StringEquals`: equal texts; `*` is a star.
+    StringEquals,
+    /// `StringEqualsIgnoreCase`
+    StringEqualsIgnoreCase,
+    /// `StringLike`: wildcards.
+    StringLike,
+    /// `NumericEquals`, `NumericLessThan`, ...
+    Numeric(Order),
+    /// `DateEquals`, `DateLessThan`, ...
+    Date(Order),
+    /// `Bool`
+    Bool,
+    /// `BinaryEquals`: equal bytes, written in base64.
+    Binary,
+    /// `IpAddress`: in a range.
+    IpAddress,
+    /// `ArnEquals` and `ArnLike`, which are the same: field by field with wildcards.
+    Arn,
+    /// `Null`: the key is absent (`true`) or present (`false`).
+    Null,
+}
+
+/// How two values must stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Equal.
+    Equal,
+    /// The request's is smaller.
+    Less,
+    /// The request's is not greater.
+    LessOrEqual,
+    /// The request's is greater.
+    Greater,
+    /// The request's is not smaller.
+    GreaterOrEqual,
+}
+
+impl Order {
+    /// True if `found`, the request's value against the policy's, is as wanted.
+    pub(super) const fn holds(self, found: Ordering) -> bool {
+        match self {
+            Self::Equal => found.is_eq(),
+            Self::Less => found.is_lt(),
+            Self::LessOrEqual => found.is_le(),
+            Self::Greater => found.is_gt(),
+            Self::GreaterOrEqual => found.is_ge(),
+        }
+    }
+}
+
+impl Test {
+    /// The order that numbers and dates must have.
+    pub(super) const fn order(self) -> Option<Order> {
+        match self {
+            Self::Numeric(order) | Self::Date(order) => Some(order),
+            _ => None,
+        }
+    }
+}
+
+impl Operator {
+    /// Reads an operator's name; none for a name that IAM does not know, such as `NullIfExists`.
+    pub fn parse(name: &str) -> Option<Self> {
+        let (quantifier, rest) = match name.split_once(':') {
+            None => (None, name),
+            Some(("ForAllValues", rest)) => (Some(Quantifier::ForAllValues), rest),
+            Some(("ForAnyValue", rest)) => (Some(Quantifier::ForAnyValue), rest),
+            Some(_) => return None,
+        };
+        let (base, if_exists) = rest.strip_suffix("IfExists").map_or((rest, false), |base| (base, true));
+        let (test, negated) = base_test(base)?;
+        if if_exists && test == Test::Null {
+            return None;
+        }
+        Some(Self { quantifier, test, negated, if_exists })
+    }
+
+    /// The outcome when the request does not carry the key; [`Test::Null`] decides that itself.
+    pub(super) const fn when_missing(self) -> bool {
+        match self.quantifier {
+            _ if self.if_exists => true,
+            Some(Quantifier::ForAllValues) => true,
+            Some(Quantifier::ForAnyValue) => false,
+            None => self.negated,
+        }
+    }
+}
+
+fn base_test(base: &str) -> Option<(Test, bool)> {
+    let ordered = |order: &str| {
+        Some(match order {
+            "Equals" => (Order::Equal, false),
+            "NotEquals" => (Order::Equal, true),
+            "LessThan" => (Order::Less, false),
+            "LessThanEquals" => (Order::LessOrEqual, false),
+            "GreaterThan" => (Order::Greater, false),
+            "GreaterThanEquals" => (Order::GreaterOrEqual, false),
+            _ => return None,
+        })
+    };
+    Some(match base {
+        "StringEquals" => (Test::StringEquals, false),
+        "StringNotEquals" => (Test::StringEquals, true),
+        "StringEqualsIgnoreCase" => (Test::StringEqualsIgnoreCase, false),
+        "StringNotEqualsIgnoreCase" => (Test::StringEqualsIgnoreCase, true),
+        "StringLike" => (Test::StringLike, false),
+        "StringNotLike" => (Test::StringLike, true),
+        "Bool" => (Test::Bool, false),
+        "BinaryEquals" => (Test::Binary, false),
+        "IpAddress" => (Test::IpAddress, false),
+        "NotIpAddress" => (Test::IpAddress, true),
+        "ArnEquals" | "ArnLike" => (Test::Arn, false),
+        "ArnNotEquals" | "ArnNotLike" => (Test::Arn, true),
+        "Null" => (Test::Null, false),
+        _ => {
+            if let Some((order, negated)) = base.strip_prefix("Numeric").and_then(ordered) {
+                (Test::Numeric(order), negated)
+            } else {
+                let (order, negated) = base.strip_prefix("Date").and_then(ordered)?;
+                (Test::Date(order), negated)
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Operator, Order, Quantifier, Test};
+
+    #[test]
+    fn names_are_read_once() {
+        let operator = Operator::parse("ForAnyValue:StringNotLikeIfExists").unwrap();
+        assert_eq!((operator.quantifier, operator.test), (Some(Quantifier::ForAnyValue), Test::StringLike));
+        assert!(operator.negated && operator.if_exists);
+        assert_eq!(Operator::parse("DateGreaterThanEquals").unwrap().test, Test::Date(Order::GreaterOrEqual));
+        assert_eq!(Operator::parse("ArnLike"), Operator::parse("ArnEquals"));
+        let unknown =
+            ["", "stringlike", "NullIfExists", "ForSome:Bool", "NumericLike", "DateNotLessThan", "BinaryNotEquals"];
+        for name in unknown {
+            assert_eq!(Operator::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_missing_key_is_false_unless_negated_or_excused() {
+        for (name, expected) in [
+            ("StringEquals", false),
+            ("StringNotEquals", true),
+            ("NotIpAddress", true),
+            ("ArnNotLike", true),
+            ("Bool", false),
+            ("BoolIfExists", true),
+            ("StringNotLikeIfExists", true),
+            ("ForAllValues:StringEquals", true),
+            ("ForAnyValue:StringEquals", false),
+            ("ForAnyValue:StringNotEquals", false),
+            ("ForAnyValue:StringEqualsIfExists", true),
+        ] {
+            assert_eq!(Operator::parse(name).unwrap().when_missing(), expected, "{name}");
+        }
+    }
+}
