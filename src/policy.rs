@@ -9,6 +9,8 @@ mod caller;
 mod condition;
 mod context;
 mod document;
+pub mod entitlement;
+pub mod generate;
 mod json;
 mod mistake;
 mod operators;
