@@ -1,7 +1,7 @@
 //! The command line: what can be typed, where the environment is read, and the one match that hands over to a verb.
 #![expect(clippy::disallowed_methods, reason = "the environment and the clock are read here, once")]
 
-use crate::commands::{self, Context, apply, completions, man, new, plan, serve, tree, verify};
+use crate::commands::{self, Context, apply, completions, man, new, plan, policy, serve, tree, verify};
 use crate::config::{DEFAULT_LOCAL_DIR, Flags};
 use crate::error::CommandError;
 use crate::model::Region;
@@ -95,6 +95,8 @@ enum Command {
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
     Verify(verify::VerifyArgs),
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -212,6 +214,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<commands::Endin
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Apply(args) => apply::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
+        Command::Policy(command) => policy::run(&command, context),
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Completions(args) => Ok(completions::run(&args, context, command_tree)),
         Command::Man(args) => man::run(&args, context, command_tree),

@@ -7,6 +7,7 @@ pub mod completions;
 pub mod man;
 pub mod new;
 pub mod plan;
+pub mod policy;
 pub mod serve;
 pub mod tree;
 pub mod verify;

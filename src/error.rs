@@ -61,6 +61,18 @@ impl CommandError {
         Self { records: mistakes.iter().map(record).collect(), outcome: Outcome::Invalid }
     }
 
+    /// Every mistake of a document: exit 2.
+    pub fn document(kind: &'static str, file: &str, mistakes: &[impl Error]) -> Self {
+        let record = |mistake: &dyn Error| ErrorRecord {
+            kind,
+            message: format!("{file}: {mistake}"),
+            hints: Vec::new(),
+            target: Some(file.to_owned()),
+        };
+        let records = mistakes.iter().map(|mistake| record(mistake)).collect();
+        Self { records, outcome: Outcome::Invalid }
+    }
+
     /// The same error with one more hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -1,23 +1,29 @@
-//! Policies as IAM and S3 understand them: documents read once, and later every decision made from them, with reasons.
+//! Policies as IAM and S3 understand them: documents read once, and every decision made from them, with its reasons.
 //!
 //! Nothing here talks to anybody. What AWS documents stands in the code with its source; where AWS is silent, nothing is
 //! promised.
-#![expect(dead_code, reason = "matching is used by the evaluator, which lands next")]
 
+mod applies;
 mod arn_pattern;
 mod caller;
+pub mod cases;
 mod condition;
 mod context;
+mod decision;
 mod document;
 pub mod entitlement;
 pub mod generate;
+mod evaluate;
+pub mod explain;
 mod json;
 mod mistake;
+pub mod operation;
 mod operators;
 mod parse;
 mod path;
 mod pattern;
 mod principal;
+mod request;
 mod values;
 mod variables;
 
@@ -25,7 +31,9 @@ pub use arn_pattern::ArnPattern;
 pub use caller::{Caller, CallerError};
 pub use condition::{ConditionBlock, ConditionKey, ConditionValue, ValueKind};
 pub use context::{Context, Value};
+pub use decision::{Because, Compared, Decision, Layer, Listed, Missed, Outcome, Verdict};
 pub use document::{ActionPattern, CURRENT_VERSION, Document, Effect, Flaw, OneOrMany, Statement};
+pub use evaluate::{Policies, Policy, evaluate, evaluate_with_trace};
 pub use json::Json;
 pub use mistake::{DocumentMistake, Fault};
 pub use operators::{Operator, Order, Quantifier, Test};
@@ -33,4 +41,5 @@ pub use parse::MAX_DOCUMENT_BYTES;
 pub use path::DocumentPath;
 pub use pattern::Pattern;
 pub use principal::{Named, PrincipalEntry, PrincipalGroup, Principals, Reach};
+pub use request::{ActionError, Request};
 pub use variables::{Variable, VariableFault};

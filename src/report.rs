@@ -3,9 +3,11 @@
 //! The serde form of these types is the JSON contract that scripts rely on: fields are added, never renamed. How they
 //! read in words stands in [`phrase`].
 
+mod decision;
 mod phrase;
 pub mod receipt;
 
+pub use decision::{DecisionRecord, ReasonRecord};
 pub use phrase::Words;
 
 use crate::model::{HumanBytes, HumanCount, Identity};
@@ -26,6 +28,8 @@ pub enum Event {
     Finding(Finding),
     /// One operation tried in one place.
     Cell(Cell),
+    /// One request decided by policies.
+    Decision(DecisionRecord),
     /// One check that held, for verbs that list what they checked.
     Check(Check),
     /// One folder or object of a bucket's tree.

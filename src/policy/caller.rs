@@ -94,11 +94,84 @@ impl Caller {
         Ok(Self::RoleSession { session: session.to_owned(), role: role.to_owned(), account })
     }
 
-    /// A federated user's session by both ARNs.
+    /// A federated user's session by its ARN and that of the user who made it, empty if unknown.
     pub fn federated_user(session: &str, user: &str) -> Result<Self, CallerError> {
         let account = account_in(session, "sts", "federated-user/", "a federated user's session")?;
-        account_in(user, "iam", "user/", "a user")?;
+        if !user.is_empty() {
+            account_in(user, "iam", "user/", "a user")?;
+        }
         Ok(Self::FederatedUser { session: session.to_owned(), user: user.to_owned(), account })
+    }
+
+    /// Any caller by the one text that people have at hand: an ARN, an account id for its root user, a service's name,
+    /// or `anonymous`.
+    ///
+    /// A role stands for any of its sessions. `behind` is the role or user behind a session; without it a role is taken
+    /// to have no path.
+    pub fn parse(text: &str, behind: Option<&str>) -> Result<Self, CallerError> {
+        const EXPECTED: &str = "a user, role, session or account";
+        match fields(text) {
+            Some(["arn", partition, "iam", "", account, resource]) => match resource.split_once('/') {
+                _ if resource == "root" => Ok(Self::Root { account: account.to_owned() }),
+                Some(("user", _)) => Self::user(text),
+                Some(("role", path)) => {
+                    let name = path.rsplit('/').next().unwrap_or(path);
+                    Self::role_session(&format!("arn:{partition}:sts::{account}:assumed-role/{name}/*"), text)
+                }
+                _ => Err(CallerError::new(text, EXPECTED)),
+            },
+            Some(["arn", partition, "sts", "", account, resource]) => match resource.split('/').collect::<Vec<_>>()[..]
+            {
+                ["assumed-role", name, _] => {
+                    let role = format!("arn:{partition}:iam::{account}:role/{name}");
+                    Self::role_session(text, behind.unwrap_or(&role))
+                }
+                ["federated-user", _] => Self::federated_user(text, behind.unwrap_or_default()),
+                _ => Err(CallerError::new(text, EXPECTED)),
+            },
+            _ if text == "anonymous" => Ok(Self::Anonymous),
+            _ if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Ok(Self::Root { account: text.to_owned() })
+            }
+            _ if text.ends_with(".amazonaws.com") => Ok(Self::Service { name: text.to_owned() }),
+            _ => Err(CallerError::new(text, EXPECTED)),
+        }
+    }
+
+    /// The same caller, of this account whatever its ARN says.
+    #[must_use]
+    pub(super) fn of_account(mut self, id: &str) -> Self {
+        if let Self::Root { account }
+        | Self::User { account, .. }
+        | Self::RoleSession { account, .. }
+        | Self::FederatedUser { account, .. } = &mut self
+        {
+            id.clone_into(account);
+        }
+        self
+    }
+
+    /// The condition keys that follow from the caller alone. Ids are not known here, so `aws:userid` is not among them.
+    ///
+    /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
+    pub fn context_keys(&self) -> Vec<(&'static str, String)> {
+        let kind = match self {
+            Self::Root { .. } => "Account",
+            Self::User { .. } => "User",
+            Self::RoleSession { .. } => "AssumedRole",
+            Self::FederatedUser { .. } => "FederatedUser",
+            Self::Anonymous | Self::CanonicalUser { .. } => "Anonymous",
+            Self::Federated { .. } | Self::Service { .. } => return Vec::new(),
+        };
+        let mut keys = vec![("aws:PrincipalType", kind.to_owned())];
+        if let Some(account) = self.account() {
+            let arn = if let Self::RoleSession { role, .. } = self { role.clone() } else { self.arn() };
+            keys.extend([("aws:PrincipalAccount", account.to_owned()), ("aws:PrincipalArn", arn)]);
+        }
+        if let Self::User { arn, .. } = self {
+            keys.push(("aws:username", arn.rsplit('/').next().unwrap_or_default().to_owned()));
+        }
+        keys
     }
 
     /// The caller's account; none for those who have none.
@@ -110,6 +183,13 @@ impl Caller {
             | Self::FederatedUser { account, .. } => Some(account),
             Self::Federated { .. } | Self::Service { .. } | Self::CanonicalUser { .. } | Self::Anonymous => None,
         }
+    }
+
+    /// True for roles that AWS services made for themselves, which SCPs and RCPs leave alone.
+    ///
+    /// Source: <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html>
+    pub(super) fn is_service_linked_role(&self) -> bool {
+        matches!(self, Self::RoleSession { role, .. } if role.contains(":role/aws-service-role/"))
     }
 
     /// The ARN that makes the request: a session's, not its role's.

@@ -1,5 +1,6 @@
 //! Events as text for people: a line or two each, grouped and aligned where they come in rows.
 
+mod decision;
 mod plan;
 mod row;
 
@@ -97,6 +98,7 @@ impl Human {
             Event::Action(action) => self.action(action, screen),
             Event::Finding(finding) => self.finding(finding, "", screen),
             Event::Cell(cell) => self.cell(cell, screen),
+            Event::Decision(record) => decision::show(self, record, screen),
             Event::Check(check) => self.check(check, screen),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::Answer { text } => {

@@ -3,9 +3,10 @@
 
 use bucketwright::model::Identity;
 use bucketwright::plan::{Action, Plan, Reason, Step};
+use bucketwright::policy::Verdict as Ruling;
 use bucketwright::report::{
-    Access, ActionRecord, Cell, Check, ErrorRecord, Event, Finding, IdentityRecord, Mark, NodeKind, NodeRecord,
-    Progress, Severity, Status, Summary, Verdict,
+    Access, ActionRecord, Cell, Check, DecisionRecord, ErrorRecord, Event, Finding, IdentityRecord, Mark, NodeKind,
+    NodeRecord, Progress, ReasonRecord, Severity, Status, Summary, Verdict,
 };
 use bucketwright::ui::{Captured, ColorChoice, Format, Ui, UiOptions};
 use serde::Deserialize;
@@ -17,6 +18,7 @@ enum Line {
     Action(ActionLine),
     Finding(FindingLine),
     Cell(CellLine),
+    Decision(DecisionLine),
     Check(CheckLine),
     Node(NodeLine),
     Answer(AnswerLine),
@@ -92,6 +94,40 @@ struct CellLine {
     expected: AccessWord,
     observed: AccessWord,
     because: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionLine {
+    id: String,
+    decision: RulingWord,
+    expected: Option<RulingWord>,
+    layer: String,
+    message: String,
+    because: Vec<ReasonLine>,
+    fix: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RulingWord {
+    Allow,
+    ExplicitDeny,
+    ImplicitDeny,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReasonLine {
+    layer: String,
+    document: Option<String>,
+    statement: Option<usize>,
+    sid: Option<String>,
+    effect: Option<String>,
+    applied: Option<bool>,
+    failed: Option<String>,
+    decisive: bool,
+    message: String,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -290,6 +326,52 @@ fn findings_cells_and_checks() {
         let event = Check { check: text("tls-only"), target: text("s3://b"), verdict, detail: text("d") };
         let (name, target) = (text("tls-only"), text("s3://b"));
         check(&Event::Check(event), Line::Check(CheckLine { check: name, target, verdict: word, detail: text("d") }));
+    }
+}
+
+#[test]
+fn decisions_carry_their_reasons() {
+    let reason = ReasonRecord {
+        layer: "identity",
+        document: Some(text("policy.json")),
+        statement: Some(1),
+        sid: Some(text("S")),
+        effect: Some("deny"),
+        applied: Some(false),
+        failed: Some("action"),
+        decisive: true,
+        message: text("m"),
+    };
+    for (verdict, word, again) in [
+        (Ruling::Allow, RulingWord::Allow, RulingWord::Allow),
+        (Ruling::ExplicitDeny, RulingWord::ExplicitDeny, RulingWord::ExplicitDeny),
+        (Ruling::ImplicitDeny, RulingWord::ImplicitDeny, RulingWord::ImplicitDeny),
+    ] {
+        let record = DecisionRecord {
+            id: text("T01"),
+            decision: verdict.word(),
+            expected: Some(verdict.word()),
+            layer: "identity",
+            message: text("m"),
+            because: vec![reason.clone()],
+            fix: Some(text("f")),
+            alone: true,
+        };
+        let because = vec![ReasonLine {
+            layer: text("identity"),
+            document: Some(text("policy.json")),
+            statement: Some(1),
+            sid: Some(text("S")),
+            effect: Some(text("deny")),
+            applied: Some(false),
+            failed: Some(text("action")),
+            decisive: true,
+            message: text("m"),
+        }];
+        let (layer, message, fix) = (text("identity"), text("m"), Some(text("f")));
+        let line =
+            DecisionLine { id: text("T01"), decision: word, expected: Some(again), layer, message, because, fix };
+        check(&Event::Decision(record), Line::Decision(line));
     }
 }
 

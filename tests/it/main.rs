@@ -9,6 +9,7 @@ mod json_contract;
 mod layout_cases;
 mod main_job;
 mod odd_files;
+mod policy;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;
