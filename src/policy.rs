@@ -5,6 +5,7 @@
 
 mod applies;
 mod arn_pattern;
+pub mod assertions;
 mod caller;
 pub mod cases;
 mod condition;
@@ -12,10 +13,11 @@ mod context;
 mod decision;
 mod document;
 pub mod entitlement;
-pub mod generate;
 mod evaluate;
 pub mod explain;
+pub mod generate;
 mod json;
+pub mod matrix;
 mod mistake;
 pub mod operation;
 mod operators;

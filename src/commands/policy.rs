@@ -2,6 +2,7 @@
 
 pub mod eval;
 pub mod explain;
+pub mod generate;
 
 use super::{Context, Ending};
 use crate::error::CommandError;
@@ -11,11 +12,12 @@ use crate::report::Outcome;
 use clap::Subcommand;
 use std::path::Path;
 
-/// Decide requests by policy documents, and explain the decisions
+/// Make policy documents, decide requests by them, and explain the decisions
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     Eval(eval::EvalArgs),
     Explain(Box<explain::ExplainArgs>),
+    Generate(Box<generate::GenerateArgs>),
 }
 
 /// Runs the verb.
@@ -23,6 +25,7 @@ pub fn run(command: &PolicyCommand, context: &Context) -> Result<Ending, Command
     match command {
         PolicyCommand::Eval(args) => eval::run(args, context),
         PolicyCommand::Explain(args) => explain::run(args, context),
+        PolicyCommand::Generate(args) => generate::run(args, context),
     }
 }
 

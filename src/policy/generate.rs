@@ -17,6 +17,8 @@ pub mod terraform;
 pub mod trust;
 mod units;
 
+pub(super) use identity::via_service;
+
 use super::entitlement::Entitlement;
 use crate::model::{AccountId, BucketName};
 use serde_json::Value;

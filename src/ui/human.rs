@@ -100,6 +100,7 @@ impl Human {
             Event::Cell(cell) => self.cell(cell, screen),
             Event::Decision(record) => decision::show(self, record, screen),
             Event::Check(check) => self.check(check, screen),
+            Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::Answer { text } => {
                 screen.answer_text(text);

@@ -10,6 +10,8 @@ mod layout_cases;
 mod main_job;
 mod odd_files;
 mod policy;
+mod policy_generate;
+mod policy_layout;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;

@@ -40,7 +40,7 @@ pub(super) const fn key_actions(access: FolderAccess) -> &'static [&'static str]
 /// The name under which S3 of a Region calls KMS.
 ///
 /// Source: <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service>
-pub(super) fn via_service(key: &Arn) -> String {
+pub(in crate::policy) fn via_service(key: &Arn) -> String {
     let china = if key.partition() == "aws-cn" { ".cn" } else { "" };
     format!("s3.{}.amazonaws.com{china}", key.region())
 }
