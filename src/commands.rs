@@ -18,10 +18,12 @@ use crate::apply::receipts::PendingReceipt;
 use crate::config::{Flags, Settings, Target};
 use crate::error::CommandError;
 use crate::layout::scaffold::{self, Sections};
-use crate::layout::{Dataset, Layout, Manage, ParseOptions};
+use crate::layout::{Dataset, Grant, Layout, Manage, ParseOptions};
 use crate::local;
 use crate::model::{AccountId, BucketName, BucketState, Excludes, Existence, HumanBytes};
 use crate::plan::{Plan, Step};
+use crate::policy::assertions;
+use crate::policy::matrix::Granted;
 use crate::report::{Event, Finding, Outcome, Severity, Summary};
 use crate::ui::Ui;
 use crate::world::World;
@@ -272,6 +274,9 @@ pub async fn plan_all(
     }
     planned.plan.findings.extend(collisions(&planned.plan));
     planned.plan.findings.extend(undone(layout, sections));
+    if sections.grants {
+        planned.plan.findings.extend(broken_expectations(layout));
+    }
     Ok(planned)
 }
 
@@ -359,10 +364,19 @@ fn undone(layout: &Layout, sections: Sections) -> Vec<Finding> {
         let finding = Finding::new("grants-not-applied", Severity::Warning, &layout.id, message);
         findings.push(finding.with_fix("make and attach these policies yourself for now"));
     }
-    if sections.grants && !layout.asserts.is_empty() {
-        let message =
-            format!("{} assertions are checked for form but not evaluated by this version", layout.asserts.len());
-        findings.push(Finding::new("asserts-not-evaluated", Severity::Warning, &layout.id, message));
+    findings
+}
+
+/// What a layout expects of its grants and does not get, and grants that no policy can say. Each refuses the plan.
+pub fn broken_expectations(layout: &Layout) -> Vec<Finding> {
+    let unwritable = |grant: &Grant| {
+        let error = Granted::of(layout, grant).err()?;
+        Some(Finding::new("policy-unwritable", Severity::Error, &grant.policy, error.to_string()))
+    };
+    let mut findings: Vec<Finding> = layout.grants.iter().filter_map(unwritable).collect();
+    // Where a policy is missing, nothing can be said about who has it.
+    if let Ok(checked) = assertions::check(layout) {
+        findings.extend(checked.failures);
     }
     findings
 }

@@ -4,6 +4,8 @@ use crate::apply::dataset::DatasetError;
 use crate::aws::ConnectError;
 use crate::aws::s3::{ErrorClass, S3Error};
 use crate::layout::LayoutError;
+use crate::policy::generate::GenerateError;
+use crate::policy::generate::trust::TrustError;
 use crate::report::{ErrorRecord, Outcome};
 use crate::server::ServerError;
 use crate::world::WorldError;
@@ -224,6 +226,25 @@ impl From<WorldError> for CommandError {
             WorldError::Connect(error) => error.into(),
             WorldError::Identity(error) => error.into(),
             WorldError::Server(error) => error.into(),
+        }
+    }
+}
+
+impl From<GenerateError> for CommandError {
+    fn from(error: GenerateError) -> Self {
+        Self::new("policy", Outcome::Invalid, chain(&error))
+    }
+}
+
+impl From<TrustError> for CommandError {
+    fn from(error: TrustError) -> Self {
+        let failed = Self::usage(chain(&error));
+        match error {
+            TrustError::NoIssuer(cluster) => failed.hint(format!(
+                "pass `--oidc-issuer {cluster}=URL`; `aws eks describe-cluster --name {cluster} --query \
+                 cluster.identity.oidc.issuer` shows it"
+            )),
+            TrustError::NoAccount => failed.hint("pass `--account`, or name the account in the layout"),
         }
     }
 }

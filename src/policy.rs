@@ -5,6 +5,7 @@
 
 mod applies;
 mod arn_pattern;
+pub mod assertions;
 mod caller;
 pub mod cases;
 mod catalog;
@@ -12,10 +13,13 @@ mod condition;
 mod context;
 mod decision;
 mod document;
+pub mod entitlement;
 mod evaluate;
 pub mod explain;
+pub mod generate;
 mod json;
 pub mod lint;
+pub mod matrix;
 mod mistake;
 pub mod operation;
 mod operators;

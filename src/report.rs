@@ -30,6 +30,8 @@ pub enum Event {
     Cell(Cell),
     /// One request decided by policies.
     Decision(DecisionRecord),
+    /// One policy document made.
+    Policy(PolicyRecord),
     /// One check that held, for verbs that list what they checked.
     Check(Check),
     /// One folder or object of a bucket's tree.
@@ -228,6 +230,19 @@ impl Finding {
         self.fix = Some(fix.into());
         self
     }
+}
+
+/// A policy document that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyRecord {
+    /// The name of the policy, bucket or role.
+    pub name: String,
+    /// What it is attached to: `identity`, `bucket` or `trust`.
+    pub kind: &'static str,
+    /// Its size as IAM's quotas are compared with.
+    pub characters: u64,
+    /// The document.
+    pub document: serde_json::Value,
 }
 
 /// One check and its verdict.

@@ -2,6 +2,7 @@
 
 pub mod eval;
 pub mod explain;
+pub mod generate;
 pub mod lint;
 
 use super::{Context, Ending};
@@ -12,12 +13,13 @@ use crate::report::Outcome;
 use clap::Subcommand;
 use std::path::Path;
 
-/// Check policy documents, decide requests by them, and explain the decisions
+/// Make and check policy documents, decide requests by them, and explain the decisions
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     Eval(eval::EvalArgs),
     Explain(Box<explain::ExplainArgs>),
     Lint(lint::LintArgs),
+    Generate(Box<generate::GenerateArgs>),
 }
 
 /// Runs the verb.
@@ -26,6 +28,7 @@ pub fn run(command: &PolicyCommand, context: &Context) -> Result<Ending, Command
         PolicyCommand::Eval(args) => eval::run(args, context),
         PolicyCommand::Explain(args) => explain::run(args, context),
         PolicyCommand::Lint(args) => lint::run(args, context),
+        PolicyCommand::Generate(args) => generate::run(args, context),
     }
 }
 

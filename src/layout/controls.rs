@@ -55,6 +55,11 @@ pub enum Standing {
     Unsafe(String),
 }
 
+/// The statements that `bucket` should have in its policy, as `apply` writes them: TLS only, and delivery of access logs.
+pub fn own_statements(bucket: &Bucket, around: &Circumstances) -> Vec<serde_json::Value> {
+    statements::wanted(bucket, around)
+}
+
 /// Assesses every control of `bucket` in the order in which settings are written.
 pub fn assess(bucket: &Bucket, id: &LayoutId, found: &BucketState, around: &Circumstances) -> Vec<Assessment> {
     Control::ALL

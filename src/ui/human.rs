@@ -112,6 +112,7 @@ impl Human {
             Event::Action(action) => self.actions.action(action, voice, screen),
             Event::Check(check) => self.proofs.check(check, voice, screen),
             Event::Decision(record) => decision::show(self, record, screen),
+            Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::Answer { text } => {
                 screen.answer_text(text);

@@ -6,7 +6,7 @@ use bucketwright::plan::{Action, Plan, Reason, Step};
 use bucketwright::policy::Verdict as Ruling;
 use bucketwright::report::{
     Access, ActionRecord, Cell, Check, DecisionRecord, ErrorRecord, Event, Finding, IdentityRecord, Mark, NodeKind,
-    NodeRecord, Progress, ReasonRecord, Severity, Status, Summary, Verdict,
+    NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status, Summary, Verdict,
 };
 use bucketwright::ui::{Captured, ColorChoice, Format, Ui, UiOptions};
 use serde::Deserialize;
@@ -19,6 +19,7 @@ enum Line {
     Finding(FindingLine),
     Cell(CellLine),
     Decision(DecisionLine),
+    Policy(PolicyLine),
     Check(CheckLine),
     Node(NodeLine),
     Answer(AnswerLine),
@@ -128,6 +129,15 @@ struct ReasonLine {
     failed: Option<String>,
     decisive: bool,
     message: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyLine {
+    name: String,
+    kind: String,
+    characters: u64,
+    document: serde_json::Value,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -328,6 +338,14 @@ fn findings_cells_and_checks() {
         let (name, target) = (text("tls-only"), text("s3://b"));
         check(&Event::Check(event), Line::Check(CheckLine { check: name, target, verdict: word, detail: text("d") }));
     }
+}
+
+#[test]
+fn policies_carry_their_documents() {
+    let document = serde_json::json!({ "Version": "2012-10-17", "Statement": [] });
+    let record = PolicyRecord { name: text("P"), kind: "identity", characters: 42, document: document.clone() };
+    let line = PolicyLine { name: text("P"), kind: text("identity"), characters: 42, document };
+    check(&Event::Policy(record), Line::Policy(line));
 }
 
 #[test]

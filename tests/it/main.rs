@@ -11,6 +11,8 @@ mod main_job;
 mod odd_files;
 mod output;
 mod policy;
+mod policy_generate;
+mod policy_layout;
 mod policy_lint;
 mod server_auth;
 mod server_checksums;
