@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the environment and the clock are read here, once")]
 
 use crate::commands::{self, Context, apply, completions, man, new, plan, policy, serve, tree, verify};
-use crate::config::{DEFAULT_LOCAL_DIR, Flags};
+use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags};
 use crate::error::CommandError;
 use crate::model::Region;
 use crate::report::{ErrorRecord, Event, Outcome, Summary};
@@ -59,9 +59,9 @@ struct GlobalArgs {
     #[arg(long, global = true, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = DEFAULT_LOCAL_DIR, conflicts_with_all = ["endpoint_url", "profile"])]
     local: Option<PathBuf>,
-    /// Take this role first (ARN), and act as it
-    #[arg(long = "as", global = true, value_name = "ROLE_ARN", conflicts_with = "local")]
-    as_role: Option<crate::model::Arn>,
+    /// Act as this role: an ARN; with `--local` and for `serve` a role of the folder's directory by name or ARN
+    #[arg(long = "as", global = true, value_name = "ROLE")]
+    as_role: Option<AsRole>,
     /// PEM file with certificates to trust beside the system's
     #[arg(long, global = true, value_name = "FILE")]
     ca_bundle: Option<PathBuf>,

@@ -3,6 +3,7 @@
 use crate::apply::dataset::DatasetError;
 use crate::aws::ConnectError;
 use crate::aws::s3::{ErrorClass, S3Error};
+use crate::config::NoArn;
 use crate::layout::LayoutError;
 use crate::report::{ErrorRecord, Outcome};
 use crate::server::ServerError;
@@ -128,8 +129,17 @@ impl From<ConnectError> for CommandError {
     }
 }
 
+impl From<NoArn> for CommandError {
+    fn from(error: NoArn) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
 impl From<ServerError> for CommandError {
     fn from(error: ServerError) -> Self {
+        if matches!(error, ServerError::Directory(_)) {
+            return Self::new("directory", Outcome::Invalid, chain(&error));
+        }
         Self::new("embedded-endpoint", Outcome::Failed, chain(&error))
     }
 }

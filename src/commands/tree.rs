@@ -102,7 +102,7 @@ async fn found(place: &str, options: TreeOptions, context: &Context) -> Result<E
     let prefix: Prefix = format!("{prefix}{slash}")
         .parse()
         .map_err(|error: crate::model::KeyError| CommandError::usage(error.to_string()))?;
-    let settings = Settings::resolve(&context.flags, None, None, &context.environment);
+    let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
     let world = World::open(&settings, None).await?;
     let builder = TreeBuilder::found(bucket.clone(), prefix.clone(), options);
     let state = world.store.bucket_state(&bucket, &[]).await?;
