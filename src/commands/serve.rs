@@ -16,9 +16,13 @@ const DEFAULT_PORT: u16 = 9595;
 
 /// Run the embedded S3 endpoint for other programs, until Ctrl-C
 ///
-/// Prints the environment that AWS tools need to reach it: the owner's keys, or with `--as` those of a role or user of
-/// `directory/` in the same folder, whose policies then decide every request. The data is in the folder of `--local`, the same that
+/// Prints the environment that AWS tools need to reach it. The data is in the folder of `--local`, the same that
 /// `apply --local` fills.
+///
+/// With `--as` the keys are those of a role (for 12 hours) or of a user, as in `--as user/NAME`, and its policies decide every
+/// request. They are files in `directory/` in the same folder: `roles/NAME.json` and `users/NAME.json` name policies, as in
+/// `{"policies": ["team-a"]}`, and may have `inline`, `boundary`, `path` and `tags`; `policies/NAME.json` is a policy document.
+/// An edit counts from the next request on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

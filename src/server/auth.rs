@@ -73,7 +73,9 @@ impl Doorkeeper {
             arrival.headers.get("x-amz-security-token").and_then(|value| value.to_str().ok().map(str::to_owned));
         let sent = token.is_some() || arrival.headers.contains_key("x-amz-security-token");
         let query = query_pairs(arrival.uri);
-        let in_query = query.iter().find(|(name, _)| name == "X-Amz-Security-Token").map(|(_, token)| token.clone());
+        // Presigned URLs of the old kind write it in small letters.
+        let is_token = |name: &str| name.eq_ignore_ascii_case("X-Amz-Security-Token");
+        let in_query = query.iter().find(|(name, _)| is_token(name)).map(|(_, token)| token.clone());
         if sent && (token.is_none() || in_query.is_some()) {
             return Err(invalid_token());
         }

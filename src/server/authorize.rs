@@ -297,7 +297,11 @@ impl Doorkeeper {
         let (text, block) = self.service.look(|snapshot| {
             let settings = snapshot.settings()?;
             let text: Option<String> = Kind::Policy.read(&settings, bucket)?;
-            let block: Option<PublicAccessBlockConfiguration> = Kind::PublicAccess.read(&settings, bucket)?;
+            let block: Option<PublicAccessBlockConfiguration> = match &text {
+                Some(_) => Kind::PublicAccess.read(&settings, bucket)?,
+                // Nothing is public where there is no policy.
+                None => None,
+            };
             Ok((text, block))
         })?;
         let has_policy = text.is_some();
