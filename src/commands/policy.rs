@@ -2,6 +2,7 @@
 
 pub mod eval;
 pub mod explain;
+pub mod lint;
 
 use super::{Context, Ending};
 use crate::error::CommandError;
@@ -11,11 +12,12 @@ use crate::report::Outcome;
 use clap::Subcommand;
 use std::path::Path;
 
-/// Decide requests by policy documents, and explain the decisions
+/// Check policy documents, decide requests by them, and explain the decisions
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     Eval(eval::EvalArgs),
     Explain(Box<explain::ExplainArgs>),
+    Lint(lint::LintArgs),
 }
 
 /// Runs the verb.
@@ -23,6 +25,7 @@ pub fn run(command: &PolicyCommand, context: &Context) -> Result<Ending, Command
     match command {
         PolicyCommand::Eval(args) => eval::run(args, context),
         PolicyCommand::Explain(args) => explain::run(args, context),
+        PolicyCommand::Lint(args) => lint::run(args, context),
     }
 }
 
@@ -30,7 +33,7 @@ pub fn run(command: &PolicyCommand, context: &Context) -> Result<Ending, Command
 fn read_text(path: &Path, most_bytes: u64) -> Result<String, CommandError> {
     let name = path.display();
     let bytes = local::read_at_most(path, most_bytes)
-        .map_err(|error| CommandError::file("read", path, &error, Outcome::Invalid))?
+        .map_err(|error| CommandError::unreadable(path, &error))?
         .ok_or_else(|| invalid(format!("`{name}` is larger than {}", HumanBytes(most_bytes))))?;
     String::from_utf8(bytes).map_err(|_| invalid(format!("`{name}` is not UTF-8 text")))
 }

@@ -12,6 +12,13 @@ pub fn read_at_most(path: &Path, most_bytes: u64) -> io::Result<Option<Vec<u8>>>
     Ok((content.len() as u64 <= most_bytes).then_some(content))
 }
 
+/// What comes in on stdin, or `None` if it has more than `most_bytes` bytes.
+pub fn read_stdin_at_most(most_bytes: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut content = Vec::new();
+    io::stdin().lock().take(most_bytes.saturating_add(1)).read_to_end(&mut content)?;
+    Ok((content.len() as u64 <= most_bytes).then_some(content))
+}
+
 /// True if anything has that path.
 pub fn exists(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok()
@@ -20,8 +27,12 @@ pub fn exists(path: &Path) -> bool {
 /// Writes a file that is not there yet; one that is there stays and is an error of kind `AlreadyExists`.
 pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a file would be in the way of the next try. What stopped the write is what counts.
+        let _ = std::fs::remove_file(path);
+    }
+    written
 }
 
 #[cfg(test)]

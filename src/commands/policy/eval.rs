@@ -50,7 +50,7 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<Ending, CommandError> {
     let closing = format!("{total} decisions: {as_expected} as expected, {differ} not{rest}");
     let summary = Summary { done: as_expected + free, failed: differ, closing: Some(closing), ..Summary::default() };
     let outcome = if differ > 0 { Outcome::Differs } else { Outcome::Done };
-    Ok(Ending { summary, outcome, closing: Closing::Shown })
+    Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: None })
 }
 
 /// Decides one case and shows it. True if it comes out as expected; none if nothing was expected.
