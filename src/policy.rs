@@ -27,6 +27,7 @@ mod parse;
 mod path;
 mod pattern;
 mod principal;
+mod public;
 mod request;
 mod values;
 mod variables;
