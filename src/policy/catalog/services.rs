@@ -74,8 +74,12 @@ const SERVICES: &[&str] = &[
     "workspaces-web", "xray",
 ];
 
+/// Prefixes that AWS no longer lists, or never did, and that stand in its own policies all the same.
+const UNLISTED_SERVICES: &[&str] =
+    &["assurance", "builderid", "deepcomposer", "deeplens", "deepracer", "elastic-inference", "iot1click", "zocalo"];
+
 /// Services that ARNs name otherwise than actions do.
-const ARN_SERVICES: &[&str] = &["catalog", "elastic-inference", "route53-recovery-control"];
+const ARN_SERVICES: &[&str] = &["catalog", "route53-recovery-control"];
 
 /// The service prefixes, sorted.
 pub(crate) fn services() -> impl Iterator<Item = &'static str> {
@@ -84,7 +88,7 @@ pub(crate) fn services() -> impl Iterator<Item = &'static str> {
 
 /// True for a known prefix, in lower case.
 pub(crate) fn is_service(prefix: &str) -> bool {
-    SERVICES.binary_search(&prefix).is_ok()
+    SERVICES.binary_search(&prefix).is_ok() || UNLISTED_SERVICES.contains(&prefix)
 }
 
 /// True for a known service of an ARN, in lower case.

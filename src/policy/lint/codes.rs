@@ -97,7 +97,7 @@ codes! {
     NULL_WITH_IF_EXISTS Error "`Null` with `IfExists`" r#""NullIfExists": {..}"#;
     NULL_WITH_QUALIFIER Suggestion "`Null` with a set operator, which decides it whatever the request holds" r#""ForAllValues:Null": {..}"#;
     INVALID_CONDITION_KEY_FORMAT Error "a condition key that is not of the form `service:name`" r#""StringLike": {"prefix": ".."}"#;
-    INVALID_GLOBAL_CONDITION_KEY Error "an `aws:` key that does not exist" r#""aws:SourceIpp""#;
+    INVALID_GLOBAL_CONDITION_KEY Error "an `aws:` key that does not exist (a warning where no known name is near: it may be new)" r#""aws:SourceIpp""#;
     INVALID_SERVICE_CONDITION_KEY Error "an `s3:` key that does not exist" r#""s3:prefixx""#;
     UNSUPPORTED_GLOBAL_CONDITION_KEY Error "`aws:ARN`, which no request carries" r#""aws:ARN""#;
     DEPRECATED_GLOBAL_CONDITION_KEY Warning "a global key that another one replaced" r#""aws:SourceOwner""#;

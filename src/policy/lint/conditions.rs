@@ -181,11 +181,18 @@ fn global(name: &str, path: &DocumentPath, report: &mut Report) -> Option<KeyTyp
         KeyLookup::Known(_, kind) => return Some(kind),
         KeyLookup::WithoutTagKey(family) => without_tag_key(family, path, report),
         KeyLookup::Unknown => {
-            let fix = match report.nearest(name, GLOBAL_KEYS.iter().map(|(key, _)| *key)) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => "look it up among AWS's global condition keys".to_owned(),
+            // AWS uses a few keys that it does not list, so only a near name proves a mistake.
+            let (severity, message, fix) = match report.nearest(name, GLOBAL_KEYS.iter().map(|(key, _)| *key)) {
+                Some(meant) => {
+                    (Severity::Error, format!("there is no key `{name}`"), format!("did you mean `{meant}`?"))
+                }
+                None => (
+                    Severity::Warning,
+                    format!("`{name}` is no key that this version knows"),
+                    "look it up among AWS's global condition keys; if it is new, all is well".to_owned(),
+                ),
             };
-            report.add(INVALID_GLOBAL_CONDITION_KEY, path, format!("there is no key `{name}`"), fix);
+            report.add_as(severity, INVALID_GLOBAL_CONDITION_KEY, path, message, fix);
         }
     }
     None
@@ -218,7 +225,8 @@ fn suits(at: &KeyAt<'_>, kind: KeyType, operator: Operator, scope: &Scope<'_>, r
         Test::Date(_) => matches!(kind.values, ValueType::Date | ValueType::Epoch),
         Test::Bool => kind.values == ValueType::Bool,
         Test::IpAddress => kind.values == ValueType::IpAddress,
-        Test::Arn => kind.values == ValueType::Arn,
+        // Tags hold any text, ARNs too.
+        Test::Arn => kind.values == ValueType::Arn || name.contains('/'),
         Test::Binary => false,
     };
     if !fits {
@@ -245,6 +253,12 @@ fn suits(at: &KeyAt<'_>, kind: KeyType, operator: Operator, scope: &Scope<'_>, r
     }
 }
 
+/// Keys that every request through an access point carries, though AWS's table lists them with few actions.
+///
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html>
+const OF_ACCESS_POINTS: [&str; 3] =
+    ["s3:accesspointnetworkorigin", "s3:dataaccesspointaccount", "s3:dataaccesspointarn"];
+
 /// The statement's S3 actions, for the question which of them carry a key.
 #[derive(Debug)]
 struct Carried<'a> {
@@ -263,7 +277,8 @@ impl<'a> Carried<'a> {
     fn check(&self, at: &KeyAt<'_>, report: &mut Report) {
         let name = at.key.name.to_ascii_lowercase();
         let tag_of_request = name == "aws:tagkeys" || name.starts_with("aws:requesttag/");
-        let of_s3 = matches!(S3.key(&name), KeyLookup::Known(..)) && S3.is_listed(&name);
+        let known = name.starts_with("s3:") && matches!(S3.key(&name), KeyLookup::Known(..));
+        let of_s3 = known && S3.is_listed(&name) && !OF_ACCESS_POINTS.contains(&name.as_str());
         let Some(operator) = at.block.operator.filter(|_| of_s3 || tag_of_request) else { return };
         // Who writes `IfExists`, or asks for a missing key, has thought of requests without it.
         let asks_for_absence = operator.test == Test::Null

@@ -3,7 +3,7 @@
 use super::PolicyType;
 use super::Report;
 use super::codes::{BW_BUCKET_OVERMATCH, BW_PREFIX_OVERMATCH};
-use super::s3_arn::{BucketPart, Entry, is_all_of_s3, is_open};
+use super::s3_arn::{BucketPart, Entry, head, is_all_of_s3, is_open};
 use super::scope::Scope;
 use crate::policy::path::DocumentPath;
 
@@ -54,9 +54,13 @@ const fn limits_only(scope: &Scope<'_>) -> bool {
 
 fn bucket(scope: &Scope<'_>, part: BucketPart<'_>, path: &DocumentPath, report: &mut Report) {
     if part.bucket.contains(['*', '?']) && !asks_for_owner(scope) {
-        let start = super::s3_arn::head(part.bucket);
-        let example = format!("{start}{}", if start.ends_with('-') { "other" } else { "-other" });
-        let message = format!("`{}` also means `{example}`, and anybody can make a bucket of such a name", part.bucket);
+        let message = match head(part.bucket) {
+            "" => format!("`{}` also means buckets of other accounts", part.bucket),
+            start => {
+                let example = format!("{start}{}", if start.ends_with('-') { "other" } else { "-other" });
+                format!("`{}` also means `{example}`, and anybody can make a bucket of such a name", part.bucket)
+            }
+        };
         let fix = match part.key {
             Some(_) => "name the bucket and put a slash behind it, or add a condition on `aws:ResourceAccount`",
             None => "name the bucket, and its objects as `BUCKET/*`, or add a condition on `aws:ResourceAccount`",

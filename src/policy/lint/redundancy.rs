@@ -22,20 +22,27 @@ pub(super) fn check(document: &Document, report: &mut Report) {
             let Some(list) = list else { continue };
             let texts: Vec<String> = list.items.iter().map(|action| action.text.to_ascii_lowercase()).collect();
             for (path, (index, by)) in places(&scope, element, list, covered(&texts, covers)) {
-                let message = format!("`{}` is covered by `{}`", list.items[index].text, list.items[by].text);
-                report.add(REDUNDANT_ACTION, &path, message, "remove the narrower of the two, or the wider");
+                let (message, fix) = said(texts[index] == texts[by], &list.items[index].text, &list.items[by].text);
+                report.add(REDUNDANT_ACTION, &path, message, fix);
             }
         }
         for (element, list) in [("Resource", &statement.resource), ("NotResource", &statement.not_resource)] {
             let Some(list) = list else { continue };
             let texts: Vec<String> = list.items.iter().map(|arn| arn.text.clone()).collect();
             for (path, (index, by)) in places(&scope, element, list, covered(&texts, arn_covers)) {
-                let message = format!("`{}` is covered by `{}`", texts[index], texts[by]);
-                report.add(REDUNDANT_RESOURCE, &path, message, "remove the narrower of the two, or the wider");
+                let (message, fix) = said(texts[index] == texts[by], &texts[index], &texts[by]);
+                report.add(REDUNDANT_RESOURCE, &path, message, fix);
             }
         }
     }
     statements(document, report);
+}
+
+fn said(twice: bool, narrow: &str, wide: &str) -> (String, &'static str) {
+    match twice {
+        true => (format!("`{narrow}` stands in the list twice"), "remove one of the two"),
+        false => (format!("`{narrow}` is covered by `{wide}`"), "remove the wider one, or else the narrower"),
+    }
 }
 
 fn places<T>(

@@ -304,7 +304,7 @@ fn wants(action: &S3Action) -> String {
 /// The resource that an action needs, made from one that is there.
 fn fitting(action: &S3Action, entries: &[Entry<'_>]) -> String {
     let part = entries.iter().find_map(Entry::bucket_part);
-    let bucket = part.map_or("BUCKET", |part| part.bucket.trim_end_matches('*')).trim_end_matches('/');
+    let bucket = part.map_or("BUCKET", |part| part.bucket);
     if action.resources.is_empty() {
         "put it into a statement of its own with `\"Resource\": \"*\"`".to_owned()
     } else if action.is_on_objects() {

@@ -83,7 +83,10 @@ impl<'a> Entry<'a> {
         let part = self.bucket_part();
         if action.resources.is_empty() {
             // AWS's own examples allow `s3:ListAllMyBuckets` on this.
-            return part == Some(BucketPart { bucket: "*", key: None });
+            let all = part == Some(BucketPart { bucket: "*", key: None });
+            // An action with a key of access points acts on them, whatever AWS's table leaves out.
+            let on_access_points = action.carries("s3:DataAccessPointArn");
+            return all || (on_access_points && self.can_be(ResourceType::AccessPoint, part));
         }
         action.resources.iter().any(|kind| self.can_be(*kind, part))
     }
@@ -180,6 +183,8 @@ mod tests {
             ("arn:aws:s3:us-east-1:111111111111:accesspoint/ap", "s3:ListBucket", true),
             ("arn:aws:s3:us-east-1:111111111111:accesspoint/ap", "s3:GetObject", false),
             ("arn:aws:s3:us-east-1:111111111111:accesspoint/ap/object/*", "s3:GetObject", true),
+            ("arn:aws:s3:us-east-1:111111111111:accesspoint/*", "s3:GetAccessPoint", true),
+            ("arn:aws:s3:us-east-1:111111111111:accesspoint/*", "s3:ListAllMyBuckets", false),
             ("arn:aws:s3::111111111111:accesspoint/*", "s3:GetObject", true),
             ("arn:aws:s3:*:*:*", "s3:DescribeJob", true),
             ("arn:aws:s3:us-east-1:111111111111:job/*", "s3:DescribeJob", true),

@@ -130,6 +130,22 @@ fn sound_statements_are_clean() {
     }
 }
 
+/// Policies as people have them: nothing above a suggestion.
+#[test]
+fn sound_policies_of_every_type_are_clean() {
+    let rows: Vec<Value> = serde_json::from_str(include_str!("../../../tests/cases/policy/lint-clean.json")).unwrap();
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let kind = kind_of(row);
+        let bucket = (kind == PolicyType::Bucket).then_some("lake");
+        let found = find(&row["document"].to_string(), kind, bucket);
+        wrong.extend(
+            found.into_iter().filter(|one| one.severity > Severity::Suggestion).map(|one| (&row["title"], one)),
+        );
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn what_is_no_json_says_where() {
     let huge = " ".repeat(super::MAX_DOCUMENT_BYTES + 1);
