@@ -29,7 +29,7 @@ use super::parse::MAX_DOCUMENT_BYTES;
 use super::path::DocumentPath;
 use crate::model::BucketName;
 use crate::report::{Finding, Severity};
-use scope::Scope;
+use scope::{Scope, Whole};
 use std::fmt;
 
 /// What a policy is attached to, which decides what it may hold.
@@ -119,24 +119,27 @@ fn read(text: &[u8]) -> Result<(Json, Document), Vec<DocumentMistake>> {
 
 /// Every rule, on a document that could be read.
 fn check(json: &Json, document: &Document, subject: &Subject<'_>, report: &mut Report) {
-    structure::check(json, document, subject, report);
-    size::check(json, subject.kind, report);
-    for statement in document.statements() {
-        let scope = Scope::new(statement, document, subject);
-        structure::check_statement(&scope, report);
-        actions::check(&scope, report);
-        resources::check(&scope, report);
-        principals::check(&scope, report);
-        conditions::check(&scope, report);
-        variables::check(&scope, report);
-        wide::check(&scope, report);
-        folders::check(&scope, report);
-        listing::check(&scope, report);
-        traps::check(&scope, report);
+    if !size::check(json, subject.kind, report) {
+        return;
     }
-    redundancy::check(document, report);
-    traps::check_document(document, subject, report);
-    resources::check_one_bucket(document, subject, report);
+    structure::check(json, document, subject, report);
+    let whole = Whole::new(document, subject);
+    let scopes: Vec<Scope<'_>> = document.statements().iter().map(|statement| Scope::new(statement, &whole)).collect();
+    for scope in &scopes {
+        structure::check_statement(scope, report);
+        actions::check(scope, report);
+        resources::check(scope, report);
+        principals::check(scope, report);
+        conditions::check(scope, report);
+        variables::check(scope, report);
+        wide::check(scope, report);
+        folders::check(scope, report);
+        listing::check(scope, report);
+        traps::check(scope, report);
+    }
+    redundancy::check(&scopes, report);
+    traps::check_together(&scopes, subject.kind, report);
+    resources::check_one_bucket(&scopes, subject, report);
 }
 
 /// What was found so far.

@@ -57,6 +57,8 @@ pub(crate) enum ResourceType {
 pub(crate) struct S3Action {
     /// As AWS spells it: `s3:GetObject`.
     pub(crate) name: String,
+    /// Behind the service, in lower case: `getobject`.
+    lower: String,
     /// What it acts on; nothing if it only takes `*`.
     pub(crate) resources: Vec<ResourceType>,
     /// Its condition keys in lower case, families without their last part.
@@ -107,10 +109,11 @@ impl From<File> for Table {
         let action = |(name, action): (String, FileAction)| {
             let common = file.common_keys.iter().filter(|key| !action.lacks.contains(key));
             let keys = action.keys.iter().chain(common).map(|key| plain(key)).collect();
-            S3Action { name, resources: action.resources, keys }
+            let lower = name.trim_start_matches("s3:").to_ascii_lowercase();
+            S3Action { name, lower, resources: action.resources, keys }
         };
         let mut actions: Vec<S3Action> = file.actions.into_iter().map(action).collect();
-        actions.sort_by_key(|action| action.name.to_ascii_lowercase());
+        actions.sort_by(|left, right| left.lower.cmp(&right.lower));
         let key = |kind: TypeName, name: &String| {
             let shown = name.split_once('/').map_or(name.clone(), |(base, _)| format!("{base}/"));
             (plain(name), Key { name: shown, kind: kind.into() })
@@ -128,8 +131,9 @@ impl Table {
 
     /// An action's place in the table, whatever the case of its name.
     pub(super) fn index(&self, name: &str) -> Option<usize> {
-        let name = name.to_ascii_lowercase();
-        self.actions.binary_search_by(|action| action.name.to_ascii_lowercase().cmp(&name)).ok()
+        let lower = name.to_ascii_lowercase();
+        let wanted = lower.strip_prefix("s3:")?;
+        self.actions.binary_search_by(|action| action.lower.as_str().cmp(wanted)).ok()
     }
 
     /// An action by its name, whatever its case.
@@ -144,10 +148,7 @@ impl Table {
             self.index(&pattern.text).into_iter().for_each(|index| set.insert(index));
             return set;
         }
-        ActionSet::of(|action| {
-            let lower = action.name.to_ascii_lowercase();
-            lower.split_once(':').is_some_and(|(service, name)| pattern.matches(service, name))
-        })
+        ActionSet::of(|action| pattern.matches("s3", &action.lower))
     }
 
     /// An `s3:` key by its name, whatever its case.
@@ -164,12 +165,6 @@ impl Table {
     /// The keys' names, families ending with a slash.
     pub(crate) fn key_names(&self) -> impl Iterator<Item = &str> {
         self.keys.values().map(|key| key.name.as_str())
-    }
-
-    /// True if any action is said to carry the key. Keys that belong to resources, such as `s3:BucketTag/KEY`, stand
-    /// with no action.
-    pub(crate) fn is_listed(&self, key: &str) -> bool {
-        self.actions.iter().any(|action| action.carries(key))
     }
 }
 
@@ -210,7 +205,6 @@ mod tests {
         }
         let KeyLookup::Known(_, tags) = S3.key("s3:RequestObjectTagKeys") else { panic!() };
         assert!(tags.multivalued);
-        assert!(S3.is_listed("s3:prefix") && !S3.is_listed("s3:BucketTag/team"));
     }
 
     #[test]

@@ -128,10 +128,9 @@ fn near_action(text: &str, known: &[&'static str], path: &DocumentPath, report: 
 /// Whether an action may stand in a policy of this type.
 fn fits(action: &ActionPattern, path: &DocumentPath, scope: &Scope<'_>, report: &mut Report) {
     let text = &action.text;
-    let of_service =
-        |name: &str| action.matches(name, PROBE) || text.to_ascii_lowercase().starts_with(&format!("{name}:"));
+    let named_s3 = text.to_ascii_lowercase().starts_with("s3:");
     match scope.subject.kind {
-        PolicyType::Bucket if S3.matching(action).is_empty() && !of_service("s3") => {
+        PolicyType::Bucket if !named_s3 && S3.matching(action).is_empty() => {
             let message = format!("`{text}` in a bucket policy, which holds S3 actions only");
             report.add(UNSUPPORTED_ACTION_IN_POLICY, path, message, "move it into an identity policy");
         }

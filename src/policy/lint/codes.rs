@@ -103,7 +103,7 @@ codes! {
     DEPRECATED_GLOBAL_CONDITION_KEY Warning "a global key that another one replaced" r#""aws:SourceOwner""#;
     MISSING_TAG_KEY_IN_CONDITION Error "a tag condition without the tag's key" r#""aws:PrincipalTag": "x""#;
     DUPLICATE_KEYS_WITH_DIFFERENT_CASE Error "a key that stands twice under one operator, in different case" r#"{"s3:prefix": "a", "S3:Prefix": "b"}"#;
-    UNSUPPORTED_ACTION_FOR_CONDITION_KEY Error "an S3 action of the statement that never carries the key" r#""s3:GetBucketLocation" with "s3:prefix""#;
+    UNSUPPORTED_ACTION_FOR_CONDITION_KEY Error "an S3 action of the statement that never carries the key (a warning for tags of requests)" r#""s3:GetBucketLocation" with "s3:prefix""#;
     IRRELEVANT_CONDITION_KEY_IN_POLICY Suggestion "a key that says nothing in this type of policy" r#""s3:ResourceAccount" in a bucket policy"#;
     MISSING_QUALIFIER Error "a key with several values without `ForAllValues` or `ForAnyValue`" r#""StringEquals": {"aws:TagKeys": ".."}"#;
     FORALLVALUES_WITH_SINGLE_VALUED_KEY SecurityWarning "`ForAllValues` on a key with one value: true where the key is missing (a suggestion in a `Deny`)" r#""ForAllValues:StringEquals": {"s3:prefix": ".."}"#;

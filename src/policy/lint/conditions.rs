@@ -268,8 +268,7 @@ struct Carried<'a> {
 
 impl<'a> Carried<'a> {
     fn of(scope: &Scope<'a>) -> Self {
-        let actions = scope.statement.action.iter().flat_map(|list| &list.items);
-        let sets = actions.map(|action| (S3.matching(action), action.text.as_str()));
+        let sets = scope.actions().map(|(action, set)| (set, action.text.as_str()));
         Self { sets: sets.filter(|(set, _)| !set.is_empty()).collect() }
     }
 
@@ -278,7 +277,7 @@ impl<'a> Carried<'a> {
         let name = at.key.name.to_ascii_lowercase();
         let tag_of_request = name == "aws:tagkeys" || name.starts_with("aws:requesttag/");
         let known = name.starts_with("s3:") && matches!(S3.key(&name), KeyLookup::Known(..));
-        let of_s3 = known && S3.is_listed(&name) && !OF_ACCESS_POINTS.contains(&name.as_str());
+        let of_s3 = known && !OF_ACCESS_POINTS.contains(&name.as_str());
         let Some(operator) = at.block.operator.filter(|_| of_s3 || tag_of_request) else { return };
         // Who writes `IfExists`, or asks for a missing key, has thought of requests without it.
         let asks_for_absence = operator.test == Test::Null
@@ -286,7 +285,12 @@ impl<'a> Carried<'a> {
         if operator.if_exists || asks_for_absence {
             return;
         }
-        let never = |set: &ActionSet| !set.iter().any(|action| action.carries(&name));
+        let carriers = ActionSet::of(|action| action.carries(&name));
+        // Keys that belong to resources, such as `s3:BucketTag/KEY`, stand with no action.
+        if carriers.is_empty() {
+            return;
+        }
+        let never = |set: &ActionSet| set.and(carriers).is_empty();
         let mut lost: Vec<&str> = self.sets.iter().filter(|(set, _)| never(set)).map(|(_, text)| *text).collect();
         if lost.is_empty() {
             return;
@@ -301,7 +305,9 @@ impl<'a> Carried<'a> {
             true => format!("remove the condition, or name actions that carry `{}`", at.key.name),
             false => format!("put {} into a statement of its own without this key", names(lost)),
         };
-        report.add(UNSUPPORTED_ACTION_FOR_CONDITION_KEY, &at.path, message, fix);
+        // Services learn to send tags all the time, so of those AWS's table proves less.
+        let severity = if tag_of_request { Severity::Warning } else { UNSUPPORTED_ACTION_FOR_CONDITION_KEY.severity };
+        report.add_as(severity, UNSUPPORTED_ACTION_FOR_CONDITION_KEY, &at.path, message, fix);
     }
 }
 

@@ -3,10 +3,10 @@
 use super::Report;
 use super::codes::{REDUNDANT_ACTION, REDUNDANT_RESOURCE, REDUNDANT_STATEMENT};
 use super::scope::Scope;
-use super::{PolicyType, Subject};
 use crate::policy::arn_pattern::ArnPattern;
 use crate::policy::context::Context;
-use crate::policy::document::{ActionPattern, Document, OneOrMany, Statement};
+use crate::policy::document::{ActionPattern, OneOrMany, Statement};
+use crate::policy::path::DocumentPath;
 use crate::policy::pattern::{Pattern, Syntax};
 use crate::policy::principal::Principals;
 use std::collections::{HashMap, HashSet};
@@ -14,14 +14,13 @@ use std::collections::{HashMap, HashSet};
 /// Longer lists are only searched for equal entries: no policy within its quota has them.
 const MOST_COMPARED: usize = 500;
 
-pub(super) fn check(document: &Document, report: &mut Report) {
-    let subject = Subject { target: "", kind: PolicyType::Identity, bucket: None };
-    for statement in document.statements() {
-        let scope = Scope::new(statement, document, &subject);
+pub(super) fn check(scopes: &[Scope<'_>], report: &mut Report) {
+    for scope in scopes {
+        let statement = scope.statement;
         for (element, list) in [("Action", &statement.action), ("NotAction", &statement.not_action)] {
             let Some(list) = list else { continue };
             let texts: Vec<String> = list.items.iter().map(|action| action.text.to_ascii_lowercase()).collect();
-            for (path, (index, by)) in places(&scope, element, list, covered(&texts, covers)) {
+            for (path, (index, by)) in places(scope, element, list, covered(&texts, covers)) {
                 let (message, fix) = said(texts[index] == texts[by], &list.items[index].text, &list.items[by].text);
                 report.add(REDUNDANT_ACTION, &path, message, fix);
             }
@@ -29,13 +28,13 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         for (element, list) in [("Resource", &statement.resource), ("NotResource", &statement.not_resource)] {
             let Some(list) = list else { continue };
             let texts: Vec<String> = list.items.iter().map(|arn| arn.text.clone()).collect();
-            for (path, (index, by)) in places(&scope, element, list, covered(&texts, arn_covers)) {
+            for (path, (index, by)) in places(scope, element, list, covered(&texts, arn_covers)) {
                 let (message, fix) = said(texts[index] == texts[by], &texts[index], &texts[by]);
                 report.add(REDUNDANT_RESOURCE, &path, message, fix);
             }
         }
     }
-    statements(document, report);
+    statements(scopes, report);
 }
 
 fn said(twice: bool, narrow: &str, wide: &str) -> (String, &'static str) {
@@ -45,14 +44,14 @@ fn said(twice: bool, narrow: &str, wide: &str) -> (String, &'static str) {
     }
 }
 
-fn places<T>(
-    scope: &Scope<'_>,
+fn places<'a, T>(
+    scope: &Scope<'a>,
     element: &str,
-    list: &OneOrMany<T>,
+    list: &'a OneOrMany<T>,
     pairs: Vec<(usize, usize)>,
-) -> Vec<(crate::policy::path::DocumentPath, (usize, usize))> {
-    let path = scope.path(element);
-    pairs.into_iter().map(|pair| (list.item_path(&path, pair.0), pair)).collect()
+) -> Vec<(DocumentPath, (usize, usize))> {
+    let entries = scope.listed(element, Some(list));
+    pairs.into_iter().map(|pair| (entries[pair.0].0.clone(), pair)).collect()
 }
 
 /// Which entries are covered by which other one.
@@ -89,9 +88,9 @@ fn arn_covers(wide: &str, narrow: &str) -> bool {
 }
 
 /// Statements that say the same, whatever their Sids and the order of their lists.
-fn statements(document: &Document, report: &mut Report) {
+fn statements(scopes: &[Scope<'_>], report: &mut Report) {
     let mut seen = HashMap::new();
-    for statement in document.statements().iter().filter(|statement| statement.flaw().is_none()) {
+    for statement in scopes.iter().map(|scope| scope.statement).filter(|statement| statement.flaw().is_none()) {
         match seen.get(&meaning(statement)) {
             None => {
                 seen.insert(meaning(statement), statement);

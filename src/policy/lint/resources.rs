@@ -13,9 +13,10 @@ use super::scope::{Scope, names};
 use super::{PolicyType, Report, Subject};
 use crate::layout::placeholder;
 use crate::policy::arn_pattern::ArnPattern;
-use crate::policy::catalog::{ARN_REGIONS, PARTITIONS, REGIONLESS_SERVICES, S3, S3Action, is_arn_service, services};
+use crate::policy::catalog::{
+    ARN_REGIONS, ActionSet, PARTITIONS, REGIONLESS_SERVICES, S3, S3Action, is_arn_service, services,
+};
 use crate::policy::context::Context;
-use crate::policy::document::{ActionPattern, Document};
 use crate::policy::path::DocumentPath;
 use crate::policy::pattern::{Pattern, Syntax};
 use crate::report::Severity;
@@ -136,7 +137,7 @@ fn service_name(service: &str, path: &DocumentPath, report: &mut Report) -> bool
             let message = format!("`{service}` is no service that this version knows");
             let fix = "check it in AWS's Service Authorization Reference; if it is new, all is well";
             report.add_as(Severity::Warning, INVALID_SERVICE, path, message, fix);
-            true
+            false
         }
     }
 }
@@ -237,14 +238,13 @@ fn belongs(arn: &ArnPattern, path: &DocumentPath, subject: &Subject<'_>, report:
 }
 
 /// Without a name to compare with: two buckets in one bucket policy are one too many.
-pub(super) fn check_one_bucket(document: &Document, subject: &Subject<'_>, report: &mut Report) {
+pub(super) fn check_one_bucket(scopes: &[Scope<'_>], subject: &Subject<'_>, report: &mut Report) {
     if subject.kind != PolicyType::Bucket || subject.bucket.is_some() {
         return;
     }
     let mut first: Option<String> = None;
-    for statement in document.statements() {
-        let scope = Scope::new(statement, document, subject);
-        for (path, arn) in scope.listed("Resource", statement.resource.as_ref()) {
+    for scope in scopes {
+        for (path, arn) in scope.listed("Resource", scope.statement.resource.as_ref()) {
             let Some(part) = Entry::new(arn).bucket_part().filter(|part| !is_open(part.bucket)) else { continue };
             let known = first.get_or_insert_with(|| part.bucket.to_owned());
             if known != part.bucket {
@@ -258,47 +258,51 @@ pub(super) fn check_one_bucket(document: &Document, subject: &Subject<'_>, repor
 
 /// S3 actions and resources that have nothing to do with each other.
 fn kinds(scope: &Scope<'_>, report: &mut Report) {
-    let (Some(actions), Some(resources)) = (&scope.statement.action, &scope.statement.resource) else { return };
+    let Some(resources) = &scope.statement.resource else { return };
     let entries: Vec<Entry<'_>> = resources.items.iter().map(Entry::new).collect();
-    if entries.is_empty() || scope.s3_actions().is_empty() {
+    if entries.is_empty() || scope.s3_actions().is_empty() || scope.statement.action.is_none() {
         return;
     }
-    let suits = |action: &S3Action| entries.iter().any(|entry| entry.suits(action));
+    let all = scope.s3_actions();
+    let suited = ActionSet::of(|action| all.contains(&action.name) && entries.iter().any(|entry| entry.suits(action)));
     let mut lost: Vec<(&str, &'static S3Action)> = Vec::new();
-    for action in &actions.items {
-        let set = S3.matching(action);
+    for (action, set) in scope.actions() {
         if let Some(first) = set.iter().next()
-            && !set.iter().any(suits)
+            && set.and(suited).is_empty()
         {
             lost.push((action.text.as_str(), first));
         }
     }
     if let Some((_, example)) = lost.first() {
-        let only = lost.len() == actions.items.len() && entries.len() == 1;
+        let only = lost.len() == scope.actions().count() && entries.len() == 1;
         let place = scope.listed("Resource", scope.statement.resource.as_ref());
         let path = if only { place[0].0.clone() } else { scope.statement.path.clone() };
-        let never = if lost.len() == 1 { "never matches" } else { "never match" };
-        let message = format!("{} {never} here: {}", names(lost.iter().map(|(text, _)| *text)), wants(example));
+        let message = match lost.as_slice() {
+            [(text, _)] => format!("`{text}` {}: it never matches", wants(example)),
+            several => {
+                let listed = names(several.iter().map(|(text, _)| *text));
+                format!("{listed} never match: `{}` {}", example.name, wants(example))
+            }
+        };
         report.add(BW_RESOURCE_TYPE_MISMATCH, &path, message, fitting(example, &entries));
         return;
     }
     // What a misspelt action was meant to be may be what a resource is for.
-    let is_misspelt =
-        |action: &ActionPattern| action.text.to_ascii_lowercase().starts_with("s3:") && S3.matching(action).is_empty();
-    if !actions.items.iter().any(is_misspelt) {
+    let mut misspelt =
+        scope.actions().filter(|(action, set)| set.is_empty() && action.text.to_ascii_lowercase().starts_with("s3:"));
+    if misspelt.next().is_none() {
         mixed(scope, &entries, report);
     }
 }
 
 /// What an action acts on, in words.
-fn wants(action: &S3Action) -> String {
-    let kind = match (action.resources.is_empty(), action.is_on_objects()) {
-        (true, _) => "takes `*` only",
-        (_, true) => "acts on objects",
-        _ if action.is_on_buckets() => "acts on the bucket itself",
-        _ => "acts on neither buckets nor objects",
-    };
-    format!("`{}` {kind}", action.name)
+fn wants(action: &S3Action) -> &'static str {
+    match (action.resources.is_empty(), action.is_on_objects()) {
+        (true, _) => "takes `*` only, and there is no `*` here",
+        (_, true) => "acts on objects, and no resource here is one",
+        _ if action.is_on_buckets() => "acts on the bucket itself, and no resource here is one",
+        _ => "acts on none of the resources here",
+    }
 }
 
 /// The resource that an action needs, made from one that is there.

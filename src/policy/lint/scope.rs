@@ -7,20 +7,53 @@ use crate::policy::document::{ActionPattern, Document, Effect, OneOrMany, Statem
 use crate::policy::mistake::Fault;
 use crate::policy::path::DocumentPath;
 use crate::policy::principal::Principals;
+use std::collections::BTreeSet;
 
 /// A text that no pattern with a letter of its own matches.
 pub(super) const PROBE: &str = "\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}";
+
+/// What is linted, with what rules ask of it more than once.
+#[derive(Debug)]
+pub(super) struct Whole<'a> {
+    pub(super) document: &'a Document,
+    pub(super) subject: &'a Subject<'a>,
+    /// True if any statement denies.
+    pub(super) denies: bool,
+    /// Pointers of elements that could not be read, and were left out.
+    unreadable: BTreeSet<String>,
+}
+
+impl<'a> Whole<'a> {
+    pub(super) fn new(document: &'a Document, subject: &'a Subject<'a>) -> Self {
+        let wrong_type = document.defects().iter().filter(|defect| matches!(defect.fault, Fault::WrongType { .. }));
+        let unreadable = wrong_type.map(|defect| defect.path.pointer()).collect();
+        let denies = document.statements().iter().any(|statement| statement.effect == Some(Effect::Deny));
+        Self { document, subject, denies, unreadable }
+    }
+
+    /// True if the element is there, but of a type that could not be read.
+    pub(super) fn is_unreadable(&self, path: &DocumentPath) -> bool {
+        self.unreadable.contains(&path.pointer())
+    }
+
+    /// True if something was left out of the list at `path`, so that the places of its entries are not known.
+    fn lacks_entries(&self, path: &DocumentPath) -> bool {
+        let start = format!("{}/", path.pointer());
+        self.unreadable.range(start.clone()..).next().is_some_and(|first| first.starts_with(&start))
+    }
+}
 
 /// A statement with what it is part of.
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
     pub(super) statement: &'a Statement,
+    pub(super) whole: &'a Whole<'a>,
     pub(super) document: &'a Document,
     pub(super) subject: &'a Subject<'a>,
     /// The S3 actions that it is about.
     s3_actions: ActionSet,
-    /// Pointers of the elements from which something was left out, so that places inside would be wrong.
-    broken: Vec<String>,
+    /// What each entry of `Action` means in S3.
+    s3_entries: Vec<ActionSet>,
 }
 
 /// A key of a condition with its place.
@@ -32,11 +65,16 @@ pub(super) struct KeyAt<'a> {
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(statement: &'a Statement, document: &'a Document, subject: &'a Subject<'a>) -> Self {
-        let start = format!("{}/", statement.path.pointer());
-        let wrong_type = document.defects().iter().filter(|defect| matches!(defect.fault, Fault::WrongType { .. }));
-        let broken = wrong_type.map(|defect| defect.path.pointer()).filter(|path| path.starts_with(&start)).collect();
-        Self { statement, document, subject, s3_actions: s3_actions(statement), broken }
+    pub(super) fn new(statement: &'a Statement, whole: &'a Whole<'a>) -> Self {
+        let Whole { document, subject, .. } = *whole;
+        let sets = |list: &OneOrMany<ActionPattern>| list.items.iter().map(|action| S3.matching(action)).collect();
+        let s3_entries: Vec<ActionSet> = statement.action.as_ref().map(sets).unwrap_or_default();
+        let union = |sets: &[ActionSet]| sets.iter().fold(ActionSet::default(), |union, set| union.or(*set));
+        let s3_actions = match (&statement.action, &statement.not_action) {
+            (None, Some(excepted)) if !excepted.items.is_empty() => union(&sets(excepted)).complement(),
+            _ => union(&s3_entries),
+        };
+        Self { statement, whole, document, subject, s3_actions, s3_entries }
     }
 
     /// The place of an element of the statement.
@@ -44,19 +82,10 @@ impl<'a> Scope<'a> {
         self.statement.path.name(element)
     }
 
-    /// True if the element is there, but of a type that could not be read.
-    pub(super) fn is_unreadable(&self, element: &str) -> bool {
-        let path = self.path(element);
-        self.document.defects().iter().any(|defect| defect.path == path)
-    }
-
     /// The entries of a list that stands at `path`, each with its place.
     pub(super) fn entries<T>(&self, path: &DocumentPath, list: &'a OneOrMany<T>) -> Vec<(DocumentPath, &'a T)> {
-        let whole = self.broken.is_empty() || {
-            let start = format!("{}/", path.pointer());
-            !self.broken.iter().any(|broken| broken.starts_with(&start))
-        };
-        let place = |index| if whole { list.item_path(path, index) } else { path.clone() };
+        let vague = self.whole.lacks_entries(path);
+        let place = |index| if vague { path.clone() } else { list.item_path(path, index) };
         list.items.iter().enumerate().map(|(index, item)| (place(index), item)).collect()
     }
 
@@ -100,6 +129,12 @@ impl<'a> Scope<'a> {
         self.s3_actions
     }
 
+    /// The entries of `Action`, each with what it means in S3.
+    pub(super) fn actions(&self) -> impl Iterator<Item = (&'a ActionPattern, ActionSet)> + '_ {
+        let actions = self.statement.action.iter().flat_map(|list| &list.items);
+        actions.zip(self.s3_entries.iter().copied())
+    }
+
     /// True if everybody is meant.
     pub(super) fn is_about_everybody(&self) -> bool {
         self.statement.principal.as_ref().is_some_and(Principals::is_everybody)
@@ -111,18 +146,6 @@ impl<'a> Scope<'a> {
             Some(Principals::Map(groups)) => !groups.is_empty() && groups.iter().all(|group| group.key == "Service"),
             _ => false,
         }
-    }
-}
-
-fn union(list: &OneOrMany<ActionPattern>) -> ActionSet {
-    list.items.iter().fold(ActionSet::default(), |set, action| set.or(S3.matching(action)))
-}
-
-fn s3_actions(statement: &Statement) -> ActionSet {
-    match (&statement.action, &statement.not_action) {
-        (Some(actions), _) => union(actions),
-        (None, Some(excepted)) if !excepted.items.is_empty() => union(excepted).complement(),
-        (None, _) => ActionSet::default(),
     }
 }
 

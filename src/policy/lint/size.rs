@@ -6,7 +6,8 @@
 //! <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html>
 
 use super::codes::{
-    POLICY_SIZE_EXCEEDS_IDENTITY_POLICY_QUOTA, POLICY_SIZE_EXCEEDS_RESOURCE_POLICY_QUOTA, POLICY_SIZE_EXCEEDS_SCP_QUOTA,
+    JSON_SYNTAX_ERROR, POLICY_SIZE_EXCEEDS_IDENTITY_POLICY_QUOTA, POLICY_SIZE_EXCEEDS_RESOURCE_POLICY_QUOTA,
+    POLICY_SIZE_EXCEEDS_SCP_QUOTA,
 };
 use super::{PolicyType, Report};
 use crate::document::MAX_BUCKET_POLICY_BYTES;
@@ -21,8 +22,18 @@ const SESSION_OR_TRUST: usize = 2048;
 /// Characters of a service or resource control policy.
 const ORGANIZATION: usize = 5120;
 
-pub(super) fn check(json: &Json, kind: PolicyType, report: &mut Report) {
+/// The longest document that is looked at any further: some ten times what fits anywhere, and more than the longest
+/// of AWS's own policies.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// Says what is too long for its place; false if it is too long for any rule to be worth its while.
+pub(super) fn check(json: &Json, kind: PolicyType, report: &mut Report) -> bool {
     let text = minified(json);
+    if text.len() > MOST_BYTES {
+        let message = format!("this is larger than {MOST_BYTES} bytes without white space, and no policy is");
+        report.add(JSON_SYNTAX_ERROR, &DocumentPath::root(), message, "check that this is the right file");
+        return false;
+    }
     let characters = text.chars().count();
     let split = "split it by buckets or folders into several policies";
     let (code, has, most, fix) = match kind {
@@ -63,6 +74,7 @@ pub(super) fn check(json: &Json, kind: PolicyType, report: &mut Report) {
         let message = format!("{kind} has at most {most} {unit}; this has {has} without white space");
         report.add(code, &DocumentPath::root(), message, fix);
     }
+    true
 }
 
 /// The document without white space between its tokens.

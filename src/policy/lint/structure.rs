@@ -162,7 +162,7 @@ pub(super) fn check_statement(scope: &Scope<'_>, report: &mut Report) {
         report.add(MISSING_RESOURCE, &statement.path, "the statement has no `Resource`", fix);
     }
     let has_principal = statement.principal.is_some() || statement.not_principal.is_some();
-    if kind.has_principals() && !has_principal && !scope.is_unreadable("Principal") {
+    if kind.has_principals() && !has_principal && !scope.whole.is_unreadable(&scope.path("Principal")) {
         let message = format!("every statement of {kind} says whom it is about");
         report.add(MISSING_PRINCIPAL, &statement.path, message, "add `\"Principal\": {\"AWS\": \"ARN\"}`");
     }
@@ -176,7 +176,7 @@ fn effect(scope: &Scope<'_>, report: &mut Report) {
     let statement = scope.statement;
     let path = scope.path("Effect");
     match statement.effect_text.as_deref() {
-        None if scope.is_unreadable("Effect") => {}
+        None if scope.whole.is_unreadable(&path) => {}
         None => report.add(
             MISSING_EFFECT,
             &statement.path,
@@ -246,7 +246,7 @@ fn empties(scope: &Scope<'_>, report: &mut Report) {
     }
     for block in statement.condition.iter().flatten().filter(|block| block.keys.is_empty()) {
         let path = condition.name(&block.operator_text);
-        if !scope.document.defects().iter().any(|defect| defect.path == path) {
+        if !scope.whole.is_unreadable(&path) {
             let message = format!("`{}` has no keys", block.operator_text);
             report.add(EMPTY_OBJECT_CONDITION, &path, message, "remove it, or say what it asks");
         }

@@ -3,9 +3,9 @@
 use super::codes::{BW_ENCRYPTION_HEADER_DENY, BW_KMS_INCOMPLETE, BW_MULTIPART_INCOMPLETE, BW_SELF_LOCKOUT};
 use super::s3_arn::Entry;
 use super::scope::{KeyAt, Scope, names};
-use super::{PolicyType, Report, Subject};
+use super::{PolicyType, Report};
 use crate::policy::catalog::{ActionSet, S3};
-use crate::policy::document::{Document, Statement};
+use crate::policy::document::Statement;
 use crate::policy::operators::Test;
 use crate::policy::principal::{Named, Principals};
 
@@ -104,20 +104,18 @@ fn encryption_header(scope: &Scope<'_>, report: &mut Report) {
 }
 
 /// Rules that look at all statements together.
-pub(super) fn check_document(document: &Document, subject: &Subject<'_>, report: &mut Report) {
-    if !subject.kind.grants() || subject.kind == PolicyType::Trust || document.statements().len() > MOST_STATEMENTS {
+pub(super) fn check_together(scopes: &[Scope<'_>], kind: PolicyType, report: &mut Report) {
+    if !kind.grants() || kind == PolicyType::Trust || scopes.len() > MOST_STATEMENTS {
         return;
     }
-    let scopes: Vec<Scope<'_>> =
-        document.statements().iter().map(|statement| Scope::new(statement, document, subject)).collect();
     let writes = |scope: &&Scope<'_>| {
         scope.grants() && scope.s3_actions().contains("s3:PutObject") && !scope.is_about_services()
     };
     for scope in scopes.iter().filter(writes) {
-        multipart(scope, &scopes, report);
+        multipart(scope, scopes, report);
     }
-    if subject.kind != PolicyType::Bucket {
-        kms(&scopes, report);
+    if kind != PolicyType::Bucket {
+        kms(scopes, report);
     }
 }
 

@@ -7,7 +7,7 @@ use super::{PolicyType, Report};
 use crate::policy::arn_pattern::{self, ArnPattern};
 use crate::policy::catalog::ActionSet;
 use crate::policy::context::Context;
-use crate::policy::document::{ActionPattern, Effect};
+use crate::policy::document::ActionPattern;
 use crate::policy::operators::Test;
 use crate::policy::values::Network;
 use crate::report::Severity;
@@ -69,10 +69,9 @@ fn is_on_all(scope: &Scope<'_>, means_all: impl Fn(&ArnPattern) -> bool) -> bool
 
 fn admin(scope: &Scope<'_>, report: &mut Report) {
     let kind = scope.subject.kind;
-    let denies = scope.document.statements().iter().any(|statement| statement.effect == Some(Effect::Deny));
     let (severity, message) = match kind {
         // Everything, less what the same boundary denies: a limit all the same.
-        PolicyType::Boundary if denies => {
+        PolicyType::Boundary if scope.whole.denies => {
             (Severity::Suggestion, "this limits nothing by itself; only the denials of this boundary do")
         }
         kind if limits_only(kind) => (Severity::SecurityWarning, "this limits nothing"),
