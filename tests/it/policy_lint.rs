@@ -179,3 +179,34 @@ fn what_is_too_large_is_a_finding() {
     let ran = env.expect(4, &["policy", "lint", "huge.json"]);
     assert!(ran.stdout.contains("JSON_SYNTAX_ERROR") && ran.stdout.contains("larger than 1048576"), "{}", ran.stdout);
 }
+
+/// Whatever the tool makes itself is as its linter wants it.
+#[test]
+fn generated_documents_are_clean() {
+    let env = TestEnv::new();
+    let key = "arn:aws:kms:us-east-1:111111111111:key/11111111-2222-3333-4444-555555555555";
+    let issuer = "https://oidc.eks.us-east-1.amazonaws.com/id/ABC";
+    env.expect(0, &["new", "flyte", "--set", "name=lake"]);
+    for (kind, arguments) in [
+        ("identity", &["--bucket", "lake", "--prefix", "team-a/", "--access", "read", "--list", "root"][..]),
+        ("identity", &["--bucket", "lake", "--bucket", "pond", "--access", "append", "--list", "bucket"]),
+        ("identity", &["--bucket", "lake", "--prefix", "team-a/", "--access", "read-write", "--kms-key", key]),
+        ("identity", &["layout.toml"]),
+        ("bucket", &["layout.toml", "--type", "bucket"]),
+        ("trust", &["--type", "trust", "--service-account", "flyte/default", "--role", "r"]),
+        ("trust", &["--type", "trust", "--oidc-issuer", issuer, "--service-account", "flyte/default", "--role", "r"]),
+    ] {
+        let ran = env.expect(0, &[&["policy", "generate", "--account", "111111111111"], arguments].concat());
+        let made: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let documents = match made.get("Statement") {
+            Some(_) => vec![made],
+            None => made.as_object().unwrap().values().cloned().collect(),
+        };
+        assert!(!documents.is_empty());
+        for document in documents {
+            env.write("made.json", document.to_string());
+            let linted = env.expect(0, &["policy", "lint", "made.json", "--type", kind, "--output", "json"]);
+            assert_eq!(linted.of_type("finding"), [] as [Value; 0], "{document}");
+        }
+    }
+}

@@ -196,6 +196,20 @@ fn sizes_count_the_document_without_white_space() {
 }
 
 #[test]
+fn what_is_far_too_long_is_an_error_and_no_more() {
+    let sids = |count: usize| {
+        let statements: Vec<Value> = (0..count).map(|_| json!({ "Effect": "Allow", "Action": "*" })).collect();
+        json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
+    };
+    let found = find(&sids(10_000), PolicyType::Identity, None);
+    assert_eq!(
+        found.iter().map(|one| (one.code, one.severity)).collect::<Vec<_>>(),
+        [("JSON_SYNTAX_ERROR", Severity::Error)]
+    );
+    assert!(find(&sids(1000), PolicyType::Identity, None).len() > 1000);
+}
+
+#[test]
 fn allow_all_control_policies_are_what_aws_attaches_itself() {
     let all = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
     assert_eq!(find(&document(PolicyType::Scp, &all, &json!([])).to_string(), PolicyType::Scp, None), []);
