@@ -16,7 +16,9 @@ mod identity;
 mod key;
 mod layout_id;
 mod lifecycle;
+mod part_file;
 mod region;
+mod relative_path;
 mod setting;
 mod tag;
 
@@ -34,6 +36,8 @@ pub use identity::{Endpoint, Identity};
 pub use key::{KeyError, ObjectKey, Prefix};
 pub use layout_id::{LayoutId, LayoutIdError};
 pub use lifecycle::{Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration, Transition};
+pub use part_file::{is_part_file_name, part_file_name};
 pub use region::{Region, RegionError};
+pub use relative_path::{RelativePath, RelativePathError};
 pub use setting::{AccessLog, Control, Encryption, PolicyJson, PublicAccessBlock, Setting};
 pub use tag::{TagError, TagKey, TagValue, Tags};

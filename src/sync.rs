@@ -7,4 +7,5 @@ pub mod content_type;
 pub mod diff;
 pub mod keys;
 pub mod parts;
+pub mod paths;
 pub mod proof;
