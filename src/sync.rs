@@ -2,6 +2,7 @@
 //!
 //! Values in, values out. The edges walk, list, hash and ask; the modules here decide.
 
+pub mod arrival;
 pub mod compare;
 pub mod content_type;
 pub mod diff;

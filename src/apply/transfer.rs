@@ -3,14 +3,17 @@
 //! A file up to [`parts::MULTIPART_FROM_BYTES`] is read whole between two looks at its fingerprint, then sent. A larger
 //! one goes up in parts that become an object only if the file is still the same after the last byte was read.
 
+mod download;
 mod limits;
 mod multipart;
 mod prove;
 mod single;
 
+pub use download::{Download, Fetched, download};
+
 use super::patience::{Patience, Situation};
 use crate::aws::s3::{ErrorClass, S3Error, Store, object_url};
-use crate::local::{ReadError, fingerprint};
+use crate::local::{ReadError, WriteError, fingerprint};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint};
 use crate::plan::{Action, Reason, Step, Upload};
 use crate::report::{ErrorRecord, Event, Progress, Status};
@@ -104,6 +107,9 @@ pub enum TransferError {
     /// The file could not be read whole, or did not stay the same.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The file could not be put in its place.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The object is not what the plan saw, so it was left alone.
     #[error("`{0}` was changed by somebody else since the plan was made; it was left as it is")]
     ChangedThere(String),
@@ -125,6 +131,16 @@ pub enum TransferError {
         /// What the endpoint says.
         answered: String,
     },
+    /// What arrived is not what the endpoint keeps; it was thrown away.
+    #[error("`{target}` did not arrive as it is kept there: kept {stored}, arrived {arrived}")]
+    Damaged {
+        /// The object.
+        target: String,
+        /// What the endpoint keeps of it.
+        stored: String,
+        /// The same of what arrived.
+        arrived: String,
+    },
     /// The endpoint took it, but nothing it says proves that it holds what was sent.
     #[error("nothing that the endpoint says proves that `{0}` arrived whole")]
     Unproven(String),
@@ -144,7 +160,14 @@ impl TransferError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Read(ReadError::Changed(_)) => Some("wait until nothing writes to the file, then run again"),
-            Self::ChangedThere(_) => Some("run again: a new plan starts from what is there now"),
+            Self::ChangedThere(_) | Self::Write(WriteError::Changed(_)) => {
+                Some("run again: a new plan starts from what is there now")
+            }
+            Self::Write(WriteError::Full { .. }) => Some("free some space, then run again: what is done stays done"),
+            Self::Write(WriteError::Link(_)) => Some("remove the link, or choose another target"),
+            Self::S3(error) if error.code.as_deref() == Some("InvalidObjectState") => {
+                Some("the object is in an archive: restore it first")
+            }
             Self::Unproven(_) => Some("pass `--checksum md5`: this endpoint keeps no other checksum"),
             Self::S3(error) if error.status == Some(400) && error.operation.contains("MultipartUpload") => {
                 Some("if this endpoint does not know CRC64NVME for uploads in parts, pass `--checksum md5`")
@@ -156,7 +179,7 @@ impl TransferError {
     /// True where the same file may well succeed on another try.
     fn deserves_another_try(&self) -> bool {
         match self {
-            Self::Read(ReadError::Changed(_)) => true,
+            Self::Read(ReadError::Changed(_)) | Self::Damaged { .. } => true,
             // S3 says so itself: of two conditional writes at once, one gets this answer and should try again.
             Self::S3(error) => error.class == ErrorClass::Conflict,
             _ => false,
