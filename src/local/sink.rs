@@ -380,3 +380,6 @@ impl Drop for PartFile {
         self.abandon();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,17 +161,17 @@ impl Run {
         let begin = move || opened.begin(&to.path, to.size_bytes, to.replaces.as_ref());
         let file = Receiving(Arc::new(tokio::task::spawn_blocking(begin).await??));
         let wanted = Arc::new(wanted);
-        let algorithm = measure.of_ranges().unwrap_or(Algorithm::Crc64Nvme);
-        let whole = self.fill_file(&file.0, &wanted, download.size_bytes, algorithm).await?;
+        let Wholes { crc64nvme, measured } =
+            self.fill_file(&file.0, &wanted, download.size_bytes, measure.of_ranges()).await?;
         let (part, modified) = (Arc::clone(&file.0), head.modified);
         let finish = move || {
-            let judgement = match (measure.of_ranges(), &whole) {
-                (Some(_), Some(whole)) => measure.judge(whole),
-                _ => judge_again(&part, &measure)?,
+            let judgement = match &measured {
+                Some(measured) => measure.judge(measured),
+                None => judge_again(&part, &measure)?,
             };
             let rung = wanted.judged(judgement)?;
             let file = part.commit(modified)?;
-            Ok::<_, TransferError>(fetched(head, whole, rung, file))
+            Ok::<_, TransferError>(fetched(head, crc64nvme, rung, file))
         };
         tokio::task::spawn_blocking(finish).await?
     }
@@ -186,14 +186,19 @@ impl Run {
         head.filter(same).ok_or_else(|| TransferError::ChangedThere(wanted.url()))
     }
 
-    /// Brings all ranges, and gives the checksum of the whole, combined from theirs.
+    /// Brings all ranges, and gives the checksums of the whole, combined from theirs: the one for receipts, and the one
+    /// that the endpoint keeps if it is a CRC.
     async fn fill_file(
         self: &Arc<Self>,
         file: &Arc<PartFile>,
         wanted: &Arc<Wanted>,
         size_bytes: u64,
-        algorithm: Algorithm,
-    ) -> Result<Option<Checksum>, TransferError> {
+        measured: Option<Algorithm>,
+    ) -> Result<Wholes, TransferError> {
+        let algorithms = match measured {
+            Some(other) if other != Algorithm::Crc64Nvme => vec![Algorithm::Crc64Nvme, other],
+            _ => vec![Algorithm::Crc64Nvme],
+        };
         let (mut under_way, mut sums) = (JoinSet::new(), Sums::default());
         for part in parts::parts(size_bytes, self.options.part_bytes.max(1)) {
             while let Some(ended) = under_way.try_join_next() {
@@ -204,9 +209,10 @@ impl Run {
             // before the next begins.
             let buffer = self.pool.buffer(usize::try_from(part.length).unwrap_or(usize::MAX)).await;
             let slot = Arc::clone(&self.requests).acquire_owned().await;
-            let (run, file, wanted) = (Arc::clone(self), Arc::clone(file), Arc::clone(wanted));
+            let (run, file, wanted, kinds) =
+                (Arc::clone(self), Arc::clone(file), Arc::clone(wanted), algorithms.clone());
             under_way.spawn(async move {
-                let result = run.fetch_range(&file, &wanted, part, buffer, algorithm).await;
+                let result = run.fetch_range(&file, &wanted, part, buffer, kinds).await;
                 drop(slot);
                 Ok::<_, TransferError>((part, result?))
             });
@@ -215,7 +221,8 @@ impl Run {
             let (part, sum) = ended??;
             sums.add(part, sum);
         }
-        Ok(sums.whole)
+        let of = |algorithm| sums.whole.iter().find(|sum| sum.algorithm() == algorithm).cloned();
+        Ok(Wholes { crc64nvme: of(Algorithm::Crc64Nvme), measured: measured.and_then(of) })
     }
 
     async fn fetch_range(
@@ -224,17 +231,17 @@ impl Run {
         wanted: &Wanted,
         part: Part,
         mut buffer: Buffer,
-        algorithm: Algorithm,
-    ) -> Result<Checksum, TransferError> {
+        algorithms: Vec<Algorithm>,
+    ) -> Result<Vec<Checksum>, TransferError> {
         self.receive(wanted, Some(part), &mut buffer).await?;
         let file = Arc::clone(file);
         let write = move || {
             file.write_at(part.offset, &buffer)?;
-            Ok::<_, WriteError>(hashing::digest(algorithm, &buffer))
+            Ok::<_, WriteError>(algorithms.into_iter().map(|kind| hashing::digest(kind, &buffer)).collect())
         };
-        let sum = tokio::task::spawn_blocking(write).await??;
+        let sums = tokio::task::spawn_blocking(write).await??;
         self.advanced(part.length);
-        Ok(sum)
+        Ok(sums)
     }
 
     /// Reads the object or one part of it into memory, again where the answer breaks off.
@@ -300,23 +307,31 @@ fn fetched(head: ObjectHead, checksum: Option<Checksum>, rung: Rung, file: Finge
     Fetched { proven: Proven { etag, checksum, rung, version_id, bytes: size_bytes }, file }
 }
 
-/// The checksum of the ranges so far. They end in any order; only those that wait for one before them are held.
+/// The checksums of a whole object.
+struct Wholes {
+    crc64nvme: Option<Checksum>,
+    /// Of the algorithm that the endpoint keeps.
+    measured: Option<Checksum>,
+}
+
+/// The CRCs of the ranges so far. They end in any order; only those that wait for one before them are held.
 #[derive(Debug, Default)]
 struct Sums {
-    whole: Option<Checksum>,
+    whole: Vec<Checksum>,
     bytes: u64,
-    waiting: BTreeMap<u64, (Checksum, u64)>,
+    waiting: BTreeMap<u64, (Vec<Checksum>, u64)>,
 }
 
 impl Sums {
-    fn add(&mut self, part: Part, sum: Checksum) {
-        self.waiting.insert(part.offset, (sum, part.length));
-        while let Some((sum, length)) = self.waiting.remove(&self.bytes) {
-            self.bytes += length;
-            self.whole = match self.whole.take() {
-                None => Some(sum),
-                Some(whole) => hashing::combine(&whole, &sum, length),
+    fn add(&mut self, part: Part, sums: Vec<Checksum>) {
+        self.waiting.insert(part.offset, (sums, part.length));
+        while let Some((sums, length)) = self.waiting.remove(&self.bytes) {
+            self.whole = if self.bytes == 0 {
+                sums
+            } else {
+                self.whole.iter().zip(&sums).filter_map(|(whole, sum)| hashing::combine(whole, sum, length)).collect()
             };
+            self.bytes += length;
         }
     }
 }
@@ -331,15 +346,17 @@ mod tests {
     #[test]
     fn ranges_in_any_order_give_the_whole() {
         let bytes: Vec<u8> = (0..1000_u32).map(|at| (at % 251) as u8).collect();
+        let both = [Algorithm::Crc64Nvme, Algorithm::Crc32];
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
             let cut: Vec<_> = parts(1000, 300).collect();
             let mut sums = Sums::default();
             for index in order {
                 let part = cut[index];
                 let (start, length) = (usize::try_from(part.offset).unwrap(), usize::try_from(part.length).unwrap());
-                sums.add(part, digest(Algorithm::Crc64Nvme, &bytes[start..start + length]));
+                let range = &bytes[start..start + length];
+                sums.add(part, both.map(|kind| digest(kind, range)).to_vec());
             }
-            assert_eq!((sums.whole, sums.bytes), (Some(digest(Algorithm::Crc64Nvme, &bytes)), 1000));
+            assert_eq!((sums.whole, sums.bytes), (both.map(|kind| digest(kind, &bytes)).to_vec(), 1000));
             assert!(sums.waiting.is_empty());
         }
     }
