@@ -143,10 +143,10 @@ impl Apply<'_> {
                 MarkerWrite::Written | MarkerWrite::AlreadyThere => Ok(()),
             },
             Step::Upload(_)
-            | Step::Download(_)
+            | Step::Download { .. }
             | Step::Copy(_)
             | Step::Delete(_)
-            | Step::DeleteFile(_)
+            | Step::DeleteFile { .. }
             | Step::SkipDataset { .. } => Ok(()),
         }
     }

@@ -17,7 +17,9 @@ mod key;
 mod layout_id;
 mod lifecycle;
 mod location;
+mod part_file;
 mod region;
+mod relative_path;
 mod setting;
 mod tag;
 
@@ -36,6 +38,8 @@ pub use key::{KeyError, ObjectKey, Prefix};
 pub use layout_id::{LayoutId, LayoutIdError};
 pub use lifecycle::{Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration, Transition};
 pub use location::{Location, LocationError, S3Location};
+pub use part_file::{is_part_file_name, part_file_name};
 pub use region::{Region, RegionError};
+pub use relative_path::{RelativePath, RelativePathError};
 pub use setting::{AccessLog, Control, Encryption, PolicyJson, PublicAccessBlock, Setting};
 pub use tag::{TagError, TagKey, TagValue, Tags};

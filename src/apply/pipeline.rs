@@ -5,7 +5,7 @@
 //! comes out in the order of names, and nothing but a few batches is held.
 
 use crate::aws::s3::{S3Error, Store};
-use crate::local::{DigestsWanted, ReadError, digest_file, walk};
+use crate::local::{DigestsWanted, ReadError, WriteError, digest_file, walk};
 use crate::model::{
     BucketName, ETag, Excludes, Fingerprint, LocalFile, ObjectEntry, ObjectHead, ObjectKey, Odd, OddKind, Prefix,
 };
@@ -157,6 +157,9 @@ pub enum LookError {
     /// A side is not in the order of names, so the merge would invent differences.
     #[error(transparent)]
     Order(#[from] OrderError),
+    /// The target directory cannot be opened or made.
+    #[error(transparent)]
+    Target(#[from] WriteError),
     /// A task of this program ended early.
     #[error("a worker ended unexpectedly: {0}")]
     Worker(#[from] JoinError),

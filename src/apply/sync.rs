@@ -4,19 +4,21 @@
 //! [`run`] feeds it to the transfers. Deletes wait until everything else is known to be right.
 
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
-use super::transfer::{Proven, Run, Tally, TransferOptions};
+use super::transfer::{Ends, Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::Store;
+use crate::local::TargetTree;
 use crate::model::{Odd, escaped};
 use crate::plan::{Action, ODD_FILE};
 use crate::report::{Event, Finding, Progress, Severity, Work};
 use crate::sync::compare::{By, Compare};
-use crate::sync::decide::{Decision, Route};
+use crate::sync::decide::{Decider, Decision, Route};
 use crate::sync::deletes::{Refusal, Situation, may_delete};
 use crate::sync::diff;
 use crate::sync::shard::Shard;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -131,6 +133,7 @@ async fn plan_once(
     mut take: impl AsyncFnMut(Vec<Action>) -> bool,
 ) -> Result<Tallied, LookError> {
     let mut tallied = Tallied::default();
+    let mut decider = Decider::new(request.route.clone());
     let batches = look(request.look(memory)).await?;
     let mut batches = std::pin::pin!(batches);
     loop {
@@ -144,7 +147,7 @@ async fn plan_once(
         tallied.target_items += batch.target_items;
         let mut transfers = Vec::new();
         for seen in batch.seen {
-            match decide(&request.route, seen) {
+            match decide(&mut decider, seen) {
                 Decision::Unchanged { by } => {
                     tallied.unchanged += 1;
                     *tallied.unchanged_by.entry(by).or_default() += 1;
@@ -167,14 +170,14 @@ async fn plan_once(
     Ok(tallied)
 }
 
-fn decide(route: &Route, seen: Seen) -> Decision {
+fn decide(decider: &mut Decider, seen: Seen) -> Decision {
     match seen {
         Seen::Odd(odd) => Decision::Odd(odd),
-        Seen::Missing(item) => route.missing(item),
-        Seen::Extra(item) => route.extra(item),
+        Seen::Missing(item) => decider.missing(item),
+        Seen::Extra(item) => decider.extra(item),
         Seen::Both(both) => {
             let Compared { source, target, verdict, .. } = *both;
-            route.both(source, target, verdict)
+            decider.both(source, target, verdict)
         }
     }
 }
@@ -224,7 +227,7 @@ pub async fn run(
     options: &TransferOptions,
     listener: &Listener,
 ) -> Result<Synced, LookError> {
-    let run = Run::new(stores.0, options, &listener.events, &listener.cancel);
+    let run = Run::between(stores.0, ends(&request.route).await?, options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
     let mut synced = Synced::default();
     loop {
@@ -268,6 +271,14 @@ pub async fn run(
     Ok(synced)
 }
 
+/// The directory of a download, opened or made once.
+async fn ends(route: &Route) -> Result<Ends, LookError> {
+    let Route::Download { root, .. } = route else { return Ok(Ends::default()) };
+    let root = root.clone();
+    let tree = tokio::task::spawn_blocking(move || TargetTree::open(&root)).await??;
+    Ok(Ends { tree: Some(Arc::new(tree)) })
+}
+
 const fn work_of(route: &Route) -> Work {
     match route {
         Route::Upload { .. } => Work::Upload,
@@ -290,7 +301,7 @@ async fn settle(run: &Run, tally: Tally, synced: &mut Synced, again: bool) {
 }
 
 /// Deletes what is too much in the target, if that is known for sure.
-async fn delete(run: &std::sync::Arc<Run>, rules: DeleteRules, synced: &mut Synced) {
+async fn delete(run: &Arc<Run>, rules: DeleteRules, synced: &mut Synced) {
     let situation = Situation {
         source_items: synced.seen.source_items,
         target_items: synced.seen.target_items,

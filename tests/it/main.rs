@@ -4,6 +4,7 @@
 mod adoption;
 mod bad_input;
 mod dataset;
+mod download;
 mod enforcement;
 mod faults;
 mod json_contract;
