@@ -89,8 +89,9 @@ impl Apply<'_> {
         if history.unusable {
             return self.skip(action, "the bucket could not be made").await;
         }
+        // What was not begun is neither skipped for cause nor failed; the numbers show how much is left.
         if self.cancel.is_cancelled() {
-            return self.skip(action, "interrupted").await;
+            return;
         }
         let outcome = self.with_patience(action, history).await;
         remember(histories, bucket, |history| match &action.step {
@@ -186,6 +187,7 @@ impl Apply<'_> {
             message: error.to_string(),
             hints: error.class.hint().map(str::to_owned).into_iter().collect(),
             target: Some(action.target()),
+            excerpt: None,
         }))
         .await;
     }

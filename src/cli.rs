@@ -1,21 +1,24 @@
 //! The command line: what can be typed, where the environment is read, and the one match that hands over to a verb.
 #![expect(clippy::disallowed_methods, reason = "the environment and the clock are read here, once")]
 
-use crate::commands::{self, Context, apply, completions, man, new, plan, policy, serve, tree, verify};
+mod signals;
+mod usage;
+
+use crate::commands::stop::Stop;
+use crate::commands::{Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, tree, verify};
 use crate::config::{DEFAULT_LOCAL_DIR, Flags};
 use crate::error::CommandError;
 use crate::model::Region;
-use crate::report::{ErrorRecord, Event, Outcome, Summary};
+use crate::report::{Outcome, Summary};
 use crate::ui::{ColorChoice, Format, Ui, UiOptions};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// The width of output that is no terminal.
 const DEFAULT_WIDTH: u16 = 80;
@@ -23,7 +26,7 @@ const DEFAULT_WIDTH: u16 = 80;
 /// Builds S3 buckets for machine-learning projects from a layout file, fills them with local datasets, and proves that
 /// all of it works.
 #[derive(Debug, Parser)]
-#[command(name = "bucketwright", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "bucketwright", version, arg_required_else_help = true)]
 #[command(after_help = AFTER_HELP)]
 struct Cli {
     #[command(flatten)]
@@ -33,55 +36,63 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Start here:
-  bucketwright new ml-project --set name=my-bucket     write layout.toml
-  bucketwright plan layout.toml --local                what would be done, on an endpoint inside this program
-  bucketwright apply layout.toml --local --verify      do it, draw the tree, prove it
-  bucketwright apply layout.toml --profile NAME        the same on AWS
+Start here, without an AWS account:
+  bucketwright new ml-project --set name=my-bucket    write layout.toml
+  bucketwright plan --local                           see what would be done
+  bucketwright apply --local --verify                 do it, and prove it
+Then on AWS:
+  bucketwright apply --profile NAME                   the same layout
 
-Exit codes: 0 done, in sync, allowed; 1 failed; 2 wrong usage or invalid layout; 3 partly done;
-4 drift, finding, denied, or expectation not met; 130 interrupted.";
+Exit codes:
+  0    done, in sync, allowed
+  1    failed
+  2    wrong usage or invalid layout; nothing was written
+  3    partly done: some items failed or were skipped for cause
+  4    drift, a finding, a refused call, an expectation that is not met
+  130  interrupted";
 
 /// Options that every verb takes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 struct GlobalArgs {
-    /// Profile of the AWS configuration files
+    /// Use this profile of the AWS configuration files
     #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
-    /// Region that requests are signed for and buckets are made in
+    /// Sign requests for this Region, and make buckets there
     #[arg(long, global = true, value_name = "REGION")]
     region: Option<Region>,
-    /// Endpoint of all services, for S3 servers other than AWS
+    /// Send requests to this S3 server instead of AWS
     #[arg(long, global = true, value_name = "URL")]
     endpoint_url: Option<String>,
-    /// Use the embedded endpoint over DIR instead of AWS [default DIR: .bucketwright/local]
+    /// Use the S3 endpoint inside this program instead of AWS; its data is in DIR [default: .bucketwright/local]
     #[arg(long, global = true, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = DEFAULT_LOCAL_DIR, conflicts_with_all = ["endpoint_url", "profile"])]
     local: Option<PathBuf>,
-    /// Take this role first (ARN), and act as it
+    /// Take this role first, and act as it
     #[arg(long = "as", global = true, value_name = "ROLE_ARN", conflicts_with = "local")]
     as_role: Option<crate::model::Arn>,
-    /// PEM file with certificates to trust beside the system's
+    /// Trust the certificates in this PEM file beside the system's
     #[arg(long, global = true, value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
-    /// Value of a variable of the layout
+    /// Give a variable of the layout a value; can be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = parse_pair)]
     set: Vec<(String, String)>,
-    /// Output for people, or one JSON object a line for scripts
+    /// Print text for people (human), or one JSON object a line for scripts (json)
     #[arg(long, global = true, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    #[arg(hide_possible_values = true)]
     output: Format,
     /// Print only the answer and problems
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print more, and cut nothing
+    /// Print more, and cut nothing; twice for the program's own log
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// No progress bar and no progress lines
+    /// Show no progress bar and no progress lines
     #[arg(long, global = true)]
     no_progress: bool,
-    /// When to colour output
+    /// Colour the output: auto (on a terminal), always or never
     #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    #[arg(hide_possible_values = true)]
     color: ColorChoice,
     /// Answer yes to every question
     #[arg(long, short, global = true)]
@@ -117,38 +128,44 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    let words: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
     let started = Instant::now();
     let code = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => run(cli, started),
-        Err(error) => refuse(&error, &arguments),
+        Ok(cli) => run(cli, &words, started),
+        Err(error) => refuse(&error, &words),
     };
     ExitCode::from(code)
 }
 
 /// What clap has to say. Help and version are answers; everything else is wrong usage, in the form that was asked for.
-fn refuse(error: &clap::Error, arguments: &[OsString]) -> u8 {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let words: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+fn refuse(error: &clap::Error, words: &[&str]) -> u8 {
     let json = words.contains(&"--output=json") || words.windows(2).any(|pair| pair == ["--output", "json"]);
-    // `--local ./dir` would make the folder a layout.
-    let spaced = words.windows(2).find(|pair| pair[0] == "--local" && !pair[1].starts_with('-'));
-    if asked || !json {
-        // A closed pipe is the reader's way of having seen enough.
-        let _ = error.print();
-        if let (false, Some(pair)) = (asked, spaced) {
-            #[expect(clippy::print_stderr, reason = "clap prints its own errors here too")]
-            {
-                eprintln!("\nhint: to keep the embedded endpoint's data in `{0}` write `--local={0}`", pair[1]);
+    let format = if json { Format::Json } else { Format::Human };
+    let ui = Ui::new(ui_options(format, false, 0, false, ColorChoice::Auto));
+    let outcome = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
+            Err(failed) if failed.kind() != io::ErrorKind::BrokenPipe => {
+                ui.output_lost(&failed.to_string());
+                return Outcome::Failed.code();
             }
+            // A closed pipe is the reader's way of having seen enough.
+            _ => return Outcome::Done.code(),
+        },
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !json => {
+            let _ = error.print();
+            Outcome::Invalid
         }
-        return if asked { Outcome::Done.code() } else { Outcome::Invalid.code() };
+        _ => {
+            let tree = command();
+            let verbs: Vec<&str> = tree.get_subcommands().map(clap::Command::get_name).collect();
+            ui.error(&usage::record(error, words, &verbs));
+            Outcome::Invalid
+        }
+    };
+    if ui.is_json() {
+        ui.summary(&Summary { exit: outcome.code(), ..Summary::default() });
     }
-    let ui = Ui::new(ui_options(Format::Json, true, 0, false, ColorChoice::Never));
-    let first = error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let hints = spaced.map(|pair| format!("write `--local={}`", pair[1])).into_iter().collect();
-    ui.error(&ErrorRecord { kind: "usage", message: first, hints, target: None });
-    ui.summary(&Summary { exit: Outcome::Invalid.code(), ..Summary::default() });
-    Outcome::Invalid.code()
+    outcome.code()
 }
 
 fn ui_options(format: Format, quiet: bool, verbose: u8, progress: bool, color: ColorChoice) -> UiOptions {
@@ -167,9 +184,10 @@ fn ui_options(format: Format, quiet: bool, verbose: u8, progress: bool, color: C
     }
 }
 
-fn run(cli: Cli, started: Instant) -> u8 {
-    let global = cli.global;
+fn run(cli: Cli, words: &[&str], started: Instant) -> u8 {
+    let Cli { global, command } = cli;
     let ui = Ui::new(ui_options(global.output, global.quiet, global.verbose, !global.no_progress, global.color));
+    log_to(&ui, global.verbose);
     let mut random = [0_u8; 8];
     let seeded = getrandom::fill(&mut random);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -180,7 +198,26 @@ fn run(cli: Cli, started: Instant) -> u8 {
             return finish(&ui, Err(failed), started);
         }
     };
-    let context = Context {
+    let stop = Stop::default();
+    let context = context(global, &ui, &stop, u64::from_ne_bytes(random));
+    {
+        let _inside = runtime.enter();
+        signals::listen(stop.clone(), ui.clone());
+    }
+    let handle = runtime.handle().clone();
+    let verb = signals::Verb::start(move || handle.block_on(dispatch(command, &context)));
+    let ended = runtime.block_on(signals::attend(verb, &stop, &ui));
+    // The end of the process ends what still goes on, such as a blocking read of a dead disk, which nothing else could.
+    std::mem::forget(runtime);
+    let ended = ended.map_err(|failed| match usage::spaced_dir(words) {
+        Some(dir) if failed.is_about(dir) => failed.hint(usage::local_with(dir)),
+        _ => failed,
+    });
+    finish(&ui, ended, started)
+}
+
+fn context(global: GlobalArgs, ui: &Ui, stop: &Stop, run_id: u64) -> Context {
+    Context {
         ui: ui.clone(),
         flags: Flags {
             profile: global.profile,
@@ -195,19 +232,31 @@ fn run(cli: Cli, started: Instant) -> u8 {
             .collect::<BTreeMap<_, _>>(),
         set: global.set.into_iter().collect(),
         yes: global.yes,
-        run_id: u64::from_ne_bytes(random),
-        cancel: CancellationToken::new(),
-    };
-    let ended = runtime.block_on(async {
-        listen_for_interrupts(context.cancel.clone());
-        dispatch(cli.command, &context).await
-    });
-    // A blocking read of a dead disk must not hold up the end.
-    runtime.shutdown_background();
-    finish(&ui, ended, started)
+        run_id,
+        stop: stop.clone(),
+    }
 }
 
-async fn dispatch(command: Command, context: &Context) -> Result<commands::Ending, CommandError> {
+/// Sends this program's own log lines to stderr, above the bar. Those of libraries stay out: nobody here knows what they
+/// hold.
+fn log_to(ui: &Ui, verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let lines = ui.clone();
+    // It is set once, so nothing can have been set before.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(format!("off,bucketwright={level}"))
+        .with_target(false)
+        .without_time()
+        .with_ansi(false)
+        .with_writer(move || lines.log_lines())
+        .try_init();
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
         Command::New(args) => new::run(&args, context),
         Command::Tree(args) => tree::run(&args, context).await,
@@ -225,40 +274,27 @@ fn command_tree() -> clap::Command {
     command()
 }
 
-/// The first Ctrl-C or SIGTERM asks the verb to end; the second ends the process.
-fn listen_for_interrupts(cancel: CancellationToken) {
-    tokio::spawn(async move {
-        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-            return;
-        };
-        loop {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            if cancel.is_cancelled() {
-                #[expect(clippy::exit, reason = "the user asked twice; nothing may hold the process any longer")]
-                std::process::exit(i32::from(Outcome::Interrupted.code()));
-            }
-            cancel.cancel();
+/// Reports how the run ended and returns its exit code. An answer that could not be written makes any run a failed one.
+fn finish(ui: &Ui, ended: Result<Ending, CommandError>, started: Instant) -> u8 {
+    let (mut summary, mut outcome, closing) = match ended {
+        Ok(ending) => {
+            ui.failure(&ending.last_word.map(|last_word| last_word.records).unwrap_or_default());
+            (ending.summary, ending.outcome, ending.closing)
         }
-    });
-}
-
-fn finish(ui: &Ui, ended: Result<commands::Ending, CommandError>, started: Instant) -> u8 {
-    let (mut summary, outcome, closing) = match ended {
-        Ok(ending) => (ending.summary, ending.outcome, ending.closing),
         Err(failed) => {
-            for record in &failed.records {
-                ui.event(&Event::Error(record.clone()));
-            }
-            (Summary::default(), failed.outcome, commands::Closing::JsonOnly)
+            ui.failure(&failed.records);
+            (Summary::default(), failed.outcome, Closing::JsonOnly)
         }
     };
     summary.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     summary.exit = outcome.code();
-    if closing == commands::Closing::Shown || ui.is_json() {
+    if closing == Closing::Shown || ui.is_json() {
         ui.summary(&summary);
+    }
+    ui.close();
+    if let Some(reason) = ui.output_error() {
+        ui.output_lost(&reason);
+        outcome = Outcome::Failed;
     }
     outcome.code()
 }

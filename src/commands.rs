@@ -9,17 +9,18 @@ pub mod new;
 pub mod plan;
 pub mod policy;
 pub mod serve;
+pub mod stop;
 pub mod tree;
 pub mod verify;
 
 use crate::apply::dataset::{self, DatasetRequest};
 use crate::apply::receipts::PendingReceipt;
-use crate::config::{Flags, Settings};
+use crate::config::{Flags, Settings, Target};
 use crate::error::CommandError;
 use crate::layout::scaffold::{self, Sections};
 use crate::layout::{Dataset, Grant, Layout, Manage, ParseOptions};
 use crate::local;
-use crate::model::{BucketName, BucketState, Excludes, Existence, HumanBytes};
+use crate::model::{AccountId, BucketName, BucketState, Excludes, Existence, HumanBytes};
 use crate::plan::{Plan, Step};
 use crate::policy::assertions;
 use crate::policy::matrix::Granted;
@@ -30,10 +31,13 @@ use clap::{Args, ValueEnum};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tokio_util::sync::CancellationToken;
+use std::time::Duration;
+use stop::Stop;
 
 /// The longest layout file that is read. The largest sensible one has some hundred buckets and stays under 100 KiB.
 const MAX_LAYOUT_BYTES: u64 = 1024 * 1024;
+/// How long anything may take without a word.
+const SILENCE: Duration = Duration::from_secs(2);
 /// How many buckets are observed at once.
 const BUCKETS_AT_ONCE: usize = 8;
 
@@ -52,8 +56,8 @@ pub struct Context {
     pub yes: bool,
     /// A random number that names what this run makes.
     pub run_id: u64,
-    /// Cancelled when the user wants to stop.
-    pub cancel: CancellationToken,
+    /// The user's wish to stop.
+    pub stop: Stop,
 }
 
 /// How a verb ended.
@@ -65,6 +69,8 @@ pub struct Ending {
     pub outcome: Outcome,
     /// Whether people see the summary.
     pub closing: Closing,
+    /// What is to be said before the summary, such as that the user stopped the run.
+    pub last_word: Option<CommandError>,
 }
 
 /// Whether people see the summary; scripts always do.
@@ -79,7 +85,7 @@ pub enum Closing {
 impl Ending {
     /// A verb whose answer speaks for itself.
     pub fn answered(outcome: Outcome) -> Self {
-        Self { summary: Summary::default(), outcome, closing: Closing::JsonOnly }
+        Self { summary: Summary::default(), outcome, closing: Closing::JsonOnly, last_word: None }
     }
 }
 
@@ -101,16 +107,16 @@ pub enum Part {
     Settings,
     /// Folder markers
     Markers,
-    /// Grants
+    /// Policies and whom they are attached to
     Grants,
-    /// Datasets
+    /// Files that belong in folders
     Datasets,
 }
 
 /// `--only`
 #[derive(Debug, Clone, Args)]
 pub struct OnlyArgs {
-    /// Look only at these parts
+    /// Look only at these parts, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
     pub only: Vec<Part>,
 }
@@ -150,7 +156,7 @@ pub fn load(args: &LayoutArgs, context: &Context) -> Result<Loaded, CommandError
     let path = &args.layout;
     let name = path.display().to_string();
     let bytes = local::read_at_most(path, MAX_LAYOUT_BYTES).map_err(|error| {
-        let failed = CommandError::file("read", path, &error, Outcome::Invalid);
+        let failed = CommandError::unreadable(path, &error);
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         if missing { failed.hint("`bucketwright new ml-project` writes one to start from") } else { failed }
     })?;
@@ -158,13 +164,16 @@ pub fn load(args: &LayoutArgs, context: &Context) -> Result<Loaded, CommandError
         let message = format!("`{name}` is larger than {}: this is no layout", HumanBytes(MAX_LAYOUT_BYTES));
         return Err(CommandError::new("layout", Outcome::Invalid, message));
     };
+    // Some editors begin a file with this mark, which is nobody's column.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let options = ParseOptions {
         file_stem: path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("layout"),
         environment: args.env.as_deref(),
         set: &context.set,
         env_vars: &context.environment,
     };
-    let layout = crate::layout::parse(&bytes, &options).map_err(|mistakes| CommandError::layout(&name, &mistakes))?;
+    let layout =
+        crate::layout::parse(bytes, &options).map_err(|mistakes| CommandError::layout(&name, bytes, &mistakes))?;
     let folder = match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -182,7 +191,7 @@ pub async fn reach(layout: &Layout, context: &Context) -> Result<World, CommandE
     }
     let profile = layout.profile.as_deref();
     let settings = Settings::resolve(&context.flags, profile, layout.region.as_ref(), &context.environment);
-    let world = World::open(&settings, layout.account.as_ref()).await?;
+    let world = open(&settings, layout.account.as_ref(), context).await?;
     context.ui.event(&Event::Identity(world.identity_record()));
     match (&layout.account, &world.identity.account) {
         (Some(wanted), Some(found)) if wanted != found => {
@@ -198,6 +207,22 @@ pub async fn reach(layout: &Layout, context: &Context) -> Result<World, CommandE
         }
         _ => Ok(world),
     }
+}
+
+/// Connects; a profile that gives no credentials is named.
+pub async fn open(settings: &Settings, account: Option<&AccountId>, context: &Context) -> Result<World, CommandError> {
+    World::open(settings, account).await.map_err(|error| {
+        let failed = CommandError::from(error);
+        let named = match &settings.target {
+            Target::Remote { profile, .. } => profile.as_ref().or_else(|| context.environment.get("AWS_PROFILE")),
+            Target::Local { .. } => None,
+        };
+        match named {
+            Some(profile) if failed.is("no-credentials") => failed
+                .hint(format!("the profile is `{profile}`: `aws configure list-profiles` shows those that there are")),
+            _ => failed,
+        }
+    })
 }
 
 /// Looks at every bucket of the layout.
@@ -227,7 +252,7 @@ pub async fn plan_all(
     context: &Context,
 ) -> Result<Planned, CommandError> {
     let layout = &loaded.layout;
-    let found = observe(layout, world).await?;
+    let found = announced("looking at the buckets", observe(layout, world), context).await?;
     let plan = scaffold::plan(layout, &found, &world.circumstances(), sections);
     let mut planned = Planned { plan, receipts: Vec::new() };
     if sections.datasets {
@@ -238,11 +263,10 @@ pub async fn plan_all(
                 continue;
             }
             let request = dataset_request(dataset, loaded, existence == Some(&Existence::Present))?;
-            let looked = tokio::select! {
-                looked = dataset::plan_dataset(&world.store, &request) => looked?,
-                () = context.cancel.cancelled() => return Err(CommandError::interrupted()),
-            };
+            let looking = format!("comparing `{}` with s3://{}/{}", dataset.source, dataset.bucket, dataset.folder);
+            let looked = announced(&looking, dataset::plan_dataset(&world.store, &request), context).await?;
             planned.receipts.extend(pending_receipt(dataset, loaded, &looked));
+            planned.plan.findings.extend(empty_dataset(dataset, &looked));
             planned.plan.actions.extend(looked.actions);
             planned.plan.unchanged += looked.unchanged;
             planned.plan.findings.extend(looked.findings);
@@ -273,6 +297,27 @@ pub fn dataset_request(
         excludes,
         bucket_exists,
         wants_rows: dataset.receipt.is_some(),
+    })
+}
+
+/// Waits for `work`, and says what it is once it takes its time.
+pub async fn announced<T>(what: &str, work: impl Future<Output = T>, context: &Context) -> T {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(SILENCE) => {}
+    }
+    context.ui.note(&format!("{what} ..."));
+    work.await
+}
+
+/// A directory without files is rarely what anybody means.
+fn empty_dataset(dataset: &Dataset, looked: &dataset::DatasetPlan) -> Option<Finding> {
+    let empty = looked.actions.is_empty() && looked.unchanged == 0 && looked.findings.is_empty();
+    let target = format!("s3://{}/{}", dataset.bucket, dataset.folder);
+    empty.then(|| {
+        Finding::new("empty-dataset", Severity::Warning, target, format!("`{}` holds no files", dataset.source))
+            .with_fix("check `source` and `exclude` of the dataset")
     })
 }
 
@@ -356,8 +401,7 @@ impl Load {
     /// Counts a plan.
     pub fn of(plan: &Plan) -> Self {
         let absent = plan.actions.iter().filter(|action| matches!(action.step, Step::SkipDataset { .. })).count();
-        let odd = plan.findings.iter().filter(|finding| finding.code == dataset::ODD_FILE).count();
-        Self { work: (plan.actions.len() - absent) as u64, absent: absent as u64, odd: odd as u64 }
+        Self { work: (plan.actions.len() - absent) as u64, absent: absent as u64, odd: plan.odd_files() }
     }
 
     /// True if something of the layout stays undone whatever the run does.

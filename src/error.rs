@@ -25,8 +25,7 @@ pub struct CommandError {
 impl CommandError {
     /// One error of a kind.
     pub fn new(kind: &'static str, outcome: Outcome, message: impl Into<String>) -> Self {
-        let record = ErrorRecord { kind, message: message.into(), hints: Vec::new(), target: None };
-        Self { records: vec![record], outcome }
+        Self { records: vec![ErrorRecord::new(kind, message)], outcome }
     }
 
     /// Wrong usage: exit 2.
@@ -36,29 +35,56 @@ impl CommandError {
 
     /// The user wanted to stop: exit 130.
     pub fn interrupted() -> Self {
-        Self::new("interrupted", Outcome::Interrupted, "interrupted; nothing was written")
+        Self::stopped("nothing was written")
     }
 
-    /// A file that could not be read or written.
-    pub fn file(verb: &str, path: &Path, error: &io::Error, outcome: Outcome) -> Self {
-        let failed = Self::new("file", outcome, format!("cannot {verb} `{}`: {error}", path.display()));
+    /// The user wanted to stop, and this is how things stand: exit 130.
+    pub fn stopped(standing: &str) -> Self {
+        Self::new("interrupted", Outcome::Interrupted, format!("interrupted; {standing}"))
+    }
+
+    /// A file that could not be read: exit 2, as it was named on the command line or in the layout.
+    pub fn unreadable(path: &Path, error: &io::Error) -> Self {
+        let failed = Self::file("read", path, error, Outcome::Invalid);
         match error.kind() {
             io::ErrorKind::NotFound => failed.hint("check the path; it is taken from the folder you are in"),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                failed.hint("choose a place that you may write to")
-            }
-            io::ErrorKind::StorageFull => failed.hint("free some room on the disk and run it again"),
+            io::ErrorKind::PermissionDenied => failed.hint("make it readable for the user that you run this as"),
+            io::ErrorKind::IsADirectory => failed.hint("name a file in that folder"),
             _ => failed,
         }
     }
 
-    /// Every mistake of a layout: exit 2.
-    pub fn layout(file: &str, mistakes: &[LayoutError]) -> Self {
-        let record = |mistake: &LayoutError| ErrorRecord {
-            kind: "layout",
-            message: format!("{file}:{mistake}"),
-            hints: mistake.help.clone().into_iter().collect(),
-            target: Some(file.to_owned()),
+    /// A file that could not be written: exit 1.
+    pub fn unwritable(path: &Path, error: &io::Error) -> Self {
+        let failed = Self::file("write", path, error, Outcome::Failed);
+        match error.kind() {
+            io::ErrorKind::NotFound => failed.hint("the folder that it belongs in is not there: make it first"),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                failed.hint("choose a place that you may write to")
+            }
+            io::ErrorKind::StorageFull => failed.hint("free some space on the disk and run it again"),
+            _ => failed,
+        }
+    }
+
+    fn file(verb: &str, path: &Path, error: &io::Error, outcome: Outcome) -> Self {
+        let path = path.display().to_string();
+        let mut record = ErrorRecord::new("file", format!("cannot {verb} `{path}`: {}", system_words(error)));
+        record.target = Some(path);
+        Self { records: vec![record], outcome }
+    }
+
+    /// Every mistake of the layout in `file`, whose content is `bytes`: exit 2.
+    pub fn layout(file: &str, bytes: &[u8], mistakes: &[LayoutError]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let record = |mistake: &LayoutError| {
+            let place = mistake.place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
+            ErrorRecord {
+                hints: mistake.help.clone().into_iter().collect(),
+                target: Some(file.to_owned()),
+                excerpt: mistake.excerpt(&text),
+                ..ErrorRecord::new("layout", format!("{file}{place}: {}", mistake.message))
+            }
         };
         Self { records: mistakes.iter().map(record).collect(), outcome: Outcome::Invalid }
     }
@@ -66,13 +92,21 @@ impl CommandError {
     /// Every mistake of a document: exit 2.
     pub fn document(kind: &'static str, file: &str, mistakes: &[impl Error]) -> Self {
         let record = |mistake: &dyn Error| ErrorRecord {
-            kind,
-            message: format!("{file}: {mistake}"),
-            hints: Vec::new(),
             target: Some(file.to_owned()),
+            ..ErrorRecord::new(kind, format!("{file}: {mistake}"))
         };
         let records = mistakes.iter().map(|mistake| record(mistake)).collect();
         Self { records, outcome: Outcome::Invalid }
+    }
+
+    /// True if the error is of that kind.
+    pub fn is(&self, kind: &str) -> bool {
+        self.records.last().is_some_and(|record| record.kind == kind)
+    }
+
+    /// True if the error is about the file of that name.
+    pub fn is_about(&self, target: &str) -> bool {
+        self.records.last().is_some_and(|record| record.target.as_deref() == Some(target))
     }
 
     /// The same error with one more hint.
@@ -85,12 +119,20 @@ impl CommandError {
     }
 }
 
+/// What the system says, without the number that it keeps for itself.
+pub(crate) fn system_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error ").next().unwrap_or(&text);
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_lowercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+}
+
 /// A message with its causes, each once.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        let words = cause.to_string();
+        let words = cause.downcast_ref::<io::Error>().map_or_else(|| cause.to_string(), system_words);
         if !text.contains(&words) {
             text = format!("{text}: {words}");
         }
@@ -107,9 +149,11 @@ impl From<S3Error> for CommandError {
         };
         let record = ErrorRecord {
             kind: error.class.kind(),
-            message: error.to_string(),
+            // Without credentials no call was made, so none is named.
+            message: if error.class == ErrorClass::NoCredentials { error.message.clone() } else { error.to_string() },
             hints,
             target: Some(error.target.clone()),
+            excerpt: None,
         };
         Self { records: vec![record], outcome: Outcome::Failed }
     }
@@ -119,9 +163,8 @@ impl From<ConnectError> for CommandError {
     fn from(error: ConnectError) -> Self {
         let failed = Self::new("connection", Outcome::Invalid, chain(&error));
         match error {
-            ConnectError::NoRegion => {
-                failed.hint("pass `--region us-east-1`, set AWS_REGION, or name it in the profile")
-            }
+            ConnectError::NoRegion => failed
+                .hint("pass `--region us-east-1`, set AWS_REGION, name it in the profile, or try it with `--local`"),
             ConnectError::Bundle { .. } | ConnectError::BadBundle { .. } => {
                 failed.hint("check `--ca-bundle` and AWS_CA_BUNDLE: a PEM file with the company's certificates")
             }
@@ -132,8 +175,49 @@ impl From<ConnectError> for CommandError {
 
 impl From<ServerError> for CommandError {
     fn from(error: ServerError) -> Self {
-        Self::new("embedded-endpoint", Outcome::Failed, chain(&error))
+        match &error {
+            ServerError::Folder { folder, source, .. } => unusable_folder(folder, source),
+            ServerError::InUse(folder) => {
+                let message = format!("`{}` is in use by a process that does not share it", folder.display());
+                Self::new("in-use", Outcome::Failed, message)
+                    .hint("end that process, or choose another folder with `--local=DIR`")
+            }
+            ServerError::Index { .. } => {
+                Self::new("embedded-endpoint", Outcome::Failed, chain(&error)).hint(OTHER_OR_REMOVE)
+            }
+            ServerError::Format { .. } => Self::new("embedded-endpoint", Outcome::Failed, chain(&error)),
+        }
     }
+}
+
+/// What to do about a folder whose content is no use any more.
+const OTHER_OR_REMOVE: &str =
+    "choose another folder with `--local=DIR`, or remove this one if you need nothing that is in it";
+
+/// The folder of the embedded endpoint, and why it cannot be used.
+fn unusable_folder(folder: &Path, error: &io::Error) -> CommandError {
+    let (kind, words, hint) = match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ("read-only", "the disk is read-only".to_owned(), "choose a folder on another disk with `--local=DIR`")
+        }
+        io::ErrorKind::PermissionDenied => {
+            ("permission", "permission denied".to_owned(), "choose a folder of your own with `--local=DIR`")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
+            "disk-full",
+            "the disk is full".to_owned(),
+            "free some space, or choose a folder elsewhere with `--local=DIR`",
+        ),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => (
+            "embedded-endpoint",
+            "a file is in the way".to_owned(),
+            "choose another folder with `--local=DIR`, or move the file",
+        ),
+        io::ErrorKind::InvalidData => ("embedded-endpoint", "its secret file is damaged".to_owned(), OTHER_OR_REMOVE),
+        _ => ("embedded-endpoint", system_words(error), "choose another folder with `--local=DIR`"),
+    };
+    CommandError::new(kind, Outcome::Failed, format!("cannot keep buckets in `{}`: {words}", folder.display()))
+        .hint(hint)
 }
 
 impl From<WorldError> for CommandError {

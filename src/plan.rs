@@ -17,6 +17,25 @@ pub struct Plan {
     pub findings: Vec<Finding>,
 }
 
+impl Plan {
+    /// The bytes of all files to send.
+    pub fn upload_bytes(&self) -> u64 {
+        let bytes = |action: &Action| match &action.step {
+            Step::Upload(upload) => upload.fingerprint.size_bytes,
+            _ => 0,
+        };
+        self.actions.iter().map(bytes).sum()
+    }
+
+    /// Files that are left out because they cannot be sent.
+    pub fn odd_files(&self) -> u64 {
+        self.findings.iter().filter(|finding| finding.code == ODD_FILE).count() as u64
+    }
+}
+
+/// The code of the finding for a file that cannot be sent.
+pub const ODD_FILE: &str = "odd-file";
+
 /// One step, with the reason why it is needed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Action {

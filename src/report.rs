@@ -394,6 +394,16 @@ pub struct ErrorRecord {
     /// The bucket, object or file it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The line of the file that is wrong, with a mark under the place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
+}
+
+impl ErrorRecord {
+    /// An error of a kind, without hints and place.
+    pub fn new(kind: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hints: Vec::new(), target: None, excerpt: None }
+    }
 }
 
 /// The fold of a run's events.
@@ -480,12 +490,15 @@ impl Outcome {
     }
 }
 
-/// `3 done, 1 skipped, 12 unchanged, 1.2 MiB`; parts that are zero are left out.
+/// `3 of 4 done, 1 skipped, 12 unchanged, 1.2 MiB`; parts that are zero are left out.
 impl fmt::Display for Summary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = match self.planned {
+            planned if planned > self.done => format!("of {} done", HumanCount(planned)),
+            _ => "done".to_owned(),
+        };
         let parts = [
-            (self.planned, "planned"),
-            (self.done, "done"),
+            (self.done, done.as_str()),
             (self.failed, "failed"),
             (self.skipped, "skipped"),
             (self.deleted, "deleted"),
@@ -493,7 +506,7 @@ impl fmt::Display for Summary {
         ];
         let mut words: Vec<String> = parts
             .iter()
-            .filter(|(count, _)| *count > 0)
+            .filter(|(count, word)| *count > 0 || word.starts_with("of "))
             .map(|(count, word)| format!("{} {word}", HumanCount(*count)))
             .collect();
         if self.bytes > 0 {
@@ -538,6 +551,13 @@ mod tests {
         check(&[Status::Done, Status::Failed], "1 done, 1 failed, 1.0 KiB", Outcome::Partly);
         check(&[Status::Failed], "1 failed", Outcome::Failed);
         check(&[Status::Skipped], "1 skipped", Outcome::Partly);
+        let part = Summary { planned: 2_000, done: 3, ..Summary::default() };
+        assert_eq!(part.to_string(), "3 of 2,000 done");
+        assert_eq!(Summary { planned: 2, failed: 2, ..Summary::default() }.to_string(), "0 of 2 done, 2 failed");
+        assert_eq!(
+            Summary { planned: 2, done: 2, unchanged: 7, ..Summary::default() }.to_string(),
+            "2 done, 7 unchanged"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! One folder holds one secret, one ordered index and the blob files. Several processes may have it open at once: the index
 //! admits one writer at a time, and the lock file tells who is alone and may tidy up. What is acknowledged is durable.
 
+mod attributes;
 mod auth;
 mod blobs;
 mod buckets;
@@ -21,10 +22,12 @@ mod listing;
 mod multipart;
 mod objects;
 mod outgoing;
+mod reading;
 mod record;
 mod secret;
 mod service;
 mod settings;
+mod unread;
 mod uploads;
 mod version_listing;
 mod versions;
@@ -195,7 +198,9 @@ fn check_format(folder: &Path, service: &Service) -> Result<(), ServerError> {
 
 fn sweep(service: &Service) -> Result<(), Fault> {
     let snapshot = service.index.snapshot()?;
-    let removed = service.blobs.sweep(|id| snapshot.knows_file(id))?;
+    let files = snapshot.files()?;
+    // A file that cannot be looked up is taken for known.
+    let removed = service.blobs.sweep(|id| files.get(id.0).map_or(true, |found| found.is_some()))?;
     if removed > 0 {
         tracing::info!(removed, "leftovers of interrupted requests removed");
     }

@@ -116,7 +116,7 @@ struct State {
 /// The consumer of events, chosen once.
 #[derive(Debug)]
 enum Printer {
-    Human(Human),
+    Human(Box<Human>),
     Json,
 }
 
@@ -160,6 +160,13 @@ impl State {
         }
         self.screen.flush();
     }
+
+    /// Prints what waits for more of its kind.
+    fn release(&mut self) {
+        if let Printer::Human(human) = &mut self.printer {
+            human.release(&mut self.screen);
+        }
+    }
 }
 
 impl Ui {
@@ -179,7 +186,7 @@ impl Ui {
 
     fn on(options: UiOptions, screen: Screen, input: Input) -> Self {
         let printer = match options.format {
-            Format::Human => Printer::Human(Human::new(&options)),
+            Format::Human => Printer::Human(Box::new(Human::new(&options))),
             Format::Json => Printer::Json,
         };
         let state = State { screen, printer, progress: Progress::new(Mode::Off) };
@@ -205,7 +212,7 @@ impl Ui {
     /// Shows what would be done, and counts it.
     pub fn show_plan(&self, plan: &Plan) -> Summary {
         let mut state = self.state();
-        let mut summary = Summary { unchanged: plan.unchanged, ..Summary::default() };
+        let mut summary = Summary { unchanged: plan.unchanged, skipped: plan.odd_files(), ..Summary::default() };
         for action in &plan.actions {
             summary.count(&Event::Action(action.record(action.planned_status())));
         }
@@ -244,6 +251,53 @@ impl Ui {
         self.event(&Event::Error(error.clone()));
     }
 
+    /// Says all that went wrong; for people a file's mistakes are set apart and counted.
+    pub fn failure(&self, errors: &[ErrorRecord]) {
+        let mut state = self.state();
+        let State { screen, printer, .. } = &mut *state;
+        match printer {
+            Printer::Human(human) => human.failure(errors, screen),
+            Printer::Json => {
+                for line in errors.iter().filter_map(|error| json::line(&Event::Error(error.clone()))) {
+                    screen.answer_line(&line);
+                }
+            }
+        }
+        state.screen.flush();
+    }
+
+    /// Prints all that still waits, and nothing that comes later from those who have not heard of the end.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.close_stream();
+        state.screen.close();
+    }
+
+    /// Says on stderr, whatever the format and also after the end, that the answer could not be written.
+    pub fn output_lost(&self, reason: &str) {
+        // The system's number for the error says nothing to people.
+        let reason = reason.split(" (os error ").next().unwrap_or(reason);
+        let words = format!("error: cannot write the output: {}", text::escape(reason));
+        self.state().screen.last_word(&words);
+    }
+
+    /// The terminal has just echoed Ctrl-C: what comes next begins on a line of its own. Waits for nobody.
+    pub fn echoed(&self) {
+        if self.options.stderr_is_terminal
+            && let Ok(mut state) = self.state.try_lock()
+        {
+            state.screen.echoed();
+        }
+    }
+
+    /// Takes the bar away, for an end that waits for nothing. Does nothing if somebody is printing just now.
+    pub fn abandon(&self) {
+        if let Ok(mut state) = self.state.try_lock() {
+            let State { screen, progress, .. } = &mut *state;
+            progress.end(screen);
+        }
+    }
+
     /// The closing line. In JSON it is the last line of every run; for people a run that counted nothing and has no
     /// last word gets none.
     pub fn summary(&self, summary: &Summary) {
@@ -253,6 +307,14 @@ impl Ui {
     /// A text that is the whole answer, such as a generated file: printed as it is.
     pub fn answer(&self, text: &str) {
         self.event(&Event::Answer { text: text.to_owned() });
+    }
+
+    /// Names and what they stand for, aligned and folded; for scripts a line each, the words behind two blanks.
+    pub fn table(&self, rows: &[(&str, &str)]) {
+        if self.is_json() {
+            return self.answer(&rows.iter().map(|(name, words)| format!("{name}  {words}\n")).collect::<String>());
+        }
+        human::table(&mut self.state().screen, rows);
     }
 
     /// A word on what happens. Not with `--quiet`.
@@ -275,6 +337,7 @@ impl Ui {
             return;
         }
         let mut state = self.state();
+        state.release();
         let paint = self.options.color.paint(self.options.stderr_is_terminal);
         human::voice(&mut state.screen, paint, voice, text);
         state.screen.flush();
@@ -286,14 +349,20 @@ impl Ui {
         if !self.options.stderr_is_terminal || !self.input.is_terminal() {
             return Confirmation::NobodyThere;
         }
-        // Others may print while the person thinks.
-        self.state().screen.question(&format!("{} [y/N] ", text::escape(question)));
-        let Some(line) = self.input.read() else {
-            // Whatever comes next begins on a line of its own.
-            self.state().screen.question("\n");
-            return Confirmation::No;
-        };
-        Confirmation::of(&line)
+        // Others may print while the person thinks; they then begin on a line of their own.
+        self.state().screen.ask(&format!("{} [y/N] ", text::escape(question)));
+        let line = self.input.read();
+        let mut state = self.state();
+        match line {
+            Some(line) => {
+                state.screen.answered();
+                Confirmation::of(&line)
+            }
+            None => {
+                state.screen.flush();
+                Confirmation::No
+            }
+        }
     }
 
     /// A writer for log lines: they go to stderr above the bar, whole lines at a time.

@@ -9,7 +9,7 @@ pub use receipt::{read_receipt, receipt_row, verify_receipt, write_receipt};
 use crate::aws::s3::{S3Error, Store, object_url};
 use crate::local::{SourceKind, source_kind};
 use crate::model::{BucketName, Checksum, ETag, Excludes, HumanBytes, ObjectEntry, Odd, Prefix, escaped};
-use crate::plan::{Action, Reason, Step, Upload};
+use crate::plan::{Action, ODD_FILE, Reason, Step, Upload};
 use crate::report::receipt::ReceiptRow;
 use crate::report::{Finding, Severity};
 use crate::sync::compare::{By, Known, Verdict};
@@ -21,9 +21,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use tokio::task::JoinError;
-
-/// The code of the finding for a file that cannot be sent.
-pub const ODD_FILE: &str = "odd-file";
 
 /// A dataset as it is looked at: where it is, and where it belongs.
 #[derive(Debug, Clone)]
@@ -262,11 +259,14 @@ impl DatasetCheck {
     }
 }
 
-/// `12431 files, 38.2 GiB: 12300 by MD5, 131 by CRC64NVME`
+/// `12431 files, 38.2 GiB: 12300 by MD5, 131 by CRC64NVME`, or `1 file, 1.2 MiB, equal by MD5` if all are alike.
 impl fmt::Display for DatasetCheck {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files = if self.passed == 1 { "file" } else { "files" };
         write!(out, "{} {files}, {}", self.passed, HumanBytes(self.bytes))?;
+        if let (1, Some(by)) = (self.by.len(), self.by.keys().next()) {
+            return write!(out, ", equal by {}", by.name());
+        }
         for (place, (by, count)) in self.by.iter().enumerate() {
             write!(out, "{} {count} by {}", if place == 0 { ":" } else { "," }, by.name())?;
         }

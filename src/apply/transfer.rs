@@ -291,8 +291,7 @@ impl Run {
             Err(error) => {
                 transferred.failed += 1;
                 let message = error_text(&error.into());
-                let record = ErrorRecord { kind: "internal", message, hints: Vec::new(), target: None };
-                self.tell(Event::Error(record)).await;
+                self.tell(Event::Error(ErrorRecord::new("internal", message))).await;
             }
         }
     }

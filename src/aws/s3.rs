@@ -107,8 +107,10 @@ pub enum ErrorClass {
     Unsupported,
     /// What arrived is not what was sent.
     DigestRefused,
-    /// The service failed, or had no room left.
+    /// The service failed.
     ServerFault,
+    /// The endpoint's disk is full.
+    StorageFull,
     /// Anything else; the message says what.
     Other,
 }
@@ -133,6 +135,7 @@ impl ErrorClass {
             Self::Unsupported => "unsupported",
             Self::DigestRefused => "digest-refused",
             Self::ServerFault => "server-fault",
+            Self::StorageFull => "disk-full",
             Self::Other => "aws",
         }
     }
@@ -157,6 +160,7 @@ impl ErrorClass {
             Self::Unsupported => "this endpoint lacks the call; waive the control with a reason if that is fine",
             Self::DigestRefused => "what arrived is not what was sent: check memory, proxies and the network",
             Self::ServerFault => "the service failed: run it again, what is done stays done",
+            Self::StorageFull => "free some space where the endpoint keeps its data, then run it again",
             Self::NotFound | Self::Other => return None,
         })
     }
@@ -215,6 +219,9 @@ impl S3Error {
             SdkError::ConstructionFailure(_) => class_of_construction(&chain),
             _ => ErrorClass::Other,
         };
+        // A server that does not know a subresource takes the call for CreateBucket: SeaweedFS does so for logging.
+        let class =
+            if class == ErrorClass::Exists && operation != "CreateBucket" { ErrorClass::Unsupported } else { class };
         let message = message_text(service.and_then(ProvideErrorMetadata::message), code.as_deref(), status, &chain);
         Self { operation, target: target.to_string(), class, code, message, status, region }
     }
@@ -254,6 +261,8 @@ fn class_of_answer(code: Option<&str>, status: u16) -> ErrorClass {
             ErrorClass::WrongRegion
         }
         "NotImplemented" | "MethodNotAllowed" | "NotSupported" => ErrorClass::Unsupported,
+        // The embedded endpoint's word, and that of MinIO.
+        "StorageFull" | "XMinioStorageFull" => ErrorClass::StorageFull,
         "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => {
             ErrorClass::DigestRefused
         }
@@ -316,14 +325,52 @@ fn message_text(message: Option<&str>, code: Option<&str>, status: Option<u16>, 
         (Some(code), _, _) => code.to_owned(),
         (None, Some(message), _) if !message.is_empty() => message.to_owned(),
         (None, _, Some(status)) => format!("the endpoint answered HTTP {status} without a message"),
-        (None, _, None) => chain.to_owned(),
+        (None, _, None) => plain(chain),
     };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What the layers between us and the socket say about themselves, which helps nobody.
+const LAYERS: [&str; 5] = ["dispatch failure", "io error", "other", "client error (Connect)", "tcp connect error"];
+
+/// A chain of causes without the names of the layers that it went through.
+fn plain(chain: &str) -> String {
+    if chain.contains("no credentials found in chain") {
+        return "no credentials were found in the environment, the profile, or a role of this machine".to_owned();
+    }
+    let parts: Vec<&str> = chain.split(": ").filter(|part| !LAYERS.contains(part)).collect();
+    let text = parts.join(": ");
+    match text.rsplit_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None if text.is_empty() => chain.to_owned(),
+        None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ErrorClass, class_of_answer};
+    use super::{ErrorClass, class_of_answer, plain};
+
+    #[test]
+    fn the_names_of_layers_are_left_out() {
+        for (chain, words) in [
+            (
+                "dispatch failure: io error: client error (Connect): tcp connect error: Connection refused (os error 111)",
+                "Connection refused",
+            ),
+            (
+                "dispatch failure: io error: client error (Connect): dns error: failed to lookup address information",
+                "dns error: failed to lookup address information",
+            ),
+            (
+                "dispatch failure: other: the credential provider was not enabled: no credentials found in chain. Att",
+                "no credentials were found in the environment, the profile, or a role of this machine",
+            ),
+            ("dispatch failure", "dispatch failure"),
+        ] {
+            assert_eq!(plain(chain), words);
+        }
+    }
 
     #[test]
     fn codes_before_statuses() {

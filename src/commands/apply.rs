@@ -20,14 +20,15 @@ const MAX_PLAN_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Make buckets, settings, folders and datasets as the layout says
 ///
-/// Shows the plan and asks on a terminal; elsewhere it needs `--yes` or a saved plan. A second run plans nothing and
-/// writes nothing. What exists without this tool's tag is left alone unless the layout says `adopt = true`.
+/// Shows the plan and asks on a terminal; elsewhere it needs `--yes` or a saved plan. A second run writes nothing, and a
+/// run that was interrupted goes on where it ended. What exists without this tool's tag is left alone unless the layout
+/// says `adopt = true`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bucketwright apply layout.toml --local --yes --verify
+  bucketwright apply --local --yes --verify
   bucketwright apply layout.toml --env prod --profile adfs
-  bucketwright plan layout.toml --save plan.json && bucketwright apply layout.toml --plan plan.json")]
+  bucketwright plan --save plan.json && bucketwright apply --plan plan.json")]
 pub struct ApplyArgs {
     #[command(flatten)]
     layout: LayoutArgs,
@@ -39,8 +40,9 @@ pub struct ApplyArgs {
     /// Afterwards draw the tree and verify settings, data and access
     #[arg(long)]
     verify: bool,
-    /// The checksum that uploads carry
+    /// The checksum that uploads carry: crc64nvme, sha256, or md5 for servers that know no other
     #[arg(long, value_enum, default_value_t = ChecksumChoice::Crc64nvme, value_name = "ALGORITHM")]
+    #[arg(hide_possible_values = true)]
     checksum: ChecksumChoice,
 }
 
@@ -69,7 +71,7 @@ impl ChecksumChoice {
 pub async fn run(args: &ApplyArgs, context: &Context) -> Result<Ending, CommandError> {
     let loaded = super::load(&args.layout, context)?;
     let world = super::reach(&loaded.layout, context).await?;
-    let Planned { plan, receipts } = super::plan_all(&loaded, &world, args.only.sections(), context).await?;
+    let Planned { mut plan, receipts } = super::plan_all(&loaded, &world, args.only.sections(), context).await?;
     let load = Load::of(&plan);
     if load.absent > 0 && args.only.is_only_datasets() {
         return Err(plan::absent_source(&plan));
@@ -80,20 +82,22 @@ pub async fn run(args: &ApplyArgs, context: &Context) -> Result<Ending, CommandE
         return Err(failed.hint("mend what the findings above name, then run it again"));
     }
     if load.work > 0 {
-        consent(args, &plan, &world, context)?;
-    } else if !context.cancel.is_cancelled() {
+        consent(args, &plan, &world, context).await?;
+    } else {
         context.ui.show_plan(&plan);
+        // What is left out was just shown, and need not be shown again.
+        plan.actions.clear();
     }
-    let ending = carry_out(args, Planned { plan, receipts }, &world, context).await;
+    context.stop.begin_writing()?;
+    let ending = carry_out(args, Planned { plan, receipts }, load, &world, context).await;
     if args.verify && matches!(ending.outcome, Outcome::Done | Outcome::Partly) {
-        context.ui.summary(&ending.summary);
-        return prove(&loaded, &world, ending, context).await;
+        return Ok(prove(&loaded, &world, ending, context).await);
     }
     Ok(ending)
 }
 
 /// Nothing is written before somebody said yes: here, with `--yes`, or by saving the very same plan.
-fn consent(args: &ApplyArgs, plan: &Plan, world: &World, context: &Context) -> Result<(), CommandError> {
+async fn consent(args: &ApplyArgs, plan: &Plan, world: &World, context: &Context) -> Result<(), CommandError> {
     if let Some(path) = &args.plan {
         return same_as_saved(path, plan, world);
     }
@@ -104,9 +108,12 @@ fn consent(args: &ApplyArgs, plan: &Plan, world: &World, context: &Context) -> R
         return Ok(());
     }
     context.ui.show_plan(plan);
-    match context.ui.confirm("Apply this plan?") {
+    let ui = context.ui.clone();
+    // Waiting for a person must not keep the program from hearing Ctrl-C.
+    let answer = tokio::task::spawn_blocking(move || ui.confirm("Apply this plan?")).await;
+    match answer.unwrap_or(Confirmation::No) {
         Confirmation::Yes => Ok(()),
-        Confirmation::No => Err(CommandError::new("declined", Outcome::Failed, "nothing was written")),
+        Confirmation::No => Err(CommandError::new("declined", Outcome::Failed, "not confirmed; nothing was written")),
         Confirmation::NobodyThere => {
             Err(CommandError::usage("nobody is here to confirm the plan, nothing was written")
                 .hint("pass `--yes`, or save the plan with `plan --save FILE` and pass `--plan FILE`"))
@@ -117,7 +124,7 @@ fn consent(args: &ApplyArgs, plan: &Plan, world: &World, context: &Context) -> R
 fn same_as_saved(path: &Path, plan: &Plan, world: &World) -> Result<(), CommandError> {
     let unreadable = |why: &str| CommandError::usage(format!("`{}` is no saved plan: {why}", path.display()));
     let bytes = local::read_at_most(path, MAX_PLAN_BYTES)
-        .map_err(|error| CommandError::file("read", path, &error, Outcome::Invalid))?
+        .map_err(|error| CommandError::unreadable(path, &error))?
         .ok_or_else(|| unreadable("it is too large"))?;
     let saved: Value = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error.to_string()))?;
     let fresh = plan::saved_form(plan, world);
@@ -144,13 +151,12 @@ fn moved(saved: &Value, fresh: &Value) -> String {
     format!("the world has moved since the plan was saved: {before} actions then, {now} now, and not the same ones")
 }
 
-async fn carry_out(args: &ApplyArgs, planned: Planned, world: &World, context: &Context) -> Ending {
+async fn carry_out(args: &ApplyArgs, planned: Planned, load: Load, world: &World, context: &Context) -> Ending {
     let Planned { plan, receipts } = planned;
-    let load = Load::of(&plan);
     let unchanged = plan.unchanged;
     let (events, listener) = context.ui.listen();
     let transfer = TransferOptions::with_checksum(args.checksum.algorithm());
-    let apply = Apply { store: &world.store, events, cancel: context.cancel.clone(), transfer };
+    let apply = Apply { store: &world.store, events, cancel: context.stop.token(), transfer };
     let transferred = apply.run(plan).await;
     drop(apply);
     let mut summary = listener.finish();
@@ -159,9 +165,14 @@ async fn carry_out(args: &ApplyArgs, planned: Planned, world: &World, context: &
     }
     summary.planned = load.work;
     summary.unchanged += unchanged;
-    summary.skipped += load.odd;
-    let outcome = if context.cancel.is_cancelled() { Outcome::Interrupted } else { summary.outcome() };
-    Ending { summary, outcome, closing: Closing::Shown }
+    summary.skipped += load.odd + if load.work == 0 { load.absent } else { 0 };
+    let (outcome, last_word) = if context.stop.is_asked() {
+        let stopped = CommandError::stopped("what is done stays done");
+        (Outcome::Interrupted, Some(stopped.hint("run the same command again: it goes on from here")))
+    } else {
+        (summary.outcome(), None)
+    };
+    Ending { summary, outcome, closing: Closing::Shown, last_word }
 }
 
 fn write_receipt(receipt: PendingReceipt, transferred: &Transferred, summary: &mut Summary, context: &Context) {
@@ -171,18 +182,29 @@ fn write_receipt(receipt: PendingReceipt, transferred: &Transferred, summary: &m
         Ok(false) => {}
         Err(error) => {
             summary.failed += 1;
-            for record in CommandError::from(error).records {
-                context.ui.error(&record);
-            }
+            context.ui.failure(&CommandError::from(error).records);
         }
     }
 }
 
 /// Draws each bucket and verifies it; the worse of both outcomes is the run's.
-async fn prove(loaded: &Loaded, world: &World, applied: Ending, context: &Context) -> Result<Ending, CommandError> {
-    super::tree::draw_layout(loaded, world, context).await?;
-    let verified = verify::check_all(loaded, world, verify::Scope::ALL, context).await?;
-    let outcome = if verified.outcome == Outcome::Done { applied.outcome } else { verified.outcome };
-    let summary = Summary { closing: verified.summary.closing, ..applied.summary };
-    Ok(Ending { summary, outcome, closing: Closing::Shown })
+async fn prove(loaded: &Loaded, world: &World, applied: Ending, context: &Context) -> Ending {
+    if !context.ui.is_json() {
+        context.ui.summary(&applied.summary);
+    }
+    let looked = async {
+        super::tree::draw_layout(loaded, world, context).await?;
+        verify::check_all(loaded, world, verify::Scope::ALL, context).await
+    };
+    match looked.await {
+        Ok(verified) => {
+            let outcome = if verified.outcome == Outcome::Done { applied.outcome } else { verified.outcome };
+            let summary = Summary { closing: verified.summary.closing, ..applied.summary };
+            Ending { summary, outcome, closing: Closing::Shown, last_word: verified.last_word }
+        }
+        // What was applied is told all the same.
+        Err(failed) => {
+            Ending { outcome: failed.outcome, closing: Closing::JsonOnly, last_word: Some(failed), ..applied }
+        }
+    }
 }

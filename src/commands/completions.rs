@@ -9,10 +9,11 @@ use clap_complete::Shell;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bucketwright completions bash > ~/.local/share/bash-completion/completions/bucketwright
+  bucketwright completions bash >> ~/.bash_completion
+  bucketwright completions zsh > ~/.zfunc/_bucketwright
   bucketwright completions fish > ~/.config/fish/completions/bucketwright.fish")]
 pub struct CompletionsArgs {
-    /// The shell
+    /// The shell that reads it
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -30,21 +30,25 @@ pub fn run(args: &ManArgs, context: &Context, command: fn() -> clap::Command) ->
     };
     let mut built = root.clone();
     built.build();
-    let verbs = built.get_subcommands().filter(|verb| verb.get_name() != "help").cloned();
-    for one in std::iter::once(root).chain(verbs.map(with_full_name)) {
+    for one in std::iter::once(root).chain(verbs(&built, "bucketwright")) {
         let path = dir.join(format!("{}.1", one.get_name()));
-        let text = page(&one).map_err(|error| CommandError::file("write", &path, &error, Outcome::Failed))?;
+        let text = page(&one).map_err(|error| CommandError::unwritable(&path, &error))?;
         local::replace_file(&path, |out| out.write_all(text.as_bytes()))
-            .map_err(|error| CommandError::file("write", &path, &error, Outcome::Failed))?;
+            .map_err(|error| CommandError::unwritable(&path, &error))?;
     }
     context.ui.note(&format!("wrote the manual pages to {}", dir.display()));
     Ok(Ending::answered(Outcome::Done))
 }
 
-/// `apply` is found as `bucketwright-apply(1)`, as git's verbs are.
-fn with_full_name(verb: clap::Command) -> clap::Command {
-    let name = format!("bucketwright-{}", verb.get_name());
-    verb.name(name)
+/// The verbs of a command and theirs: `policy eval` is found as `bucketwright-policy-eval(1)`, as git's verbs are.
+fn verbs(command: &clap::Command, path: &str) -> Vec<clap::Command> {
+    let mut found = Vec::new();
+    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+        let name = format!("{path}-{}", verb.get_name());
+        found.push(verb.clone().name(name.clone()));
+        found.extend(verbs(verb, &name));
+    }
+    found
 }
 
 fn page(command: &clap::Command) -> io::Result<String> {

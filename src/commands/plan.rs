@@ -12,13 +12,14 @@ use std::path::PathBuf;
 
 /// Show what `apply` would do, each action with its reason
 ///
-/// Looks at every bucket of the layout and compares it with what is wanted. Nothing is written.
+/// Looks at every bucket of the layout and compares it with what is wanted: `+` makes something, `~` changes something
+/// that is there, `!` leaves something out for the reason given. No bucket is written to.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bucketwright plan layout.toml --local
-  bucketwright plan layout.toml --env prod --check      exit 4 if there is anything to do
-  bucketwright plan layout.toml --save plan.json        for `apply layout.toml --plan plan.json`")]
+  bucketwright plan --local
+  bucketwright plan --env prod --check     exit 4 if there is anything to do
+  bucketwright plan --save plan.json       then: apply --plan plan.json")]
 pub struct PlanArgs {
     #[command(flatten)]
     layout: LayoutArgs,
@@ -27,7 +28,7 @@ pub struct PlanArgs {
     /// Exit 4 if the plan is not empty
     #[arg(long)]
     check: bool,
-    /// Write the plan to FILE, for `apply --plan FILE`
+    /// Save the plan, so that `apply --plan FILE` does this and nothing else
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 }
@@ -65,7 +66,7 @@ pub async fn run(args: &PlanArgs, context: &Context) -> Result<Ending, CommandEr
         let mut text = saved_form(&plan, &world).to_string();
         text.push('\n');
         local::replace_file(path, |out| out.write_all(text.as_bytes()))
-            .map_err(|error| CommandError::file("write", path, &error, Outcome::Failed))?;
+            .map_err(|error| CommandError::unwritable(path, &error))?;
         context.ui.note(&format!("saved to {}", path.display()));
     }
     let outcome = match (refused, args.check && load.work > 0, load.is_partial()) {
@@ -79,7 +80,7 @@ pub async fn run(args: &PlanArgs, context: &Context) -> Result<Ending, CommandEr
         unchanged: plan.unchanged,
         ..Summary::default()
     };
-    Ok(Ending { summary, outcome, closing: Closing::JsonOnly })
+    Ok(Ending { summary, outcome, closing: Closing::JsonOnly, last_word: None })
 }
 
 /// With `--only datasets` an absent source is a mistake, because then nothing else was asked for.

@@ -33,7 +33,7 @@ pub fn run(command: &PolicyCommand, context: &Context) -> Result<Ending, Command
 fn read_text(path: &Path, most_bytes: u64) -> Result<String, CommandError> {
     let name = path.display();
     let bytes = local::read_at_most(path, most_bytes)
-        .map_err(|error| CommandError::file("read", path, &error, Outcome::Invalid))?
+        .map_err(|error| CommandError::unreadable(path, &error))?
         .ok_or_else(|| invalid(format!("`{name}` is larger than {}", HumanBytes(most_bytes))))?;
     String::from_utf8(bytes).map_err(|_| invalid(format!("`{name}` is not UTF-8 text")))
 }

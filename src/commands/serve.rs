@@ -2,7 +2,7 @@
 
 use super::{Context, Ending};
 use crate::config::DEFAULT_LOCAL_DIR;
-use crate::error::CommandError;
+use crate::error::{CommandError, system_words};
 use crate::model::{AccountId, Region};
 use crate::report::{EndpointRecord, Event, Outcome};
 use crate::server::{Server, ServerOptions};
@@ -16,24 +16,24 @@ const DEFAULT_PORT: u16 = 9595;
 
 /// Run the embedded S3 endpoint for other programs, until Ctrl-C
 ///
-/// Prints the environment that AWS tools need to reach it. The data is in the folder of `--local`, the same that
-/// `apply --local` fills.
+/// Prints the environment variables that AWS tools need to reach it. The data is in the folder of `--local`, the same
+/// that `apply --local` fills, also while this runs. Ending it with Ctrl-C is success.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bucketwright serve > endpoint.env &       then, in another shell: . ./endpoint.env; aws s3 ls
+  bucketwright serve > endpoint.env &       then: . ./endpoint.env; aws s3 ls
   bucketwright serve --local=data --port 0  any free port")]
 pub struct ServeArgs {
-    /// Port; 0 takes any free one
+    /// Listen on this port; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
     port: u16,
-    /// Address to listen on
+    /// Listen on this address
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
     /// Allow an address that other machines can reach: whoever has the keys can then read and write everything
     #[arg(long)]
     allow_remote: bool,
-    /// Account that the endpoint answers for
+    /// Answer for this account
     #[arg(long, value_name = "ID", default_value_t = AccountId::local())]
     account: AccountId,
 }
@@ -55,6 +55,8 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandE
     let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
     let bound = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
+    // Whoever reads the endpoint may stop it from then on, and finds it ended well.
+    context.stop.begin_writing()?;
     context.ui.event(&Event::Endpoint(EndpointRecord {
         url: format!("http://{bound}"),
         access_key: server.access_key().to_owned(),
@@ -62,14 +64,15 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandE
         region: region.to_string(),
     }));
     context.ui.note(&format!("serving {} on http://{bound}; Ctrl-C ends it", dir.display()));
-    server.serve(listener, context.cancel.clone().cancelled_owned()).await?;
+    server.serve(listener, context.stop.token().cancelled_owned()).await?;
     context.ui.note("ended");
     // Being stopped is how this verb succeeds.
     Ok(Ending::answered(Outcome::Done))
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> CommandError {
-    let failed = CommandError::new("listen", Outcome::Failed, format!("cannot listen on {address}: {error}"));
+    let failed =
+        CommandError::new("listen", Outcome::Failed, format!("cannot listen on {address}: {}", system_words(error)));
     match error.kind() {
         std::io::ErrorKind::AddrInUse => failed.hint("another program has that port: pass `--port 0` for any free one"),
         std::io::ErrorKind::PermissionDenied => failed.hint("ports below 1024 need rights; choose a higher one"),

@@ -1,12 +1,13 @@
 //! `tree`: draws what is there beside what is wanted.
 
 use super::{Context, Ending, LayoutArgs, Loaded};
+use crate::aws::s3::ErrorClass;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::layout::{Bucket, Dataset, Layout, Purpose};
 use crate::local::{self, SourceKind};
-use crate::model::{BucketName, Existence, ObjectKey, Prefix};
-use crate::report::{Outcome, Summary};
+use crate::model::{BucketName, ObjectKey, Prefix};
+use crate::report::Outcome;
 use crate::tree::{Tree, TreeBuilder, TreeOptions};
 use crate::world::World;
 use clap::Args;
@@ -23,23 +24,23 @@ const DEFAULT_LIMIT: usize = 50;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bucketwright tree layout.toml --local
+  bucketwright tree --local
   bucketwright tree s3://my-bucket/credit-scoring --depth 2
-  bucketwright tree layout.toml --check                 exit 4 if anything is missing or does not belong")]
+  bucketwright tree layout.toml --check    exit 4 unless all is as wanted")]
 pub struct TreeArgs {
     /// A layout file, or s3://BUCKET[/PREFIX]
     #[arg(value_name = "LAYOUT|URL", default_value = "layout.toml")]
     place: String,
-    /// Environment of the layout
+    /// Environment of the layout: its account, region, profile and variables
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
-    /// Exit 4 if found and wanted differ
+    /// Exit 4 if something is missing, or not in the layout
     #[arg(long)]
     check: bool,
-    /// Draw at most N objects of each folder
+    /// Draw at most N objects of each folder, and count the rest
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
     limit: usize,
-    /// Draw at most N levels
+    /// Draw at most N levels of folders
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
 }
@@ -52,6 +53,9 @@ impl TreeArgs {
 
 /// Runs the verb.
 pub async fn run(args: &TreeArgs, context: &Context) -> Result<Ending, CommandError> {
+    if args.place.starts_with("s3:") && !args.place.starts_with("s3://") {
+        return Err(CommandError::usage("a bucket is written `s3://BUCKET` or `s3://BUCKET/PREFIX`"));
+    }
     if let Some(place) = args.place.strip_prefix("s3://") {
         if args.check {
             return Err(CommandError::usage("`--check` compares with a layout; name a layout file"));
@@ -63,12 +67,13 @@ pub async fn run(args: &TreeArgs, context: &Context) -> Result<Ending, CommandEr
     let world = super::reach(&loaded.layout, context).await?;
     let differs = draw(&loaded, &world, args.options(), context).await?;
     let outcome = if args.check && differs { Outcome::Differs } else { Outcome::Done };
-    Ok(Ending { summary: Summary::default(), outcome, closing: super::Closing::JsonOnly })
+    Ok(Ending::answered(outcome))
 }
 
 /// Draws every bucket that the layout declares, as `apply --verify` does.
 pub async fn draw_layout(loaded: &Loaded, world: &World, context: &Context) -> Result<bool, CommandError> {
-    draw(loaded, world, TreeOptions { limit: DEFAULT_LIMIT, depth: None }, context).await
+    let drawn = draw(loaded, world, TreeOptions { limit: DEFAULT_LIMIT, depth: None }, context);
+    context.stop.unless_asked(drawn).await.unwrap_or_else(|| Err(CommandError::stopped("nothing was verified")))
 }
 
 async fn draw(loaded: &Loaded, world: &World, options: TreeOptions, context: &Context) -> Result<bool, CommandError> {
@@ -76,7 +81,7 @@ async fn draw(loaded: &Loaded, world: &World, options: TreeOptions, context: &Co
     for bucket in loaded.layout.buckets.iter().filter(|bucket| bucket.purpose == Purpose::Declared) {
         let wanted = wanted_keys(&loaded.layout, bucket, loaded);
         let builder = TreeBuilder::wanted(bucket, wanted.iter(), options);
-        let tree = fill(builder, &bucket.name, &Prefix::root(), world).await?;
+        let tree = fill(builder, &bucket.name, &Prefix::root(), world).await?.tree;
         differs |= tree.missing + tree.extra > 0;
         context.ui.tree(&tree);
     }
@@ -103,16 +108,27 @@ async fn found(place: &str, options: TreeOptions, context: &Context) -> Result<E
         .parse()
         .map_err(|error: crate::model::KeyError| CommandError::usage(error.to_string()))?;
     let settings = Settings::resolve(&context.flags, None, None, &context.environment);
-    let world = World::open(&settings, None).await?;
+    let world = super::open(&settings, None, context).await?;
     let builder = TreeBuilder::found(bucket.clone(), prefix.clone(), options);
-    let state = world.store.bucket_state(&bucket, &[]).await?;
-    if state.existence != Existence::Present {
-        let message = format!("bucket `{bucket}` is not there, or this identity may not see it");
-        return Err(CommandError::new("not-found", Outcome::Failed, message).hint("check the name and the profile"));
+    let Filled { tree, listed, bucket_exists } = fill(builder, &bucket, &prefix, &world).await?;
+    if !bucket_exists {
+        let failed = CommandError::new("not-found", Outcome::Failed, format!("there is no bucket `{bucket}`"));
+        return Err(failed.hint("check the name, the profile and the endpoint"));
     }
-    let tree = fill(builder, &bucket, &prefix, &world).await?;
+    if listed == 0 && !prefix.is_root() {
+        let message = format!("nothing lies under `s3://{bucket}/{prefix}`");
+        let hint = format!("`bucketwright tree s3://{bucket}` draws the whole bucket");
+        return Err(CommandError::new("not-found", Outcome::Failed, message).hint(hint));
+    }
     context.ui.tree(&tree);
     Ok(Ending::answered(Outcome::Done))
+}
+
+/// A tree, and what its listing told beside it.
+struct Filled {
+    tree: Tree,
+    listed: usize,
+    bucket_exists: bool,
 }
 
 async fn fill(
@@ -120,16 +136,21 @@ async fn fill(
     bucket: &BucketName,
     prefix: &Prefix,
     world: &World,
-) -> Result<Tree, CommandError> {
+) -> Result<Filled, CommandError> {
     let mut listing = std::pin::pin!(world.store.list(bucket, prefix));
+    let mut listed = 0;
     loop {
         match listing.try_next().await {
-            Ok(Some(page)) => page.iter().for_each(|entry| builder.add(entry)),
-            Ok(None) => break,
-            // A bucket that is not there yet has nothing in it.
-            Err(error) if error.class == crate::aws::s3::ErrorClass::NotFound => break,
+            Ok(Some(page)) => {
+                listed += page.len();
+                page.iter().for_each(|entry| builder.add(entry));
+            }
+            Ok(None) => return Ok(Filled { tree: builder.finish(), listed, bucket_exists: true }),
+            Err(error) if error.class == ErrorClass::NotFound => {
+                builder.bucket_is_absent();
+                return Ok(Filled { tree: builder.finish(), listed, bucket_exists: false });
+            }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(builder.finish())
 }

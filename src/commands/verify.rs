@@ -7,27 +7,34 @@ use crate::error::CommandError;
 use crate::layout::Dataset;
 use crate::layout::scaffold::Sections;
 use crate::local;
+use crate::model::{BucketName, Existence, HumanCount};
+use crate::plan::ODD_FILE;
 use crate::report::{Access, Cell, Check, Event, Finding, Outcome, Severity, Summary, Verdict};
 use crate::verify::{access, settings};
 use crate::world::World;
 use clap::Args;
 use futures_util::stream::{self, StreamExt as _};
+use std::collections::BTreeSet;
 
+/// Why nothing can be proven in such a bucket.
+const ABSENT: &str = "the bucket does not exist";
 /// How many folders are probed at once.
 const PROBES_AT_ONCE: usize = 8;
 
 /// Prove that settings, data and access are as the layout says
 ///
 /// Settings are read back control by control; data is compared by checksum without downloading; access is proven by a
-/// round trip (put, list, get, compare, delete) in every folder, as the calling identity. Without a choice, all three.
+/// round trip (put, list, get, compare, delete) in every folder, as the calling identity, which leaves nothing behind.
+/// Without a choice, all three.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bucketwright verify layout.toml --local
+  bucketwright verify --local
   bucketwright verify layout.toml --env prod --settings --data
-  bucketwright verify layout.toml --no-write            leave out every probe that writes
+  bucketwright verify --no-write           write nothing at all
 
-Exits 4 if a check fails, something cannot be told, or a call is refused.")]
+Exits 4 if a check fails, something cannot be told, or a call is refused, and 3
+if a dataset or a file of one is not here to compare with.")]
 pub struct VerifyArgs {
     #[command(flatten)]
     layout: LayoutArgs,
@@ -42,7 +49,7 @@ pub struct VerifyArgs {
     /// Check access by a round trip in every folder
     #[arg(long)]
     access: bool,
-    /// Leave out every probe that writes
+    /// Write nothing: leave out the round trips
     #[arg(long)]
     no_write: bool,
 }
@@ -83,15 +90,20 @@ pub async fn run(args: &VerifyArgs, context: &Context) -> Result<Ending, Command
 struct Tally {
     held: u64,
     wrong: u64,
+    /// What could not be told, which never counts as passed.
+    unknown: u64,
     waived: u64,
     skipped: u64,
+    /// Datasets and files that could not be compared, for causes on this side.
+    apart: u64,
 }
 
 impl Tally {
     fn check(&mut self, check: &Check) {
         match check.verdict {
             Verdict::Pass => self.held += 1,
-            Verdict::Fail | Verdict::Unknown => self.wrong += 1,
+            Verdict::Fail => self.wrong += 1,
+            Verdict::Unknown => self.unknown += 1,
             Verdict::Waived => self.waived += 1,
             Verdict::NotApplicable => {}
         }
@@ -105,13 +117,27 @@ impl Tally {
         }
     }
 
-    fn words(&self) -> String {
-        let parts = [(self.held, "held"), (self.wrong, "not"), (self.waived, "waived"), (self.skipped, "not tried")];
-        let parts: Vec<String> =
-            parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
-        match parts.is_empty() {
-            true => "nothing to verify".to_owned(),
-            false => format!("verified: {}", parts.join(", ")),
+    /// `55 passed, 1 failed`; none if nothing was verified.
+    fn words(&self) -> Option<String> {
+        let counts = [
+            (self.held, "passed"),
+            (self.wrong, "failed"),
+            (self.unknown, "unknown"),
+            (self.waived, "waived"),
+            (self.skipped, "not tried"),
+            (self.apart, "not comparable"),
+        ];
+        let some = counts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = some.map(|(count, word)| format!("{} {word}", HumanCount(*count))).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    /// What is wrong outweighs what could not be looked at.
+    const fn outcome(&self) -> Outcome {
+        match (self.wrong + self.unknown, self.apart) {
+            (0, 0) => Outcome::Done,
+            (0, _) => Outcome::Partly,
+            _ => Outcome::Differs,
         }
     }
 }
@@ -124,39 +150,58 @@ pub async fn check_all(
     context: &Context,
 ) -> Result<Ending, CommandError> {
     let mut tally = Tally::default();
-    let mut absent_sources = 0;
-    if scope.settings {
-        check_settings(loaded, world, context, &mut tally).await?;
+    let looked = context.stop.unless_asked(look(loaded, world, scope, context, &mut tally)).await;
+    if let Some(absent) = looked.transpose()?
+        && scope.access
+    {
+        if !scope.no_write {
+            context.stop.begin_writing()?;
+        }
+        check_access(loaded, world, scope.no_write, &absent, context, &mut tally).await;
     }
-    if scope.data {
-        absent_sources = check_data(loaded, world, context, &mut tally).await?;
-    }
-    if scope.access {
-        check_access(loaded, world, scope.no_write, context, &mut tally).await;
-    }
-    let outcome = match (context.cancel.is_cancelled(), tally.wrong, absent_sources) {
-        (true, _, _) => Outcome::Interrupted,
-        (_, 0, 0) => Outcome::Done,
-        (_, 0, _) => Outcome::Partly,
-        _ => Outcome::Differs,
-    };
+    let stopped = context.stop.is_asked().then(|| CommandError::stopped("not everything was verified"));
+    let outcome = if stopped.is_some() { Outcome::Interrupted } else { tally.outcome() };
     let summary = Summary {
         unchanged: tally.held,
-        failed: tally.wrong,
-        skipped: tally.skipped + absent_sources,
-        closing: Some(tally.words()),
+        failed: tally.wrong + tally.unknown,
+        skipped: tally.skipped + tally.apart,
+        closing: match (tally.words(), &stopped) {
+            (Some(words), None) => Some(format!("Verify: {words}")),
+            (Some(words), Some(_)) => Some(format!("Interrupted: {words}")),
+            (None, None) => Some("Verify: nothing to verify".to_owned()),
+            (None, Some(_)) => None,
+        },
         ..Summary::default()
     };
-    Ok(Ending { summary, outcome, closing: Closing::Shown })
+    Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: stopped })
 }
 
+/// Everything that is verified without writing. Returns the buckets that are known not to be there.
+async fn look(
+    loaded: &Loaded,
+    world: &World,
+    scope: Scope,
+    context: &Context,
+    tally: &mut Tally,
+) -> Result<BTreeSet<BucketName>, CommandError> {
+    let absent = match scope.settings {
+        true => check_settings(loaded, world, context, tally).await?,
+        false => BTreeSet::new(),
+    };
+    if scope.data {
+        check_data(loaded, world, &absent, context, tally).await?;
+    }
+    Ok(absent)
+}
+
+/// Every control of every bucket; returns the buckets that are not there.
 async fn check_settings(
     loaded: &Loaded,
     world: &World,
     context: &Context,
     tally: &mut Tally,
-) -> Result<(), CommandError> {
-    let found = super::observe(&loaded.layout, world).await?;
+) -> Result<BTreeSet<BucketName>, CommandError> {
+    let found = super::announced("looking at the buckets", super::observe(&loaded.layout, world), context).await?;
     let around = world.circumstances();
     for bucket in &loaded.layout.buckets {
         let Some(state) = found.get(&bucket.name) else { continue };
@@ -165,36 +210,58 @@ async fn check_settings(
             context.ui.event(&Event::Check(check));
         }
     }
-    Ok(())
+    if tally.wrong > 0 {
+        context.ui.hint("`bucketwright plan` shows what `apply` would mend");
+    }
+    let absent = found.into_iter().filter(|(_, state)| state.existence == Existence::Absent);
+    Ok(absent.map(|(name, _)| name).collect())
 }
 
-/// Every dataset by checksum; returns how many could not be told because neither source nor receipt is here.
-async fn check_data(loaded: &Loaded, world: &World, context: &Context, tally: &mut Tally) -> Result<u64, CommandError> {
-    let mut absent = 0;
+/// Every dataset by checksum.
+async fn check_data(
+    loaded: &Loaded,
+    world: &World,
+    absent: &BTreeSet<BucketName>,
+    context: &Context,
+    tally: &mut Tally,
+) -> Result<(), CommandError> {
     for one in &loaded.layout.datasets {
         let target = format!("s3://{}/{}", one.bucket, one.folder);
-        let looked = tokio::select! {
-            looked = look_at(one, loaded, world) => looked?,
-            () = context.cancel.cancelled() => return Ok(absent),
+        let looked = match absent.contains(&one.bucket) {
+            true => Err(CommandError::new("not-found", Outcome::Failed, ABSENT)),
+            false => {
+                let looking = format!("comparing `{}` with {target}", one.source);
+                super::announced(&looking, look_at(one, loaded, world), context).await
+            }
         };
-        let Some(looked) = looked else {
-            absent += 1;
-            let message = format!("`{}` is not here, so its objects cannot be compared", one.source);
-            let finding = Finding::new("source-absent", Severity::Warning, target, message);
-            context
-                .ui
-                .event(&Event::Finding(finding.with_fix("run it where the source is, or give the dataset a receipt")));
-            continue;
+        let (verdict, detail, findings) = match looked {
+            Ok(Some(looked)) if looked.passed == 0 && looked.holds() && !looked.findings.is_empty() => {
+                (Verdict::Unknown, "nothing could be compared".to_owned(), looked.findings)
+            }
+            Ok(Some(looked)) => {
+                let verdict = if looked.holds() { Verdict::Pass } else { Verdict::Fail };
+                (verdict, looked.to_string(), looked.findings)
+            }
+            Ok(None) => {
+                tally.apart += 1;
+                let message = format!("`{}` is not here, so its objects cannot be compared", one.source);
+                let finding = Finding::new("source-absent", Severity::Warning, target, message);
+                let finding = finding.with_fix("run it where the source is, or give the dataset a receipt");
+                context.ui.event(&Event::Finding(finding));
+                continue;
+            }
+            Err(failed) if failed.is("not-found") => (Verdict::Fail, ABSENT.to_owned(), Vec::new()),
+            Err(failed) => return Err(failed),
         };
-        let verdict = if looked.holds() { Verdict::Pass } else { Verdict::Fail };
-        let check = Check { check: "data".to_owned(), target, verdict, detail: looked.to_string() };
+        let check = Check { check: "data".to_owned(), target, verdict, detail };
         tally.check(&check);
+        tally.apart += findings.iter().filter(|finding| finding.code == ODD_FILE).count() as u64;
         context.ui.event(&Event::Check(check));
-        for finding in looked.findings {
+        for finding in findings {
             context.ui.event(&Event::Finding(finding));
         }
     }
-    Ok(absent)
+    Ok(())
 }
 
 /// The dataset against its source, or against its receipt where the source is not here.
@@ -211,7 +278,15 @@ async fn look_at(one: &Dataset, loaded: &Loaded, world: &World) -> Result<Option
     Ok(Some(dataset::verify_receipt(&world.store, &one.bucket, &one.folder, rows).await?))
 }
 
-async fn check_access(loaded: &Loaded, world: &World, no_write: bool, context: &Context, tally: &mut Tally) {
+/// A round trip in every folder, several at once and told in the layout's order.
+async fn check_access(
+    loaded: &Loaded,
+    world: &World,
+    no_write: bool,
+    absent: &BTreeSet<BucketName>,
+    context: &Context,
+    tally: &mut Tally,
+) {
     let principal = world.identity.arn.clone().unwrap_or_else(|| "the calling identity".to_owned());
     let probes =
         loaded.layout.buckets.iter().flat_map(|bucket| {
@@ -221,8 +296,10 @@ async fn check_access(loaded: &Loaded, world: &World, no_write: bool, context: &
     let trips = stream::iter(probes).map(|probe| async move {
         let trip = if no_write {
             access::RoundTrip::not_tried("`--no-write` leaves it out")
-        } else if context.cancel.is_cancelled() {
-            access::RoundTrip::not_tried("interrupted")
+        } else if absent.contains(&probe.bucket) {
+            access::RoundTrip::not_tried(ABSENT)
+        } else if context.stop.is_asked() {
+            return Vec::new();
         } else {
             round_trip::run(&world.store, &probe).await
         };

@@ -119,7 +119,7 @@ fn tags(bucket: &Bucket, id: &LayoutId, found: &Reading<Tags>) -> Standing {
     reading(found, |found| {
         let wanted = wanted_tags(bucket, id, found);
         if wanted == *found {
-            return Standing::Holds(format!("{} tags, owner tag `{id}`", wanted.len()));
+            return Standing::Holds(format!("owner tag `{id}`, {} in all", wanted.len()));
         }
         let show = |tags: &Tags| match tags.len() {
             0 => "untagged".to_owned(),

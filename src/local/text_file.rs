@@ -20,8 +20,12 @@ pub fn exists(path: &Path) -> bool {
 /// Writes a file that is not there yet; one that is there stays and is an error of kind `AlreadyExists`.
 pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a file would be in the way of the next try. What stopped the write is what counts.
+        let _ = std::fs::remove_file(path);
+    }
+    written
 }
 
 #[cfg(test)]

@@ -120,10 +120,8 @@ fn cut_outside_variables(text: &str, variables: bool) -> Vec<&str> {
         return text.splitn(6, ':').collect();
     }
     let mut colons = Vec::new();
-    for part in split(text) {
+    for (start, part) in split(text) {
         if let Part::Plain(plain) = part {
-            // Both borrow from the same text, so their addresses tell where the part stands.
-            let start = plain.as_ptr() as usize - text.as_ptr() as usize;
             colons.extend(plain.match_indices(':').map(|(colon, _)| start + colon));
         }
     }

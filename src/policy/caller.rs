@@ -210,3 +210,76 @@ impl Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Caller;
+
+    #[test]
+    fn one_text_names_any_caller() {
+        for (text, shown, arn) in [
+            ("arn:aws:iam::111111111111:user/ml/alice", "user alice", "arn:aws:iam::111111111111:user/ml/alice"),
+            (
+                "arn:aws:sts::111111111111:assumed-role/trainer/run-1",
+                "role trainer (session run-1)",
+                "arn:aws:sts::111111111111:assumed-role/trainer/run-1",
+            ),
+            (
+                "arn:aws:iam::111111111111:role/ml/trainer",
+                "role trainer",
+                "arn:aws:sts::111111111111:assumed-role/trainer/*",
+            ),
+            (
+                "arn:aws:sts::111111111111:federated-user/bob",
+                "federated user bob",
+                "arn:aws:sts::111111111111:federated-user/bob",
+            ),
+            ("arn:aws:iam::111111111111:root", "the root user of 111111111111", "arn:aws:iam::111111111111:root"),
+            ("111111111111", "the root user of 111111111111", "arn:aws:iam::111111111111:root"),
+            ("logging.s3.amazonaws.com", "the service logging.s3.amazonaws.com", "logging.s3.amazonaws.com"),
+            ("anonymous", "an anonymous caller", "anonymous"),
+        ] {
+            let caller = Caller::parse(text, None).unwrap();
+            assert_eq!((caller.to_string().as_str(), caller.arn().as_str()), (shown, arn), "{text}");
+        }
+        for bad in
+            ["", "alice", "arn:aws:iam::111111111111:group/g", "arn:aws:sts::1:assumed-role/x", "arn:aws:s3:::lake"]
+        {
+            assert!(Caller::parse(bad, None).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_role_behind_a_session_may_have_a_path() {
+        let session = "arn:aws:sts::111111111111:assumed-role/trainer/run-1";
+        let role = |behind| match Caller::parse(session, behind).unwrap() {
+            Caller::RoleSession { role, .. } => role,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(role(None), "arn:aws:iam::111111111111:role/trainer");
+        assert_eq!(
+            role(Some("arn:aws:iam::111111111111:role/ml/trainer")),
+            "arn:aws:iam::111111111111:role/ml/trainer"
+        );
+        assert!(Caller::parse(session, Some("trainer")).is_err());
+    }
+
+    #[test]
+    fn keys_that_follow_from_the_caller() {
+        let keys = |text| {
+            let keys = Caller::parse(text, None).unwrap().context_keys();
+            keys.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            keys("arn:aws:iam::111111111111:user/ml/alice"),
+            "aws:PrincipalType=User aws:PrincipalAccount=111111111111 \
+             aws:PrincipalArn=arn:aws:iam::111111111111:user/ml/alice aws:username=alice"
+        );
+        assert_eq!(
+            keys("arn:aws:sts::111111111111:assumed-role/trainer/run-1"),
+            "aws:PrincipalType=AssumedRole aws:PrincipalAccount=111111111111 \
+             aws:PrincipalArn=arn:aws:iam::111111111111:role/trainer"
+        );
+        assert_eq!(keys("anonymous"), "aws:PrincipalType=Anonymous");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html>
 
-use super::arn_pattern::ArnPattern;
+use super::arn_pattern::{ArnPattern, fields};
 use super::context::{Context, Value};
 use super::document::OneOrMany;
 use super::operators::{Operator, Quantifier, Test};
@@ -77,7 +77,10 @@ impl ConditionValue {
                 Wanted::Text(Pattern::parse(&text, Syntax { wildcards: false, variables }))
             }
             Some(Test::StringLike) => Wanted::Text(Pattern::parse(&text, Syntax { wildcards: true, variables })),
-            Some(Test::Arn) => Wanted::Arn(ArnPattern::condition_value(&text, variables)),
+            Some(Test::Arn) => {
+                let pattern = ArnPattern::condition_value(&text, variables);
+                if pattern.is_malformed() { Wanted::Unreadable } else { Wanted::Arn(pattern) }
+            }
             Some(Test::Numeric(_)) => or_unreadable(Decimal::parse(&text).map(|_| Wanted::Number)),
             Some(Test::Date(_)) => or_unreadable(Moment::parse(&text).map(Wanted::Date)),
             Some(Test::Bool | Test::Null) => or_unreadable(boolean(&text).map(Wanted::Bool)),
@@ -152,7 +155,9 @@ impl<'request> Found<'request> {
     /// Reads a value; none if it is of another type than the operator compares.
     fn read(text: &'request str, test: Test) -> Option<Self> {
         Some(match test {
-            Test::StringEquals | Test::StringEqualsIgnoreCase | Test::StringLike | Test::Arn => Self::Text(text),
+            Test::StringEquals | Test::StringEqualsIgnoreCase | Test::StringLike => Self::Text(text),
+            // The colons are counted, the fields compared.
+            Test::Arn => Self::Text(fields(text).filter(|fields| fields[0] == "arn").map(|_| text)?),
             Test::Numeric(_) => Self::Number(Decimal::parse(text)?),
             Test::Date(_) => Self::Date(Moment::parse(text)?),
             Test::Bool | Test::Null => Self::Bool(boolean(text)?),
@@ -201,3 +206,6 @@ impl ConditionKey {
         matched != operator.negated
     }
 }
+
+#[cfg(test)]
+mod tests;

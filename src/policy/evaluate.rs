@@ -208,3 +208,6 @@ impl Answers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,30 +280,31 @@ impl fmt::Display for Because {
                 }
                 Ok(())
             }
-            Outcome::Missed(missed) => match missed {
-                Missed::Flawed(flaw) => write!(out, "has no effect: {flaw}"),
-                Missed::NoPrincipal => out.write_str("has no effect: it names no principal"),
-                Missed::ForeignPrincipal => {
-                    out.write_str("has no effect: only policies of a resource may name a principal")
-                }
-                Missed::RootKeepsPolicy => {
-                    out.write_str("denies it, but the root user can always reach the bucket policy")
-                }
-                Missed::Action(listed) if listed.negated => write!(out, "leaves this action out: NotAction {listed}"),
-                Missed::Action(listed) => write!(out, "{does} only {listed}"),
-                Missed::Resource { unresolved: Some(variable), listed } => {
-                    write!(out, "{only} on {listed}, and `${{{variable}}}` has no value here")
-                }
-                Missed::Resource { listed, .. } if listed.negated => {
-                    write!(out, "leaves this resource out: NotResource {listed}")
-                }
-                Missed::Resource { listed, .. } => write!(out, "{only} on {listed}"),
-                Missed::Principal(listed) if listed.negated => {
-                    write!(out, "leaves the caller out: NotPrincipal {listed}")
-                }
-                Missed::Principal(listed) => write!(out, "speaks only of {listed}"),
-                Missed::Condition(compared) => write!(out, "{does} it only if its condition holds, but {compared}"),
-            },
+            Outcome::Missed(missed) => missed.say(does, only, out),
+        }
+    }
+}
+
+impl Missed {
+    /// The rest of a sentence that began with the statement, in the words for its effect.
+    fn say(&self, does: &str, only: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flawed(flaw) => write!(out, "has no effect: {flaw}"),
+            Self::NoPrincipal => out.write_str("has no effect: it names no principal"),
+            Self::ForeignPrincipal => out.write_str("has no effect: only policies of a resource may name a principal"),
+            Self::RootKeepsPolicy => out.write_str("denies it, but the root user can always reach the bucket policy"),
+            Self::Action(listed) if listed.negated => write!(out, "leaves this action out: NotAction {listed}"),
+            Self::Action(listed) => write!(out, "{does} only {listed}"),
+            Self::Resource { listed, .. } if listed.negated => {
+                write!(out, "leaves this resource out: NotResource {listed}")
+            }
+            Self::Resource { unresolved: Some(variable), listed } => {
+                write!(out, "{only} on {listed}, and `${{{variable}}}` has no value here")
+            }
+            Self::Resource { listed, .. } => write!(out, "{only} on {listed}"),
+            Self::Principal(listed) if listed.negated => write!(out, "leaves the caller out: NotPrincipal {listed}"),
+            Self::Principal(listed) => write!(out, "speaks only of {listed}"),
+            Self::Condition(compared) => write!(out, "{does} it only if its condition holds, but {compared}"),
         }
     }
 }
@@ -353,6 +354,30 @@ impl fmt::Display for Compared {
         match &self.unresolved {
             Some(variable) => write!(out, ", where `${{{variable}}}` has no value here"),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::access_denied_message;
+    use crate::policy::{Caller, Decision, Layer, Request, Verdict};
+
+    #[test]
+    fn refusals_read_as_awss_own() {
+        let caller = Caller::user("arn:aws:iam::111111111111:user/alice").unwrap();
+        let request = Request::new(caller, "s3:ListBucket", "arn:aws:s3:::lake").unwrap();
+        let lead = "User: arn:aws:iam::111111111111:user/alice is not authorized to perform: s3:ListBucket on resource: \
+                    \"arn:aws:s3:::lake\"";
+        for (verdict, layer, why) in [
+            (Verdict::ExplicitDeny, Layer::Resource, "with an explicit deny in a resource-based policy"),
+            (Verdict::ExplicitDeny, Layer::Identity, "with an explicit deny in an identity-based policy"),
+            (Verdict::ExplicitDeny, Layer::Endpoint, "with an explicit deny in a VPC endpoint policy"),
+            (Verdict::ImplicitDeny, Layer::Boundary, "because no permissions boundary allows the s3:ListBucket action"),
+            (Verdict::ImplicitDeny, Layer::Scp, "because no service control policy allows the s3:ListBucket action"),
+        ] {
+            let decision = Decision { verdict, layer, because: Vec::new() };
+            assert_eq!(access_denied_message(&decision, &request), format!("{lead} {why}"));
         }
     }
 }

@@ -54,27 +54,21 @@ impl DocumentMistake {
 
 impl fmt::Display for DocumentMistake {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match self.path.depth() {
+            0 => "the document".to_owned(),
+            _ => format!("`{}`", self.path),
+        };
         match &self.fault {
             Fault::Syntax { message, line, column } => {
-                return write!(out, "not JSON: {message} at line {line} column {column}");
+                write!(out, "not JSON: {message} at line {line} column {column}")
             }
             Fault::TooLarge { bytes, most_bytes } => {
-                return write!(out, "{bytes} bytes are more than any policy has; at most {most_bytes} are read");
+                write!(out, "{bytes} bytes are more than any policy has; at most {most_bytes} are read")
             }
-            _ => {}
-        }
-        if self.path.depth() == 0 {
-            out.write_str("the document")?;
-        } else {
-            write!(out, "`{}`", self.path)?;
-        }
-        match &self.fault {
-            Fault::Duplicate => out.write_str(" stands there twice"),
-            Fault::WrongType { expected, found } => write!(out, " must be {expected}, not {found}"),
-            Fault::UnknownElement => out.write_str(" is no element of the policy language"),
-            Fault::TooDeep | Fault::Syntax { .. } | Fault::TooLarge { .. } => {
-                out.write_str(" is nested deeper than any policy")
-            }
+            Fault::TooDeep => write!(out, "{place} is nested deeper than any policy"),
+            Fault::Duplicate => write!(out, "{place} stands there twice"),
+            Fault::WrongType { expected, found } => write!(out, "{place} must be {expected}, not {found}"),
+            Fault::UnknownElement => write!(out, "{place} is no element of the policy language"),
         }
     }
 }

@@ -35,9 +35,9 @@ enum Piece {
 impl Pattern {
     /// Splits a text.
     pub(super) fn parse(text: &str, syntax: Syntax) -> Self {
-        let parts = if syntax.variables { split(text) } else { vec![Part::Plain(text)] };
+        let parts = if syntax.variables { split(text) } else { vec![(0, Part::Plain(text))] };
         let mut pieces = Vec::new();
-        for part in parts {
+        for (_, part) in parts {
             match part {
                 Part::Plain(text) if syntax.wildcards => push_wildcards(&mut pieces, text),
                 Part::Plain(text) | Part::Literal(text) => push_text(&mut pieces, text),

@@ -71,28 +71,30 @@ impl Variable {
     }
 }
 
-/// Splits a text at its variables.
-pub(super) fn split(text: &str) -> Vec<Part<'_>> {
+/// Splits a text at its variables. Each part comes with the place where it starts.
+pub(super) fn split(text: &str) -> Vec<(usize, Part<'_>)> {
     let mut parts = Vec::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        if start > 0 {
-            parts.push(Part::Plain(&rest[..start]));
+    let mut at = 0;
+    while let Some(plain) = text[at..].find("${") {
+        if plain > 0 {
+            parts.push((at, Part::Plain(&text[at..at + plain])));
         }
-        let body = &rest[start + 2..];
+        let start = at + plain;
+        let body = &text[start + 2..];
         let Some(end) = closing_brace(body) else {
             let fault = Some(VariableFault::MissingBrace);
-            parts.push(Part::Variable(Variable { fault, ..Variable::parse(body) }));
+            parts.push((start, Part::Variable(Variable { fault, ..Variable::parse(body) })));
             return parts;
         };
-        parts.push(match &body[..end] {
+        let part = match &body[..end] {
             literal @ ("*" | "?" | "$") => Part::Literal(literal),
             inside => Part::Variable(Variable::parse(inside)),
-        });
-        rest = &body[end + 1..];
+        };
+        parts.push((start, part));
+        at = start + 2 + end + 1;
     }
-    if !rest.is_empty() {
-        parts.push(Part::Plain(rest));
+    if at < text.len() {
+        parts.push((at, Part::Plain(&text[at..])));
     }
     parts
 }
@@ -110,7 +112,7 @@ mod tests {
     use super::{Part, Variable, VariableFault, split};
 
     fn variable(text: &str) -> Variable {
-        match split(text).remove(0) {
+        match split(text).remove(0).1 {
             Part::Variable(variable) => variable,
             other => panic!("{text}: {other:?}"),
         }
@@ -121,7 +123,7 @@ mod tests {
         let parts = split("home/${aws:username}/${*}${?}${$}x");
         let shown: Vec<String> = parts
             .iter()
-            .map(|part| match part {
+            .map(|(_, part)| match part {
                 Part::Plain(text) => (*text).to_owned(),
                 Part::Literal(text) => format!("literal {text}"),
                 Part::Variable(variable) => format!("variable {}", variable.name),
@@ -129,7 +131,8 @@ mod tests {
             .collect();
         assert_eq!(shown, ["home/", "variable aws:username", "/", "literal *", "literal ?", "literal $", "x"]);
         assert_eq!(split(""), []);
-        assert_eq!(split("$x{y}"), [Part::Plain("$x{y}")]);
+        assert_eq!(split("$x{y}"), [(0, Part::Plain("$x{y}"))]);
+        assert_eq!(parts.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 5, 20, 21, 25, 29, 33]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct Words {
     /// After: `created`.
     pub past: &'static str,
     /// In the middle: `creating`.
-    ongoing: &'static str,
+    pub ongoing: &'static str,
 }
 
 const fn words(action: &'static str, plain: &'static str, past: &'static str, ongoing: &'static str) -> Words {
@@ -41,15 +41,17 @@ impl Words {
     }
 }
 
-/// `as ARN in account N, endpoint E, REGION`; what the endpoint cannot tell is said to be unknown.
+/// `as ARN in account N, at E, REGION`; what the endpoint cannot tell is said to be unknown.
 impl fmt::Display for IdentityRecord {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let arn = self.identity.arn.as_deref().unwrap_or("an unknown identity");
-        match &self.identity.account {
-            Some(account) => write!(out, "as {arn} in account {account}")?,
-            None => write!(out, "as {arn} in an unknown account")?,
+        match (&self.identity.arn, &self.identity.account) {
+            (Some(arn), Some(account)) => write!(out, "as {arn} in account {account}")?,
+            (Some(arn), None) => write!(out, "as {arn} in an unknown account")?,
+            (None, Some(account)) => write!(out, "as an unknown identity in account {account}")?,
+            (None, None) => write!(out, "as an identity that this endpoint cannot name")?,
         }
-        write!(out, ", endpoint {}, {}", self.endpoint, self.region)
+        let place = if self.endpoint == "aws" { "AWS" } else { &self.endpoint };
+        write!(out, ", at {place}, {}", self.region)
     }
 }
 
@@ -144,13 +146,13 @@ mod tests {
         };
         assert_eq!(
             who.to_string(),
-            "as an unknown identity in an unknown account, endpoint http://127.0.0.1:9000, us-east-1"
+            "as an identity that this endpoint cannot name, at http://127.0.0.1:9000, us-east-1"
         );
         who.identity.account = "245966534215".parse().ok();
         who.identity.arn = Some("arn:aws:iam::245966534215:role/x".to_owned());
         assert_eq!(
             who.to_string(),
-            "as arn:aws:iam::245966534215:role/x in account 245966534215, endpoint http://127.0.0.1:9000, us-east-1"
+            "as arn:aws:iam::245966534215:role/x in account 245966534215, at http://127.0.0.1:9000, us-east-1"
         );
     }
 }

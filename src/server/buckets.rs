@@ -59,7 +59,7 @@ impl Service {
         let after = input.continuation_token.unwrap_or_default();
         let (buckets, more) = self.look(|snapshot| {
             let mut buckets = Vec::new();
-            for found in snapshot.buckets.range(after.as_str()..)? {
+            for found in snapshot.buckets()?.range(after.as_str()..)? {
                 let (name, record) = found?;
                 let name = name.value();
                 let record: BucketRecord = decode(record.value())?;
@@ -91,7 +91,7 @@ impl Service {
         &self,
         request: S3Request<HeadBucketInput>,
     ) -> S3Result<S3Response<HeadBucketOutput>> {
-        let record = self.look(|snapshot| bucket_record(&snapshot.buckets, &request.input.bucket))?;
+        let record = self.look(|snapshot| bucket_record(&snapshot.buckets()?, &request.input.bucket))?;
         Ok(S3Response::new(HeadBucketOutput { bucket_region: Some(record.region), ..Default::default() }))
     }
 
@@ -99,7 +99,7 @@ impl Service {
         &self,
         request: S3Request<GetBucketLocationInput>,
     ) -> S3Result<S3Response<GetBucketLocationOutput>> {
-        let record = self.look(|snapshot| bucket_record(&snapshot.buckets, &request.input.bucket))?;
+        let record = self.look(|snapshot| bucket_record(&snapshot.buckets()?, &request.input.bucket))?;
         // A bucket in us-east-1 has no location constraint.
         let constraint = (record.region != Region::us_east_1().as_str()).then(|| record.region.into());
         Ok(S3Response::new(GetBucketLocationOutput { location_constraint: constraint }))

@@ -1,11 +1,12 @@
 //! Copies inside the endpoint: where they come from, what they take along, and when they share bytes.
 
+use super::attributes::{attributes, encryption_headers, etag_of, header_tags};
 use super::checksums::{Claims, fill_checksum, named_algorithm};
 use super::fault::{Fault, Outcome};
 use super::index::{Snapshot, Tables, address};
 use super::ingest::{Expected, Received, receive};
 use super::multipart::strong;
-use super::objects::{attributes, check_key, encryption_headers, etag_of, header_tags};
+use super::objects::check_key;
 use super::outgoing::Outgoing;
 use super::record::{Attributes, ObjectRecord, StoredChecksum, VersionName, VersionRecord};
 use super::service::Service;
@@ -102,11 +103,11 @@ impl Source {
     }
 
     fn find(&self, snapshot: &Snapshot) -> Outcome<(VersionRecord, ObjectRecord)> {
-        bucket_record(&snapshot.buckets, &self.bucket)?;
+        bucket_record(&snapshot.buckets()?, &self.bucket)?;
         let at = address(&self.bucket, &self.key);
         let found = match self.version {
-            None => current(&snapshot.current, &at)?,
-            Some(name) => find(&snapshot.current, &snapshot.noncurrent, &at, name)?,
+            None => current(&snapshot.current()?, &at)?,
+            Some(name) => find(&snapshot.current()?, &snapshot.noncurrent()?, &at, name)?,
         };
         Ok(self.check(found)?)
     }

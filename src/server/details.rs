@@ -1,11 +1,11 @@
 //! What a version says of itself beyond its bytes and headers: tags, and the attributes that GetObjectAttributes shows.
 
+use super::attributes::MAX_OBJECT_TAGS;
 use super::checksums::fill_checksum;
 use super::fault::{Fault, Outcome};
 use super::index::{Tables, address};
 use super::listing::page_size;
 use super::multipart::strong;
-use super::objects::MAX_OBJECT_TAGS;
 use super::record::{ObjectRecord, VersionName, VersionRecord};
 use super::service::Service;
 use super::settings::{checked_tags, pairs, tag_set};
@@ -55,8 +55,8 @@ impl Service {
     fn detail(&self, bucket: &str, key: &str, version_id: Option<&str>) -> S3Result<(VersionRecord, ObjectRecord)> {
         let name = version_id.map(parse_version_id).transpose()?;
         self.look(|snapshot| {
-            bucket_record(&snapshot.buckets, bucket)?;
-            version(&snapshot.current, &snapshot.noncurrent, &address(bucket, key), name)
+            bucket_record(&snapshot.buckets()?, bucket)?;
+            version(&snapshot.current()?, &snapshot.noncurrent()?, &address(bucket, key), name)
         })
     }
 

@@ -7,14 +7,17 @@ use super::auth::Doorkeeper;
 use super::buckets::NewBucket;
 use super::caller;
 use super::checksums::{Claims, Digests};
+use super::fault::Outcome;
 use super::ingest::body_error;
 use super::service::Service;
 use super::settings::{Kind, check_ownership, checked_tags, malformed_xml};
+use super::versions::bucket_record;
 use super::xml::{Element, tag};
 use crate::model::{BucketName, Region};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Uri};
 use http_body_util::BodyExt as _;
+use redb::ReadableTable;
 use s3s::route::S3Route;
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 use serde::{Deserialize, Serialize};
@@ -154,24 +157,28 @@ impl Documents {
     }
 
     fn get_encryption(&self, bucket: &BucketName) -> S3Result<S3Response<Body>> {
-        let encryption = self.service.bucket_encryption(bucket.as_str())?;
+        let encryption = self.service.look(|snapshot| {
+            bucket_record(&snapshot.buckets()?, bucket.as_str())?;
+            bucket_encryption(&snapshot.settings()?, bucket.as_str())
+        })?;
         let mut response = S3Response::new(Body::from(write_encryption(&encryption)));
         response.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         Ok(response)
     }
 }
 
-impl Service {
-    /// The encryption that a bucket gives new objects: what was set, else SSE-S3 as every bucket has.
-    pub(super) fn bucket_encryption(&self, bucket: &str) -> S3Result<BucketEncryption> {
-        let standard = || BucketEncryption {
-            algorithm: "AES256".to_owned(),
-            kms_key: None,
-            bucket_key: Some(false),
-            blocked: Some(vec!["SSE-C".to_owned()]),
-        };
-        Ok(self.find_setting(Kind::Encryption, bucket)?.unwrap_or_else(standard))
-    }
+/// The encryption that a bucket gives new objects: what was set, else SSE-S3 as every bucket has.
+pub(super) fn bucket_encryption(
+    settings: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>,
+    bucket: &str,
+) -> Outcome<BucketEncryption> {
+    let standard = || BucketEncryption {
+        algorithm: "AES256".to_owned(),
+        kms_key: None,
+        bucket_key: Some(false),
+        blocked: Some(vec!["SSE-C".to_owned()]),
+    };
+    Ok(Kind::Encryption.read(settings, bucket)?.unwrap_or_else(standard))
 }
 
 /// `eu-west-1`: letters, a hyphen, letters, a hyphen, a number. The list of Regions grows, so the form has to do.

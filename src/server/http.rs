@@ -2,10 +2,11 @@
 
 use super::ServerError;
 use super::envelope::checked;
+use super::unread::returning;
 use super::xml::tag;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -48,7 +49,7 @@ pub(super) async fn answer(service: &S3Service, request: Request<Body>) -> Respo
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-amz-request-id", id);
     }
-    response.headers_mut().insert(http::header::SERVER, HeaderValue::from_static("bucketwright"));
+    response.headers_mut().insert(header::SERVER, HeaderValue::from_static("bucketwright"));
     response
 }
 
@@ -117,7 +118,23 @@ async fn connection(service: S3Service, stream: TcpStream, mut ends: watch::Rece
     }
     let handler = service_fn(|request: Request<Incoming>| {
         let service = &service;
-        async move { Ok::<_, Infallible>(answer(service, request.map(Body::from)).await) }
+        async move {
+            let waits = request.headers().contains_key(header::EXPECT);
+            let is_empty = request.body().is_end_stream();
+            let (parts, body) = request.into_parts();
+            let (body, unread) = returning(body);
+            let body = Body::http_body_unsync(body.map_err(Into::<s3s::StdError>::into));
+            let mut response = answer(service, Request::from_parts(parts, body)).await;
+            if !waits {
+                unread.drain().await;
+            }
+            if waits && (is_empty || !response.status().is_success()) {
+                // Who waits for `100 Continue` may get this answer instead, and must not use the connection again:
+                // botocore would take the status of this answer for that of its next request.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());

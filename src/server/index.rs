@@ -62,17 +62,11 @@ pub(super) struct Tables<'txn> {
     released: Vec<BlobId>,
 }
 
-/// The tables as one moment left them.
-pub(super) struct Snapshot {
-    pub(super) buckets: ReadOnlyTable<&'static str, Bytes>,
-    pub(super) settings: ReadOnlyTable<(&'static str, &'static str), Bytes>,
-    pub(super) current: ReadOnlyTable<Bytes, Bytes>,
-    pub(super) noncurrent: ReadOnlyTable<(Bytes, u64), Bytes>,
-    pub(super) uploads: ReadOnlyTable<(Bytes, &'static str), Bytes>,
-    pub(super) parts: ReadOnlyTable<(&'static str, u16), Bytes>,
-    pub(super) bodies: ReadOnlyTable<u128, Bytes>,
-    files: ReadOnlyTable<u128, ()>,
-}
+/// The tables as one moment left them. Each is opened when it is asked for.
+pub(super) struct Snapshot(ReadTransaction);
+
+/// A table of a snapshot.
+pub(super) type Rows<Key, Value = Bytes> = ReadOnlyTable<Key, Value>;
 
 type Reply = Box<dyn FnOnce(Option<&Trouble>) + Send>;
 /// A write, given the tables or the reason why there are none.
@@ -127,7 +121,7 @@ impl Index {
 
     /// Looks at the index as it is now.
     pub(super) fn snapshot(&self) -> Outcome<Snapshot> {
-        Snapshot::open(&self.database().begin_read()?)
+        Ok(Snapshot(self.database().begin_read()?))
     }
 
     /// Runs `work` in a write transaction and answers when it is durable. If `work` refuses, it must not have written.
@@ -206,24 +200,25 @@ impl Tables<'_> {
     }
 }
 
-impl Snapshot {
-    fn open(transaction: &ReadTransaction) -> Outcome<Self> {
-        Ok(Self {
-            buckets: transaction.open_table(BUCKETS)?,
-            settings: transaction.open_table(SETTINGS)?,
-            current: transaction.open_table(CURRENT)?,
-            noncurrent: transaction.open_table(NONCURRENT)?,
-            uploads: transaction.open_table(UPLOADS)?,
-            parts: transaction.open_table(PARTS)?,
-            bodies: transaction.open_table(BODIES)?,
-            files: transaction.open_table(FILES)?,
-        })
-    }
+macro_rules! snapshot_tables {
+    ($($name:ident: $definition:ident, $key:ty, $value:ty;)*) => {
+        impl Snapshot {
+            $(pub(super) fn $name(&self) -> Outcome<Rows<$key, $value>> {
+                Ok(self.0.open_table($definition)?)
+            })*
+        }
+    };
+}
 
-    /// Whether a record names the blob file. A file that cannot be looked up is taken for known.
-    pub(super) fn knows_file(&self, id: BlobId) -> bool {
-        self.files.get(id.0).map_or(true, |found| found.is_some())
-    }
+snapshot_tables! {
+    buckets: BUCKETS, &'static str, Bytes;
+    settings: SETTINGS, (&'static str, &'static str), Bytes;
+    current: CURRENT, Bytes, Bytes;
+    noncurrent: NONCURRENT, (Bytes, u64), Bytes;
+    uploads: UPLOADS, (Bytes, &'static str), Bytes;
+    parts: PARTS, (&'static str, u16), Bytes;
+    bodies: BODIES, u128, Bytes;
+    files: FILES, u128, ();
 }
 
 fn open_database(path: &Path) -> Outcome<Database> {
@@ -234,10 +229,11 @@ fn open_database(path: &Path) -> Outcome<Database> {
 
 /// Makes the tables of a new index; writes nothing to one that has them.
 fn prepare(database: &Database) -> Outcome<()> {
-    match Snapshot::open(&database.begin_read()?) {
+    // All tables are made by one commit, so one of them tells of all.
+    match database.begin_read()?.open_table(META) {
         Ok(_) => return Ok(()),
-        Err(Fault::Index(error)) if matches!(*error, redb::Error::TableDoesNotExist(_)) => {}
-        Err(fault) => return Err(fault),
+        Err(TableError::TableDoesNotExist(_)) => {}
+        Err(error) => return Err(error.into()),
     }
     let transaction = database.begin_write()?;
     drop(Tables::open(&transaction)?);

@@ -13,12 +13,15 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use s3s::dto::StreamingBlob;
 use s3s::{S3Error, S3Result, StdError, TrailingHeaders, s3_error};
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// Bodies up to this size live in the index, where they share its commit.
 const INLINE_BYTES: u64 = 64 << 10;
 /// Bytes handed to the blocking thread at once.
 const BLOCK_BYTES: usize = 1 << 20;
+/// How long a client may send nothing in the middle of a body.
+const IDLE: Duration = Duration::from_secs(60);
 /// The largest body of one request.
 ///
 /// Source: <https://docs.aws.amazon.com/general/latest/gr/s3.html#limits_s3>
@@ -89,7 +92,7 @@ async fn pump(mut body: StreamingBlob, sink: Sink) -> S3Result<Sink> {
     let mut idle = Some(sink);
     let mut busy: Option<JoinHandle<Outcome<Sink>>> = None;
     let (mut block, mut block_bytes) = (Vec::new(), 0);
-    while let Some(chunk) = body.next().await {
+    while let Some(chunk) = tokio::time::timeout(IDLE, body.next()).await.map_err(|_| idle_too_long())? {
         let chunk = chunk.map_err(|error| body_error(&error))?;
         block_bytes += chunk.len();
         block.push(chunk);
@@ -187,6 +190,13 @@ pub(super) fn body_error(error: &StdError) -> S3Error {
 pub(super) fn sha256_mismatch() -> S3Error {
     let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
     refusal("XAmzContentSHA256Mismatch", http::StatusCode::BAD_REQUEST, message)
+}
+
+fn idle_too_long() -> S3Error {
+    s3_error!(
+        RequestTimeout,
+        "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."
+    )
 }
 
 fn incomplete() -> S3Error {

@@ -88,7 +88,7 @@ impl Span {
 
     /// One page from `start` on.
     fn page(&self, snapshot: &Snapshot, start: &[u8], max: usize) -> Outcome<Page> {
-        bucket_record(&snapshot.buckets, &self.bucket)?;
+        bucket_record(&snapshot.buckets()?, &self.bucket)?;
         let mut entries = Vec::new();
         let mut start = start.to_vec();
         if max == 0 {
@@ -99,7 +99,7 @@ impl Span {
             if from >= end {
                 return Ok(Page { entries, next: None });
             }
-            for found in snapshot.current.range(from.as_slice()..end.as_slice())? {
+            for found in snapshot.current()?.range(from.as_slice()..end.as_slice())? {
                 let (place, record) = found?;
                 let key = self.key(place.value());
                 let version: VersionRecord = decode(record.value())?;

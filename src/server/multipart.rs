@@ -1,12 +1,13 @@
 //! Multipart uploads as clients see them: created, filled, listed, completed, aborted.
 
+use super::attributes::{attributes, encryption_headers, etag_of, header_tags, put_header};
 use super::blobs::now_ms;
 use super::checksums::{Claims, fill_checksum, header, named_algorithm};
 use super::copying::Source;
 use super::index::address;
 use super::ingest::{Expected, Received, receive};
 use super::listing::{Names, Span, page_size};
-use super::objects::{attributes, check_key, encryption_headers, etag_of, header_tags, put_header};
+use super::objects::check_key;
 use super::record::{BlobId, PartRecord, UploadChecksum, UploadRecord, VersionRecord, decode, encode};
 use super::service::Service;
 use super::uploads::{Completion, NamedPart, abort, part_number, parts, put_part, upload};
@@ -73,8 +74,8 @@ impl Service {
 
     fn upload_record(&self, slot: &Slot) -> S3Result<UploadRecord> {
         self.look(|snapshot| {
-            bucket_record(&snapshot.buckets, &slot.bucket)?;
-            upload(&snapshot.uploads, &address(&slot.bucket, &slot.key), &slot.upload_id)
+            bucket_record(&snapshot.buckets()?, &slot.bucket)?;
+            upload(&snapshot.uploads()?, &address(&slot.bucket, &slot.key), &slot.upload_id)
         })
     }
 
@@ -197,7 +198,7 @@ impl Service {
         let after = input.part_number_marker.unwrap_or(0);
         let slot = Slot { bucket: input.bucket, key: input.key, upload_id: input.upload_id, number: 0 };
         let upload = self.upload_record(&slot)?;
-        let stored = self.look(|snapshot| parts(&snapshot.parts, &slot.upload_id))?;
+        let stored = self.look(|snapshot| parts(&snapshot.parts()?, &slot.upload_id))?;
         let later: Vec<_> = stored.into_iter().filter(|(number, _)| i32::from(*number) > after).collect();
         let truncated = later.len() > max;
         let shown: Vec<Part> =
@@ -270,7 +271,7 @@ impl Service {
     /// Uploads after a key, or after one upload of a key.
     fn uploads_page(&self, span: &Span, marker: &(String, String), max: usize) -> S3Result<UploadsPage> {
         self.look(|snapshot| {
-            bucket_record(&snapshot.buckets, &span.bucket)?;
+            bucket_record(&snapshot.buckets()?, &span.bucket)?;
             let mut page = UploadsPage::default();
             let (key_marker, id_marker) = marker;
             let start = match (key_marker.is_empty(), id_marker.is_empty()) {
@@ -284,7 +285,7 @@ impl Service {
                 return Ok(page);
             }
             let mut last = None;
-            for found in snapshot.uploads.range((from.as_slice(), "")..(end.as_slice(), ""))? {
+            for found in snapshot.uploads()?.range((from.as_slice(), "")..(end.as_slice(), ""))? {
                 let (place, record) = found?;
                 let (at, id) = place.value();
                 let key = span.key(at);

@@ -79,7 +79,7 @@ impl Outgoing {
 
 fn inline(snapshot: &Snapshot, run: &Segment) -> Outcome<Bytes> {
     let short = || io::Error::new(io::ErrorKind::NotFound, "a body is missing from the index");
-    let body = snapshot.bodies.get(run.blob.0)?.ok_or_else(short)?;
+    let body = snapshot.bodies()?.get(run.blob.0)?.ok_or_else(short)?;
     let (start, end) = (run.offset, run.offset + run.len);
     let wanted = usize::try_from(start).ok().zip(usize::try_from(end).ok());
     let bytes = wanted.and_then(|(start, end)| body.value().get(start..end)).ok_or_else(short)?;

@@ -85,6 +85,9 @@ fn create(path: &Path) -> io::Result<Vec<u8>> {
     file.write_all(&secret)?;
     file.sync_all()?;
     fs::rename(&draft, path)?;
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
     Ok(secret)
 }
 

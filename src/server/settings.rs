@@ -111,7 +111,7 @@ impl Kind {
 }
 
 fn known(snapshot: &Snapshot, bucket: &str) -> Outcome<()> {
-    bucket_record(&snapshot.buckets, bucket).map(|_| ())
+    bucket_record(&snapshot.buckets()?, bucket).map(|_| ())
 }
 
 impl Service {
@@ -139,7 +139,7 @@ impl Service {
     pub(super) fn find_setting<T: DeserializeOwned>(&self, kind: Kind, bucket: &str) -> S3Result<Option<T>> {
         self.look(|snapshot| {
             known(snapshot, bucket)?;
-            kind.read(&snapshot.settings, bucket)
+            kind.read(&snapshot.settings()?, bucket)
         })
     }
 
@@ -180,7 +180,7 @@ impl Service {
         &self,
         request: S3Request<GetBucketVersioningInput>,
     ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
-        let record = self.look(|snapshot| bucket_record(&snapshot.buckets, &request.input.bucket))?;
+        let record = self.look(|snapshot| bucket_record(&snapshot.buckets()?, &request.input.bucket))?;
         let status = match record.versioning {
             Versioning::Never => None,
             Versioning::Enabled => Some(BucketVersioningStatus::from_static(BucketVersioningStatus::ENABLED)),

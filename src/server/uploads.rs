@@ -1,10 +1,10 @@
 //! Unfinished multipart uploads: their records, their parts, and how parts become an object.
 
+use super::attributes::etag_of;
 use super::blobs::now_ms;
 use super::buckets::bucket_span;
 use super::fault::{Fault, Outcome};
 use super::index::{Tables, address};
-use super::objects::etag_of;
 use super::record::{
     FinishedRecord, ObjectRecord, PartRecord, PartSummary, StoredChecksum, UploadChecksum, UploadRecord, VersionRecord,
     decode, encode,

@@ -1,7 +1,7 @@
 //! Listings of all versions: for each key its current version, then the older ones, newest first.
 
 use super::fault::Outcome;
-use super::index::{Snapshot, address};
+use super::index::{Rows, Snapshot, address};
 use super::listing::{Names, Span, after_prefix, page_size};
 use super::record::{VersionName, VersionRecord, decode};
 use super::service::Service;
@@ -29,6 +29,7 @@ struct Start {
 /// A page being filled.
 struct Filling<'span> {
     span: &'span Span,
+    older: Rows<(&'static [u8], u64)>,
     max: usize,
     page: Page,
     last: Option<(String, Option<String>)>,
@@ -45,7 +46,7 @@ impl Filling<'_> {
     }
 
     /// Adds the versions of a key; false when the page is full.
-    fn key(&mut self, snapshot: &Snapshot, key: &str, newest: Option<VersionRecord>, below: u64) -> Outcome<bool> {
+    fn key(&mut self, key: &str, newest: Option<VersionRecord>, below: u64) -> Outcome<bool> {
         let at = address(&self.span.bucket, key);
         if let Some(newest) = newest
             && !self.add(key, newest, true)
@@ -54,7 +55,7 @@ impl Filling<'_> {
         }
         // Orders are inverted, so what is older sorts after.
         let from = below.checked_sub(1).map_or(u64::MAX, |below| !below);
-        for found in snapshot.noncurrent.range((at.as_slice(), from)..=(at.as_slice(), u64::MAX))? {
+        for found in self.older.range((at.as_slice(), from)..=(at.as_slice(), u64::MAX))? {
             let version: VersionRecord = decode(found?.1.value())?;
             if !self.add(key, version, false) {
                 return Ok(false);
@@ -92,19 +93,19 @@ impl Start {
 
 /// The order of a key's null version.
 fn null_seq(snapshot: &Snapshot, at: &[u8]) -> Outcome<u64> {
-    let found = super::versions::find(&snapshot.current, &snapshot.noncurrent, at, VersionName::Null)?;
+    let found = super::versions::find(&snapshot.current()?, &snapshot.noncurrent()?, at, VersionName::Null)?;
     Ok(found.map_or(0, |version| version.seq))
 }
 
 fn page(snapshot: &Snapshot, span: &Span, start: Start, max: usize) -> Outcome<Page> {
-    let mut filling = Filling { span, max, page: Page::default(), last: None };
+    let mut filling = Filling { span, older: snapshot.noncurrent()?, max, page: Page::default(), last: None };
     let mut place = start.place;
     if max == 0 {
         return Ok(filling.page);
     }
     if let Some((key, seq)) = &start.older_than {
-        let newest = current(&snapshot.current, &address(&span.bucket, key))?.filter(|version| version.seq < *seq);
-        if !filling.key(snapshot, key, newest, *seq)? {
+        let newest = current(&snapshot.current()?, &address(&span.bucket, key))?.filter(|version| version.seq < *seq);
+        if !filling.key(key, newest, *seq)? {
             return Ok(filling.page);
         }
         place.push(0);
@@ -114,7 +115,7 @@ fn page(snapshot: &Snapshot, span: &Span, start: Start, max: usize) -> Outcome<P
         if from >= end {
             return Ok(filling.page);
         }
-        for found in snapshot.current.range(from.as_slice()..end.as_slice())? {
+        for found in snapshot.current()?.range(from.as_slice()..end.as_slice())? {
             let (at, record) = found?;
             let key = span.key(at.value());
             if let Some(folded) = span.fold(key) {
@@ -129,7 +130,7 @@ fn page(snapshot: &Snapshot, span: &Span, start: Start, max: usize) -> Outcome<P
                 }
                 continue 'seek;
             }
-            if !filling.key(snapshot, key, Some(decode(record.value())?), u64::MAX)? {
+            if !filling.key(key, Some(decode(record.value())?), u64::MAX)? {
                 return Ok(filling.page);
             }
         }
@@ -155,7 +156,7 @@ impl Service {
             return Err(s3_error!(InvalidArgument, "A version-id marker cannot be specified without a key marker."));
         }
         let page = self.look(|snapshot| {
-            bucket_record(&snapshot.buckets, &span.bucket)?;
+            bucket_record(&snapshot.buckets()?, &span.bucket)?;
             match Start::read(snapshot, &span, &key, &version_id)? {
                 Some(start) => page(snapshot, &span, start, max),
                 None => Ok(Page::default()),

@@ -1,56 +1,50 @@
 //! Events as text for people: a line or two each, grouped and aligned where they come in rows.
+//!
+//! What belongs together is held back until its group is whole, and printed before anything else is.
 
+mod actions;
 mod decision;
+mod errors;
+mod findings;
 mod plan;
+mod proofs;
 mod row;
 
 use super::UiOptions;
 use super::screen::Screen;
 use super::style::{Paint, Role};
-use super::text::{columns, elapsed, escape, pad, shorten};
+use super::text::{columns, elapsed, escape, pad};
 use super::tree::Drawing;
-use crate::model::{HumanBytes, HumanCount};
 use crate::plan::Plan;
-use crate::report::{
-    Access, ActionRecord, Cell, Check, ErrorRecord, Event, Finding, IdentityRecord, Progress, Severity, Status,
-    Summary, Verdict, Words,
-};
+use crate::report::{ErrorRecord, Event, IdentityRecord, Outcome, Progress, Summary};
 use crate::tree::Tree;
+use actions::Actions;
+use findings::Findings;
+use proofs::Proofs;
 use row::{Hang, Row};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How many actions of one kind on one bucket get a line of their own.
-const SHOWN_ACTIONS: u64 = 20;
 /// The widest that a column grows for what stands in it.
 const WIDEST_COLUMN: usize = 48;
 
 /// The printer for people, and what it must remember from line to line.
 #[derive(Debug)]
 pub(super) struct Human {
+    voice: Voice,
+    /// Planned, skipped and unchanged of the plan shown last, whose closing line says it all.
+    plan_shown: Option<[u64; 3]>,
+    actions: Actions,
+    findings: Findings,
+    proofs: Proofs,
+}
+
+/// How lines are written, the same for all of them.
+#[derive(Debug, Clone, Copy)]
+struct Voice {
     out: Paint,
     err: Paint,
     quiet: bool,
     verbose: bool,
-    /// Columns of check names and targets so far, so that rows align though they come one by one.
-    check_columns: [usize; 2],
-    /// The same for the targets of cells.
-    cell_columns: usize,
-    /// Under which heading cells are being shown.
-    cells_of: Option<String>,
-    /// Planned, skipped and unchanged of the plan shown last, whose closing line says it all.
-    plan_shown: Option<[u64; 3]>,
-    /// How many actions of each kind on each bucket there were.
-    actions: BTreeMap<(String, &'static str), Tally>,
-    trees: u64,
-}
-
-/// Actions of one kind, and those of them that got no line.
-#[derive(Debug, Default)]
-struct Tally {
-    all: u64,
-    hidden: u64,
-    hidden_bytes: u64,
 }
 
 /// Writes a note, warning or hint.
@@ -64,6 +58,17 @@ pub(super) fn voice(screen: &mut Screen, paint: Paint, voice: &str, text: &str) 
     }
 }
 
+/// Writes rows of a name and words.
+pub(super) fn table(screen: &mut Screen, rows: &[(&str, &str)]) {
+    let widest = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or_default();
+    for (name, words) in rows {
+        let mut row = Row::default();
+        row.push(Paint { on: false }, None, &pad(name, widest));
+        row.hang(&escape(words), Hang::column(screen.width, 4), &mut |line| screen.answer_line(line));
+    }
+    screen.flush();
+}
+
 /// The bucket of an `s3://` URL, and what follows the slash behind it.
 fn split_target(target: &str) -> (&str, &str) {
     let start = if target.starts_with("s3://") { 5 } else { 0 };
@@ -72,34 +77,41 @@ fn split_target(target: &str) -> (&str, &str) {
 
 impl Human {
     pub(super) fn new(options: &UiOptions) -> Self {
-        Self {
+        let voice = Voice {
             out: options.color.paint(options.stdout_is_terminal),
             err: options.color.paint(options.stderr_is_terminal),
             quiet: options.quiet,
             verbose: options.verbose > 0,
-            check_columns: [13, 0],
-            cell_columns: 24,
-            cells_of: None,
+        };
+        Self {
+            voice,
             plan_shown: None,
-            actions: BTreeMap::new(),
-            trees: 0,
+            actions: Actions::default(),
+            findings: Findings::default(),
+            proofs: Proofs::default(),
         }
     }
 
     /// Prints one event.
     pub(super) fn event(&mut self, event: &Event, screen: &mut Screen) {
+        let voice = self.voice;
+        match event {
+            Event::Cell(cell) => {
+                self.findings.release(voice, screen);
+                return self.proofs.cell(cell, voice, screen);
+            }
+            Event::Finding(finding) => {
+                self.proofs.release(voice, screen);
+                return self.findings.hold(finding);
+            }
+            _ => self.release(screen),
+        }
         match event {
             Event::Identity(identity) => self.identity(identity, screen),
-            Event::Endpoint(endpoint) => {
-                for line in endpoint.to_string().lines() {
-                    screen.answer_line(line);
-                }
-            }
-            Event::Action(action) => self.action(action, screen),
-            Event::Finding(finding) => self.finding(finding, "", screen),
-            Event::Cell(cell) => self.cell(cell, screen),
+            Event::Endpoint(endpoint) => endpoint.to_string().lines().for_each(|line| screen.answer_line(line)),
+            Event::Action(action) => self.actions.action(action, voice, screen),
+            Event::Check(check) => self.proofs.check(check, voice, screen),
             Event::Decision(record) => decision::show(self, record, screen),
-            Event::Check(check) => self.check(check, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::Answer { text } => {
@@ -109,166 +121,58 @@ impl Human {
                 }
             }
             Event::Error(error) => self.error(error, screen),
-            Event::Progress(Progress::Retried { target, reason }) if self.verbose => {
+            Event::Progress(Progress::Retried { target, reason }) if voice.verbose => {
                 screen.status_line(&format!("retrying {}: {}", escape(target), escape(reason)));
             }
             Event::Progress(_) => {}
             Event::Summary(summary) => self.summary(summary, screen),
+            Event::Cell(_) | Event::Finding(_) => {}
         }
+    }
+
+    /// Prints what was held back.
+    pub(super) fn release(&mut self, screen: &mut Screen) {
+        self.findings.release(self.voice, screen);
+        self.proofs.release(self.voice, screen);
     }
 
     /// Shows a plan.
     pub(super) fn plan(&mut self, plan: &Plan, counts: &Summary, screen: &mut Screen) {
-        plan::show(self, plan, screen);
+        self.release(screen);
+        plan::show(self.voice, plan, counts, screen);
         self.plan_shown = Some([counts.planned, counts.skipped, counts.unchanged]);
     }
 
-    /// Draws a tree, with an empty line between it and the one before.
+    /// Draws a tree, with an empty line between it and what stands above.
     pub(super) fn tree(&mut self, tree: &Tree, screen: &mut Screen) {
-        if self.trees > 0 {
-            screen.answer_line("");
-        }
-        self.trees += 1;
-        let drawing = Drawing { paint: self.out, sizes: self.verbose };
+        self.release(screen);
+        screen.answer_gap();
+        let drawing = Drawing { paint: self.voice.out, sizes: self.voice.verbose };
         drawing.draw(tree, &mut |line| screen.answer_line(line));
     }
 
-    /// Counts in one line each what got no lines of its own.
+    /// Counts in one line each what got no lines of its own, and says what can be done about what failed.
     pub(super) fn close_stream(&mut self, screen: &mut Screen) {
-        for ((bucket, action), tally) in std::mem::take(&mut self.actions) {
-            if tally.hidden > 0 && !self.quiet {
-                let size = if tally.hidden_bytes > 0 {
-                    format!(" ({})", HumanBytes(tally.hidden_bytes))
-                } else {
-                    String::new()
-                };
-                let (count, past) = (HumanCount(tally.hidden), Words::of(action).past);
-                screen.answer_line(&format!("... and {count} more {past} in {}{size}", escape(&bucket)));
-            }
-        }
+        self.release(screen);
+        self.actions.close(self.voice, screen);
+    }
+
+    /// Says what went wrong; several mistakes of one file are set apart and counted.
+    pub(super) fn failure(&mut self, records: &[ErrorRecord], screen: &mut Screen) {
+        self.release(screen);
+        errors::show_all(records, self.voice, screen);
     }
 
     fn identity(&self, identity: &IdentityRecord, screen: &mut Screen) {
-        if !self.quiet {
-            // Not folded, as people copy ARNs.
-            screen.status_line(&escape(&identity.to_string()));
+        if !self.voice.quiet {
+            let text = identity.to_string();
+            Row::default().hang(&escape(&text), Hang::lead(screen.width, 2), &mut |line| screen.status_line(line));
         }
     }
 
-    fn action(&mut self, action: &ActionRecord, screen: &mut Screen) {
-        match action.status {
-            Status::Failed | Status::Skipped => {
-                let role = if action.status == Status::Failed { Role::Bad } else { Role::Change };
-                let mut row = Row::default();
-                row.push(self.err, Some(role), "! ");
-                let how = Hang::lead(screen.width, 2);
-                row.hang(&escape(&action.to_string()), how, &mut |line| screen.status_line(line));
-            }
-            Status::Done | Status::Planned if self.quiet || !self.shows(action) => {}
-            Status::Done | Status::Planned => {
-                // The whole reason stood in the plan, so here a long one may be cut; the target never is.
-                let room = if self.verbose { usize::MAX } else { screen.width.saturating_sub(8) };
-                let record = ActionRecord { reason: shorten(&action.reason, room).into_owned(), ..action.clone() };
-                let how = Hang::lead(screen.width, 2);
-                Row::default().hang(&escape(&record.to_string()), how, &mut |line| screen.answer_line(line));
-            }
-        }
-    }
-
-    /// Whether the action gets a line of its own; the others are counted.
-    fn shows(&mut self, action: &ActionRecord) -> bool {
-        let bucket = split_target(&action.target).0.to_owned();
-        let tally = self.actions.entry((bucket, action.action)).or_default();
-        tally.all += 1;
-        let shown = self.verbose || tally.all <= SHOWN_ACTIONS;
-        if !shown {
-            tally.hidden += 1;
-            tally.hidden_bytes += action.bytes.unwrap_or_default();
-        }
-        shown
-    }
-
-    fn finding(&self, finding: &Finding, indent: &str, screen: &mut Screen) {
-        let role = match finding.severity {
-            Severity::Error | Severity::SecurityWarning => Role::Bad,
-            Severity::Warning => Role::Change,
-            Severity::Suggestion => Role::Dim,
-        };
-        let mut row = Row::default();
-        row.push(self.out, None, indent);
-        row.push(self.out, Some(role), &format!("{} ", finding.severity));
-        let place = finding.path.as_deref().map(|path| format!(" at {path}")).unwrap_or_default();
-        let text = format!("[{}] {}{place}: {}", finding.code, finding.target, finding.message);
-        let how = Hang::lead(screen.width, indent.len() + 2);
-        row.hang(&escape(&text), how, &mut |line| screen.answer_line(line));
-        if let Some(fix) = &finding.fix {
-            let mut row = Row::default();
-            row.push(self.out, None, &format!("{indent}  "));
-            row.hang(&escape(&format!("fix: {fix}")), how, &mut |line| screen.answer_line(line));
-        }
-    }
-
-    fn check(&mut self, check: &Check, screen: &mut Screen) {
-        let role = match check.verdict {
-            Verdict::Pass => Role::Good,
-            Verdict::Fail => Role::Bad,
-            Verdict::Waived | Verdict::NotApplicable => Role::Dim,
-            Verdict::Unknown => Role::Change,
-        };
-        if self.quiet && matches!(check.verdict, Verdict::Pass | Verdict::Waived | Verdict::NotApplicable) {
-            return;
-        }
-        let (name, target) = (escape(&check.check), escape(&check.target));
-        let grown = |width: usize, text: &str| width.max(columns(text).min(WIDEST_COLUMN));
-        self.check_columns = [grown(self.check_columns[0], &name), grown(self.check_columns[1], &target)];
-        let mut row = Row::default();
-        row.push(self.out, Some(role), &pad(&check.verdict.to_string(), 7));
-        row.push(self.out, None, &format!("  {}", pad(&name, self.check_columns[0])));
-        row.push(self.out, None, &format!("  {}", pad(&target, self.check_columns[1])));
-        row.hang(&escape(&check.detail), Hang::column(screen.width, 9), &mut |line| screen.answer_line(line));
-    }
-
-    fn cell(&mut self, cell: &Cell, screen: &mut Screen) {
-        let as_wanted = cell.expected == cell.observed;
-        if self.quiet && as_wanted {
-            return;
-        }
-        let (bucket, folder) = split_target(&cell.target);
-        let heading = format!("{} in {bucket}", cell.principal);
-        if self.cells_of.as_ref() != Some(&heading) {
-            screen.answer_line(&self.out.paint(Role::Head, &escape(&heading)));
-            self.cells_of = Some(heading);
-        }
-        let (sign, role, answer) = match (cell.expected, cell.observed) {
-            (expected, Access::NotTried) => ("?", Role::Change, format!("not tried, expected {expected}")),
-            (Access::Deny, Access::Deny) => (" ", Role::Good, "deny, as expected".to_owned()),
-            (_, observed) if as_wanted => (" ", Role::Good, observed.to_string()),
-            (expected, observed) => {
-                ("!", Role::Bad, format!("{}, expected {expected}", observed.to_string().to_uppercase()))
-            }
-        };
-        let folder = escape(folder);
-        self.cell_columns = self.cell_columns.max(columns(&folder).min(WIDEST_COLUMN));
-        let mut row = Row::default();
-        row.push(self.out, Some(role), sign);
-        row.push(self.out, None, &format!(" {}  {}  ", pad(cell.operation, 9), pad(&folder, self.cell_columns)));
-        row.push(self.out, Some(role), &answer);
-        row.hang(&escape(&cell.because), Hang::column(screen.width, 13), &mut |line| screen.answer_line(line));
-    }
-
-    fn error(&self, error: &ErrorRecord, screen: &mut Screen) {
-        for (index, line) in error.message.lines().enumerate() {
-            let mut row = Row::default();
-            row.push(self.err, Some(Role::Bad), if index == 0 { "error: " } else { "  " });
-            // What follows the first line, such as an excerpt with carets under it, keeps its form.
-            let width = if index == 0 { screen.width } else { usize::MAX };
-            row.hang(&escape(line), Hang::lead(width, 2), &mut |line| screen.status_line(line));
-        }
-        if let Some(target) = error.target.as_deref().filter(|target| !error.message.contains(target)) {
-            screen.status_line(&format!("  on {}", escape(target)));
-        }
-        for hint in &error.hints {
-            voice(screen, self.err, "hint: ", hint);
+    fn error(&mut self, error: &ErrorRecord, screen: &mut Screen) {
+        if !self.actions.has_told(error) {
+            errors::show(error, self.voice, screen);
         }
     }
 
@@ -277,16 +181,24 @@ impl Human {
         let counted = Summary { elapsed_ms: 0, exit: 0, ..summary.clone() } != Summary::default();
         let said_by_plan = self.plan_shown == Some([summary.planned, summary.skipped, summary.unchanged])
             && (summary.done, summary.failed, &summary.closing) == (0, 0, &None);
-        if self.quiet || !counted || said_by_plan {
+        if self.voice.quiet || !counted || said_by_plan {
             return;
         }
         let line = match &summary.closing {
             Some(closing) => escape(closing).into_owned(),
-            None if summary.bytes > 0 => {
-                format!("{summary} in {}", elapsed(Duration::from_millis(summary.elapsed_ms)))
-            }
-            None => summary.to_string(),
+            None => counts(summary),
         };
-        screen.answer_line(&self.out.paint(Role::Head, &line));
+        self.proofs.close(screen);
+        screen.answer_line(&self.voice.out.paint(Role::Head, &line));
+    }
+}
+
+/// `Apply: 23 done, 27.8 KiB in 0.1 s`
+fn counts(summary: &Summary) -> String {
+    let start = if summary.exit == Outcome::Interrupted.code() { "Interrupted" } else { "Apply" };
+    if summary.bytes > 0 {
+        format!("{start}: {summary} in {}", elapsed(Duration::from_millis(summary.elapsed_ms)))
+    } else {
+        format!("{start}: {summary}")
     }
 }

@@ -1,12 +1,15 @@
 //! How far a transfer has come: a bar on a terminal, a plain line now and then elsewhere. The only user of `indicatif`.
 
 mod meter;
+mod terminal;
 
 use super::screen::Screen;
 use crate::report::Event;
+use crate::ui::text::shorten;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use meter::Meter;
 use std::time::Duration;
+use terminal::{FREE_COLUMNS, Terminal};
 
 /// How long a run may take before a bar appears, so that short ones stay silent.
 const FIRST_DRAW: Duration = Duration::from_millis(250);
@@ -15,7 +18,9 @@ const DRAWS_PER_SECOND: u8 = 15;
 /// How often a plain line is written.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Terminals narrower than this get the words without a bar.
-const BAR_COLUMNS: usize = 76;
+const BAR_COLUMNS: usize = 72;
+/// A shorter bar says nothing.
+const LEAST_BAR: usize = 6;
 
 /// What shows the progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,7 @@ pub(super) enum Mode {
 pub(super) struct Progress {
     mode: Mode,
     meter: Meter,
+    /// Another terminal than stderr, for tests.
     target: Option<ProgressDrawTarget>,
     next_line: Duration,
     /// The widest words so far, which the bar leaves room for so that it does not jump.
@@ -53,8 +59,7 @@ impl Mode {
 impl Progress {
     /// The progress of a run that begins now.
     pub(super) fn new(mode: Mode) -> Self {
-        let target = (mode == Mode::Bar).then(|| ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND));
-        Self { mode, meter: Meter::new(), target, next_line: LINE_INTERVAL, widest: 0 }
+        Self { mode, meter: Meter::new(), target: None, next_line: LINE_INTERVAL, widest: 0 }
     }
 
     /// Takes note of what happened. Draws nothing.
@@ -86,20 +91,17 @@ impl Progress {
     }
 
     fn draw(&mut self, screen: &mut Screen) {
-        if let Some(target) = self.target.take() {
+        if screen.bar.is_none() {
+            let terminal = || ProgressDrawTarget::term_like(Box::new(Terminal::new(screen.width)));
+            let target = self.target.take().unwrap_or_else(terminal);
             let bar = ProgressBar::with_draw_target(Some(0), target);
-            bar.set_style(style(screen.width));
+            bar.set_style(ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
             screen.bar = Some(bar);
         }
         let Some(bar) = &screen.bar else { return };
-        let (position, length) = self.meter.position();
         let words = self.meter.brief();
         self.widest = self.widest.max(words.len());
-        bar.set_message(format!("{words:<width$}", width = self.widest));
-        bar.update(|state| {
-            state.set_len(length);
-            state.set_pos(position);
-        });
+        bar.set_message(line(self.meter.position(), &words, self.widest, screen.width));
     }
 
     /// Takes the bar away.
@@ -111,16 +113,24 @@ impl Progress {
     }
 }
 
-/// The words, behind a bar where there is room for one.
-fn style(width: usize) -> ProgressStyle {
-    let template = if width < BAR_COLUMNS { "{wide_msg}" } else { "[{wide_bar}] {msg}" };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.progress_chars("=> ")
+/// The bar with its words behind it where there is room for both, else the words alone.
+///
+/// The last columns stay free, for the reason that [`terminal`] gives.
+fn line((position, length): (u64, u64), words: &str, widest: usize, columns: usize) -> String {
+    let columns = columns.saturating_sub(FREE_COLUMNS);
+    let room = columns.saturating_sub(widest + 3);
+    if columns < BAR_COLUMNS || room < LEAST_BAR {
+        return shorten(words, columns).into_owned();
+    }
+    let filled = u128::from(position.min(length)) * room as u128 / u128::from(length.max(1));
+    let filled = usize::try_from(filled).unwrap_or(room);
+    let (done, head) = ("=".repeat(filled), if filled < room { ">" } else { "" });
+    format!("[{:<room$}] {words}", format!("{done}{head}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Mode, Progress};
+    use super::{Mode, Progress, line};
     use crate::report::{Event, Progress as Step};
     use crate::ui::screen::{Memory, Screen};
     use indicatif::{ProgressDrawTarget, TermLike};
@@ -179,23 +189,37 @@ mod tests {
 
     #[test]
     fn a_bar_appears_late_makes_room_for_lines_and_goes() {
-        let (line, out) = (Line::default(), Memory::default());
+        let (bar, out) = (Line::default(), Memory::default());
         let mut screen = Screen::in_memory(80, out.clone(), Memory::default());
         let mut progress = Progress::new(Mode::Bar);
-        progress.target = Some(ProgressDrawTarget::term_like(Box::new(line.clone())));
+        progress.target = Some(ProgressDrawTarget::term_like(Box::new(bar.clone())));
         transfer(&mut progress, &[Step::Expect { objects: 4211, bytes: 200 * MIB }]);
         progress.tick(Duration::from_millis(200), &mut screen);
-        assert_eq!((line.text().as_str(), screen.bar.is_some()), ("", false));
+        assert_eq!((bar.text().as_str(), screen.bar.is_some()), ("", false));
         transfer(&mut progress, &[Step::Advanced { bytes: 50 * MIB }, Step::Settled]);
         progress.tick(Duration::from_secs(2), &mut screen);
-        let drawn = "[=====>                ] 50.0 MiB of 200.0 MiB, 1 of 4,211, 25.0 MiB/s, 6 s left";
-        assert_eq!(line.text(), drawn);
+        let drawn = "[====>              ] 50.0 MiB of 200.0 MiB, 1 of 4,211, 25.0 MiB/s, 6 s left";
+        assert_eq!(bar.text(), drawn);
         screen.answer_line("uploaded s3://b/k");
         assert_eq!(out.text(), "", "lines wait for the next draw while there is a bar");
         screen.flush();
-        assert_eq!((out.text().as_str(), line.text().as_str()), ("uploaded s3://b/k\n", drawn));
+        assert_eq!((out.text().as_str(), bar.text().as_str()), ("uploaded s3://b/k\n", drawn));
         progress.end(&mut screen);
-        assert_eq!((line.text().as_str(), screen.bar.is_some()), ("", false));
+        assert_eq!((bar.text().as_str(), screen.bar.is_some()), ("", false));
+    }
+
+    #[test]
+    fn a_bar_leaves_room_for_the_echo_of_ctrl_c() {
+        let words = "50.0 MiB of 200.0 MiB, 1 of 4,211, 6 s left";
+        for columns in 20..200 {
+            for position in [0, 1, 50, 100] {
+                let line = line((position, 100), words, words.len() + 5, columns);
+                assert!(line.len() <= columns - 3, "{columns}: {line}");
+                assert_eq!(line.starts_with('['), columns >= 75, "{columns}: {line}");
+            }
+        }
+        assert_eq!(line((100, 100), "w", 1, 80), format!("[{}] w", "=".repeat(73)));
+        assert_eq!(line((0, 0), "w", 1, 80), format!("[>{}] w", " ".repeat(72)));
     }
 
     #[test]

@@ -16,6 +16,13 @@ pub(super) struct Screen {
     pub(super) width: usize,
     /// The bar that lines must not run into, while there is one.
     pub(super) bar: Option<ProgressBar>,
+    /// True while the cursor stands behind a question, or behind something typed, at the end of a line that was not ended.
+    asking: bool,
+    /// Whether the answer has begun, and whether its last line is an empty one.
+    begun: bool,
+    gap: bool,
+    /// Set at the end of the run: what comes later is not shown.
+    closed: bool,
 }
 
 /// One of the two streams.
@@ -54,42 +61,83 @@ impl Memory {
 
 impl Screen {
     /// The process's own streams.
-    pub(super) const fn of_process(width: usize) -> Self {
-        Self { width, out: Stream::new(Target::Stdout), err: Stream::new(Target::Stderr), bar: None }
+    pub(super) fn of_process(width: usize) -> Self {
+        Self::on(width, Target::Stdout, Target::Stderr)
     }
 
     /// Memory in the place of both.
-    pub(super) const fn in_memory(width: usize, out: Memory, err: Memory) -> Self {
-        Self { width, out: Stream::new(Target::Memory(out)), err: Stream::new(Target::Memory(err)), bar: None }
+    pub(super) fn in_memory(width: usize, out: Memory, err: Memory) -> Self {
+        Self::on(width, Target::Memory(out), Target::Memory(err))
+    }
+
+    fn on(width: usize, out: Target, err: Target) -> Self {
+        let (out, err) = (Stream::new(out), Stream::new(err));
+        Self { width, out, err, bar: None, asking: false, begun: false, gap: false, closed: false }
     }
 
     /// A line of the answer. It is shown by the next [`Screen::flush`] at the latest.
     pub(super) fn answer_line(&mut self, line: &str) {
         self.answer_text(line);
         self.answer_text("\n");
+        self.gap = line.is_empty();
+    }
+
+    /// An empty line of the answer, where one sets something apart from what stands above.
+    pub(super) fn answer_gap(&mut self) {
+        if self.begun && !self.gap {
+            self.answer_line("");
+        }
     }
 
     /// A piece of the answer as it is.
     pub(super) fn answer_text(&mut self, text: &str) {
+        if self.closed {
+            return;
+        }
         if !self.err.pending.is_empty() || self.out.pending.len() > PENDING_BYTES {
             self.flush();
         }
+        self.end_question();
+        self.begun = true;
+        self.gap = false;
         self.out.push(text);
     }
 
     /// A line of status, warning or hint.
     pub(super) fn status_line(&mut self, line: &str) {
+        if self.closed {
+            return;
+        }
         if !self.out.pending.is_empty() || self.err.pending.len() > PENDING_BYTES {
             self.flush();
         }
+        self.end_question();
         self.err.push(line);
         self.err.push("\n");
     }
 
     /// A question on stderr; the answer is typed behind it.
-    pub(super) fn question(&mut self, text: &str) {
+    pub(super) fn ask(&mut self, text: &str) {
         self.err.push(text);
         self.flush();
+        self.asking = true;
+    }
+
+    /// The terminal echoed what a person typed. A bar is drawn over it.
+    pub(super) const fn echoed(&mut self) {
+        self.asking |= self.bar.is_none();
+    }
+
+    /// The question has its answer, and the person ended the line.
+    pub(super) const fn answered(&mut self) {
+        self.asking = false;
+    }
+
+    /// Ends the line of a question that nobody answers any more.
+    fn end_question(&mut self) {
+        if std::mem::take(&mut self.asking) {
+            self.err.push("\n");
+        }
     }
 
     /// Writes what waits, above the bar if there is one.
@@ -101,6 +149,19 @@ impl Screen {
             Some(bar) => bar.suspend(|| self.write()),
             None => self.write(),
         }
+    }
+
+    /// Shows what waits and nothing any more.
+    pub(super) fn close(&mut self) {
+        self.flush();
+        self.closed = true;
+    }
+
+    /// A line on stderr that is shown even after the end.
+    pub(super) fn last_word(&mut self, line: &str) {
+        self.closed = false;
+        self.status_line(line);
+        self.close();
     }
 
     fn write(&mut self) {

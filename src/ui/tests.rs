@@ -32,6 +32,7 @@ fn ui(options: UiOptions) -> (Ui, Captured) {
 fn check(options: UiOptions, events: &[Event], stdout: &str, stderr: &str) {
     let (ui, captured) = ui(options);
     events.iter().for_each(|event| ui.event(event));
+    ui.close();
     assert_eq!((captured.stdout().as_str(), captured.stderr().as_str()), (stdout, stderr));
 }
 
@@ -94,11 +95,11 @@ s3://bsingh-ml-workflows
   + make    credit-scoring/data/  missing
 {uploads}  ... and 3 more uploads (3.0 MiB)
   ! skip    gone.csv to bsingh-ml-workflows/p/data  the source is not here
-  warning [no-log] s3://bsingh-ml-workflows: nobody can tell who read what
+  warning [no-log] nobody can tell who read what
     fix: name an `access_log`
 
 error [foreign] s3://bsingh-ml-workflows-2: belongs to another layout
-Plan: refused because of 1 error; 28 to do, 1 skipped, 1,200 as wanted
+Plan: refused because of 1 error; 28 to do (uploads of 23.0 MiB), 1 skipped, 1,200 as wanted
 "
         )
     );
@@ -110,7 +111,7 @@ Plan: refused because of 1 error; 28 to do, 1 skipped, 1,200 as wanted
 fn an_empty_plan_says_so() {
     let (ui, captured) = ui(options());
     ui.show_plan(&Plan { unchanged: 17, ..Plan::default() });
-    assert_eq!(captured.stdout(), "Plan: nothing to do, 17 as wanted\n");
+    assert_eq!(captured.stdout(), "Plan: nothing to do, 17 settings, folders and files are as wanted\n");
 }
 
 #[test]
@@ -120,7 +121,10 @@ fn nothing_is_cut_when_asked_for() {
     let (ui, captured) = ui(UiOptions { verbose: 1, ..options() });
     ui.show_plan(&plan);
     let text = captured.stdout();
-    assert_eq!((text.matches("upload").count(), text.contains("...")), (99, false));
+    assert_eq!(
+        (text.matches("+ upload").count() + text.matches("~ upload").count(), text.contains("...")),
+        (99, false)
+    );
     assert_eq!((text.matches('a').count() > 150, text.matches("b b").count() > 70), (true, true));
 }
 
@@ -171,14 +175,14 @@ fn what_was_done_is_the_answer_and_what_failed_is_not() {
         Event::Summary(Summary { done: 2, failed: 1, bytes: 2048, elapsed_ms: 1_250, exit: 3, ..Summary::default() }),
     ];
     let problem = "! failed uploading k to s3://b/k\\x1b[2J: the file changed\\nerror: not really\n";
-    let identity = "as an unknown identity in an unknown account, endpoint http://127.0.0.1:9000, us-east-1\n";
-    let lines = "created s3://b\nset versioning on s3://b (was off)\n2 done, 1 failed, 2.0 KiB in 1.2 s\n";
+    let identity = "as an identity that this endpoint cannot name, at http://127.0.0.1:9000,\n  us-east-1\n";
+    let lines = "created s3://b\nset versioning on s3://b (was off)\nApply: 2 done, 1 failed, 2.0 KiB in 1.2 s\n";
     check(options(), &events, lines, &format!("{identity}{problem}"));
     check(UiOptions { quiet: true, ..options() }, &events, "", problem);
 }
 
 #[test]
-fn checks_and_cells_stand_in_columns() {
+fn checks_and_cells_stand_under_their_bucket() {
     let check_of = |name: &str, verdict, detail: &str| {
         let (target, detail) = ("s3://bsingh-ml-workflows".to_owned(), detail.to_owned());
         Event::Check(Check { check: name.to_owned(), target, verdict, detail })
@@ -188,45 +192,70 @@ fn checks_and_cells_stand_in_columns() {
         let (principal, because) = ("FlyteMLS3Access".to_owned(), because.to_owned());
         Event::Cell(Cell { principal, operation, target, expected, observed, because })
     };
+    let data = |folder: &str, detail: &str| {
+        let (target, detail) = (format!("s3://bsingh-ml-workflows/{folder}"), detail.to_owned());
+        Event::Check(Check { check: "data".to_owned(), target, verdict: Verdict::Pass, detail })
+    };
     let refused = "s3:AbortMultipartUpload is not in the policy; lifecycle aborts after 7 days";
     let events = [
         check_of("public-access", Verdict::Pass, "all four flags on"),
         check_of("versioning", Verdict::Waived, "scratch data"),
         check_of("tls-only", Verdict::Fail, "no statement denies requests without TLS"),
         check_of("lifecycle", Verdict::Unknown, "AccessDenied: not authorized to perform s3:GetLifecycleConfiguration"),
-        cell("list", "credit-scoring/data/", Access::Allow, Access::Allow, ""),
-        cell("delete", "credit-scoring/data/", Access::Deny, Access::Deny, "folder allows append"),
-        cell("multipart", "credit-scoring/models/", Access::Allow, Access::Deny, refused),
+        data("credit-scoring/data/", "1 file, 1.2 MiB: 1 by MD5"),
+        data("", "30,000 files, 38.2 GiB: 29,990 by MD5, 10 by CRC64NVME"),
+        cell("put", "credit-scoring/data/", Access::Allow, Access::Allow, "58 bytes"),
+        cell("list", "credit-scoring/data/", Access::Allow, Access::Allow, "found"),
+        cell("delete", "credit-scoring/models/", Access::Deny, Access::Deny, "append"),
+        cell("put", "credit-scoring/results/", Access::Allow, Access::Allow, "58 bytes"),
+        cell("list", "credit-scoring/results/", Access::Allow, Access::Allow, "found"),
+        cell("multipart", "credit-scoring/results/", Access::Allow, Access::Deny, refused),
+        cell("put", "team-a/", Access::Allow, Access::NotTried, "--no-write"),
+        cell("get", "team-a/", Access::Allow, Access::NotTried, "--no-write"),
         cell("put", "team-b/", Access::Deny, Access::NotTried, "--no-write"),
+        Event::Summary(Summary { closing: Some("Verify: 9 passed".to_owned()), ..Summary::default() }),
     ];
-    let unexpected = "\
-fail     tls-only       s3://bsingh-ml-workflows  no statement denies requests
-                                                  without TLS
-unknown  lifecycle      s3://bsingh-ml-workflows
-         AccessDenied: not authorized to perform s3:GetLifecycleConfiguration
+    let heading = "s3://bsingh-ml-workflows\n";
+    let wrong = "  FAIL     tls-only       no statement denies requests without TLS
+  unknown  lifecycle      AccessDenied: not authorized to perform
+                          s3:GetLifecycleConfiguration
 ";
     let all = format!(
         "\
-pass     public-access  s3://bsingh-ml-workflows  all four flags on
-waived   versioning     s3://bsingh-ml-workflows  scratch data
-{unexpected}FlyteMLS3Access in s3://bsingh-ml-workflows
-  list       credit-scoring/data/      allow
-  delete     credit-scoring/data/      deny, as expected  folder allows append
-! multipart  credit-scoring/models/    DENY, expected allow
-             s3:AbortMultipartUpload is not in the policy; lifecycle aborts
-             after 7 days
-? put        team-b/                   not tried, expected deny  --no-write
+{heading}  pass     public-access  all four flags on
+  waived   versioning     scratch data
+{wrong}
+data in s3://bsingh-ml-workflows
+  pass     credit-scoring/data/      1 file, 1.2 MiB: 1 by MD5
+  pass     the whole bucket          30,000 files, 38.2 GiB: 29,990 by MD5,
+                                     10 by CRC64NVME
+
+access to s3://bsingh-ml-workflows as FlyteMLS3Access
+  credit-scoring/data/              put list: allow
+  credit-scoring/models/            delete: deny, as expected  append
+  credit-scoring/results/           put: allow
+  credit-scoring/results/           list: allow
+! credit-scoring/results/           multipart: DENY, expected allow
+    s3:AbortMultipartUpload is not in the policy; lifecycle aborts after 7 days
+? team-a/                           put get: not tried  --no-write
+? team-b/                           put: not tried, expected deny
+
+Verify: 9 passed
 "
     );
     check(options(), &events, &all, "");
-    check(UiOptions { quiet: true, ..options() }, &events[..4], unexpected, "");
+    check(UiOptions { quiet: true, ..options() }, &events[..4], &format!("{heading}{wrong}"), "");
+    let (ui, captured) = ui(UiOptions { verbose: 1, ..options() });
+    events.iter().for_each(|event| ui.event(event));
+    let row = "  credit-scoring/data/              list: allow  found\n";
+    assert!(captured.stdout().contains(row), "{}", captured.stdout());
 }
 
 #[test]
 fn errors_keep_their_lines_and_their_words() {
     let error = |message: &str, target: Option<&str>| {
         let hints = vec!["run `aws sso login --profile adfs`".to_owned()];
-        ErrorRecord { kind: "any", message: message.to_owned(), hints, target: target.map(str::to_owned) }
+        ErrorRecord { hints, target: target.map(str::to_owned), ..ErrorRecord::new("any", message) }
     };
     let long = format!("cannot list `bucket`: the token {} is expired", "x".repeat(80));
     let excerpt = "layout.toml:3:1: unknown key\n  |\n3 | proyects = []\n  | ^^^^^^^^";
@@ -292,11 +321,15 @@ fn questions_are_asked_of_people_only() {
     for (typed, terminal, answer, asked) in [
         ("yes\n", true, Confirmation::Yes, "Apply? [y/N] "),
         ("\n", true, Confirmation::No, "Apply? [y/N] "),
-        ("", true, Confirmation::No, "Apply? [y/N] \n"),
+        ("", true, Confirmation::No, "Apply? [y/N] "),
         ("yes\n", false, Confirmation::NobodyThere, ""),
     ] {
         let (ui, captured) = Ui::captured(UiOptions { stderr_is_terminal: terminal, ..options() }, typed);
         assert_eq!((ui.confirm("Apply?"), captured.stderr().as_str()), (answer, asked));
+        ui.note("over");
+        // Whatever follows a question that got no line of its own begins on a new one.
+        let ended = if asked.is_empty() || !typed.is_empty() { "" } else { "\n" };
+        assert_eq!(captured.stderr(), format!("{asked}{ended}over\n"));
     }
 }
 
@@ -332,7 +365,9 @@ fn what_got_no_line_is_told_before_the_closing_line() {
     ui.summary(&Summary { done: 22, deleted: 22, ..Summary::default() });
     let text = captured.stdout();
     assert!(
-        text.ends_with("deleted s3://b/19 (was missing)\n... and 2 more deleted in s3://b\n22 done, 22 deleted\n"),
+        text.ends_with(
+            "deleted s3://b/19 (was missing)\n... and 2 more deleted in s3://b\nApply: 22 done, 22 deleted\n"
+        ),
         "{text}"
     );
 }
@@ -409,4 +444,108 @@ fn a_listener_ends_though_many_send_at_once() {
     let text = captured.stdout();
     assert_eq!(text.lines().count(), 8_000);
     assert!(text.lines().all(|line| line.starts_with(r#"{"type":"action","status":"done""#) && line.ends_with('}')));
+}
+
+#[test]
+fn mistakes_in_a_file_are_shown_in_place_and_counted() {
+    let mistake = |line: u32| ErrorRecord {
+        target: Some("layout.toml".to_owned()),
+        excerpt: Some(format!("{line} | proyects = []\n  | ^^^^^^^^")),
+        hints: vec!["keys of [[bucket]]: `name`".to_owned()],
+        ..ErrorRecord::new("layout", format!("layout.toml:{line}:1: unknown key `proyects`"))
+    };
+    let one = |line: u32| {
+        format!(
+            "error: layout.toml:{line}:1: unknown key `proyects`\n{line} | proyects = []\n  | ^^^^^^^^\n\
+             hint: keys of [[bucket]]: `name`\n"
+        )
+    };
+    let shown = |records: &[ErrorRecord]| {
+        let (ui, captured) = ui(options());
+        ui.failure(records);
+        (captured.stdout(), captured.stderr())
+    };
+    assert_eq!(shown(&[mistake(3)]), (String::new(), one(3)));
+    let two = format!("{}\n{}\n2 mistakes in layout.toml\n", one(3), one(7));
+    assert_eq!(shown(&[mistake(3), mistake(7)]), (String::new(), two));
+    let more = ErrorRecord::new("layout", "layout.toml: and 900 more mistakes like these");
+    assert!(!shown(&[mistake(3), more]).1.contains("2 mistakes"), "a cut list is not counted");
+}
+
+#[test]
+fn findings_of_a_kind_share_their_fix_and_their_number() {
+    let odd = |number: u32, fix: &str| {
+        let target = format!("data/{number}");
+        Event::Finding(
+            Finding::new("odd-file", Severity::Warning, &target, format!("`{target}` is a FIFO")).with_fix(fix),
+        )
+    };
+    let events: Vec<Event> = (1..=12).map(|number| odd(number, "leave it out")).chain([odd(13, "mend it")]).collect();
+    let shown: String = (1..=10).map(|number| format!("warning [odd-file] `data/{number}` is a FIFO\n")).collect();
+    let end = "  ... and 2 more, which `-v` shows\n  fix: leave it out\nwarning [odd-file] `data/13` is a FIFO\n  fix: mend it\n";
+    check(options(), &events, &format!("{shown}{end}"), "");
+    let (ui, captured) = ui(UiOptions { verbose: 1, ..options() });
+    events.iter().for_each(|event| ui.event(event));
+    ui.note("done");
+    assert_eq!((captured.stdout().matches("is a FIFO").count(), captured.stdout().contains("more")), (13, false));
+}
+
+#[test]
+fn a_failure_is_told_once_and_its_hint_at_the_end() {
+    let failed = |target: &str| {
+        let mut record = done("put-marker", target, None);
+        (record.status, record.reason) = (Status::Failed, "StorageFull: the disk is full".to_owned());
+        let message = format!("PutObject on `{target}` failed: {}", record.reason);
+        let error = ErrorRecord {
+            target: Some(target.to_owned()),
+            hints: vec!["free some space".to_owned()],
+            ..ErrorRecord::new("disk-full", message)
+        };
+        [Event::Action(record), Event::Error(error)]
+    };
+    let mut upload = done("upload", "s3://b/p/x", Some(1));
+    (upload.status, upload.source) = (Status::Failed, Some("x".to_owned()));
+    upload.reason = "PutObject on `s3://b/p/x` failed: StorageFull: the disk is full".to_owned();
+    let events: Vec<Event> =
+        [failed("s3://b/p/"), failed("s3://b/q/")].into_iter().flatten().chain([Event::Action(upload)]).collect();
+    let told = "! failed making s3://b/p/: StorageFull: the disk is full\n\
+                ! failed making s3://b/q/: StorageFull: the disk is full\n\
+                ! failed uploading x to s3://b/p/x: StorageFull: the disk is full\n\
+                hint: free some space\n";
+    check(options(), &events, "", told);
+}
+
+#[test]
+fn what_fails_or_is_left_out_many_times_is_counted() {
+    let times = |status, reason: &str, count: u32| {
+        let events = (0..count).map(|number| {
+            let mut record = done("put-marker", &format!("s3://b/{number}/"), None);
+            (record.status, record.reason) = (status, reason.to_owned());
+            Event::Action(record)
+        });
+        let (ui, captured) = ui(options());
+        events.for_each(|event| ui.event(&event));
+        ui.close();
+        assert_eq!(captured.stdout(), "");
+        captured.stderr()
+    };
+    let skipped = times(Status::Skipped, "the bucket could not be made", 25);
+    assert_eq!(skipped.matches("! skipped making").count(), 5);
+    assert!(skipped.ends_with("... and 20 more skipped in s3://b: the bucket could not be made\n"), "{skipped}");
+    let failed = times(Status::Failed, "no", 2_000);
+    assert_eq!(failed.matches("! failed making").count(), 20);
+    assert!(failed.ends_with("... and 1,980 more failed making in s3://b\n"), "{failed}");
+}
+
+#[test]
+fn after_the_end_nothing_is_said_but_that_the_answer_is_lost() {
+    let (ui, captured) = ui(options());
+    ui.answer("whole");
+    ui.close();
+    ui.note("late");
+    ui.answer("late");
+    ui.output_lost("No space left on device (os error 28)");
+    ui.note("later");
+    let lost = "error: cannot write the output: No space left on device\n";
+    assert_eq!((captured.stdout().as_str(), captured.stderr().as_str()), ("whole\n", lost));
 }

@@ -55,10 +55,29 @@ pub(super) struct Fold {
     pub lines: Option<usize>,
 }
 
+/// The words of a text; a number stays with what it counts: `27.8 KiB`, `(90 days`.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_number = |word: &str| {
+        let word = word.trim_start_matches('(');
+        word.starts_with(|letter: char| letter.is_ascii_digit())
+            && word.ends_with(|letter: char| letter.is_ascii_digit())
+    };
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut end = text.find(' ').unwrap_or(text.len());
+        if is_number(&text[..end]) {
+            end = text.get(end + 1..).and_then(|next| next.find(' ')).map_or(text.len(), |next| end + 1 + next);
+        }
+        rest = text.get(end + 1..);
+        Some(&text[..end])
+    })
+}
+
 /// The text in lines, broken between words.
 pub(super) fn fold(text: &str, how: Fold) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    for word in words(text) {
         let room = if lines.len() == 1 { how.first } else { how.rest };
         let line = lines.last().map_or(0, |line| columns(line));
         let fits = line + usize::from(line > 0) + columns(word) <= room;
@@ -178,6 +197,8 @@ mod tests {
         assert_eq!(lines("unbreakable word", 4, 4, None), "unbreakable|word");
         assert_eq!(lines("unbreakable word", 4, 4, Some(9)), "unbr|eaka|ble|word");
         assert_eq!(lines("one two three four five", 9, 9, Some(2)), "one two|three ...");
+        assert_eq!(lines("sent k (27.8 KiB)", 13, 13, None), "sent k|(27.8 KiB)");
+        assert_eq!(lines("after 7 days 3 kept 9", 8, 8, None), "after|7 days|3 kept 9");
         assert_eq!(lines("one two three", 9, 9, Some(1)), "one t ...");
         assert_eq!([shorten("one two", 7), shorten("one two three", 9)], ["one two", "one t ..."]);
     }

@@ -48,7 +48,7 @@ impl Drawing {
             remarks.push(self.paint.paint(role, &format!("({mark})")));
         }
         if self.sizes && node.kind == NodeKind::Object && node.mark != Some(Mark::Missing) {
-            remarks.push(self.paint.paint(Role::Dim, &HumanBytes(node.total.bytes).to_string()));
+            remarks.push(self.paint.paint(Role::Dim, &format!("({})", HumanBytes(node.total.bytes))));
         } else if node.children.is_empty() && node.more.objects > 0 {
             remarks.push(self.paint.paint(Role::Dim, &format!("({})", amount(node.more))));
         }
@@ -108,7 +108,7 @@ s3://bsingh-ml-workflows/
         add(&mut builder, &markers);
         let tree = builder.finish();
         assert_eq!((draw(&tree, false).as_str(), tree.differs()), (SEED, false));
-        assert!(draw(&tree, true).contains("└── CleanCreditScoring.csv 1.2 MiB\n"));
+        assert!(draw(&tree, true).contains("└── CleanCreditScoring.csv (1.2 MiB)\n"));
     }
 
     #[test]

@@ -157,7 +157,130 @@ fn starters_are_written_once_and_refuse_placeholders() {
     let refused = env.expect(2, &["plan", "--local"]);
     assert!(refused.stderr.contains("placeholder"), "{}", refused.stderr);
     let unknown = env.expect(2, &["new", "ml-projekt", "-o", "x.toml"]);
-    assert!(unknown.stderr.contains("`ml-project`"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("'ml-project'"), "{}", unknown.stderr);
     env.expect(0, &["new", "ml-project", "--set", "name=my-new-bucket", "-o", "mine.toml"]);
     env.expect(0, &["plan", "mine.toml", "--local"]);
+}
+
+#[test]
+fn mistakes_stand_in_their_file_with_their_line() {
+    let env = TestEnv::new();
+    let bom = "\u{feff}";
+    env.write("some/where.toml", format!("{bom}{LAYOUT}proyects = []\r\ncolour = 1\n"));
+    let ran = env.expect(2, &["plan", "some/where.toml", "--local"]);
+    let start = "error: some/where.toml:6:1: unknown key `proyects`, did you mean `projects`?\n\
+                 6 | proyects = []\n  | ^^^^^^^^\nhint: keys of [[bucket]]: ";
+    assert!(ran.stderr.starts_with(start), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("\n\n2 mistakes in some/where.toml\n"), "{}", ran.stderr);
+    let errors = env.expect(2, &["plan", "some/where.toml", "--local", "--output", "json"]).of_type("error");
+    assert_eq!(errors.len(), 2);
+    assert_eq!(errors[1]["message"], "some/where.toml:7:1: unknown key `colour`");
+    assert_eq!(
+        (&errors[1]["excerpt"], &errors[1]["target"]),
+        (&"7 | colour = 1\n  | ^^^^^^".into(), &"some/where.toml".into())
+    );
+    env.write("first.toml", format!("{bom}version = 9\n"));
+    let ran = env.expect(2, &["plan", "first.toml", "--local"]);
+    assert!(ran.stderr.contains("first.toml:1:11: `version`"), "the mark counts as no column: {}", ran.stderr);
+}
+
+#[test]
+fn files_that_are_no_layout_are_told_with_what_to_do() {
+    let env = TestEnv::new();
+    std::fs::create_dir(env.path("folder")).unwrap();
+    env.write("secret.toml", LAYOUT);
+    env.set_mode("secret.toml", 0o000);
+    env.write("layout.toml", LAYOUT);
+    env.give_away();
+    for (layout, words) in [
+        ("folder", "error: cannot read `folder`: is a directory\nhint: name a file in that folder\n"),
+        ("secret.toml", "error: cannot read `secret.toml`: permission denied\nhint: make it readable"),
+        ("", "error: a value is required for '[LAYOUT]' but none was supplied\n"),
+    ] {
+        let ran = env.run_as_nobody(&["plan", layout, "--local"]);
+        assert_eq!(ran.code, 2, "{layout}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with(words), "{layout}: {}", ran.stderr);
+    }
+    let spaced = env.expect(2, &["plan", "--local", "./folder"]);
+    assert!(spaced.stderr.contains("--local=./folder"), "{}", spaced.stderr);
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_is_told_with_what_to_do() {
+    let env = TestEnv::new();
+    env.write("layout.toml", LAYOUT);
+    env.give_away();
+    env.set_mode(".", 0o555);
+    let ran = env.run_as_nobody(&["plan", "--local", "--output", "json"]);
+    let new = env.run_as_nobody(&["new", "-o", "other.toml"]);
+    env.set_mode(".", 0o755);
+    let error = &ran.of_type("error")[0];
+    assert_eq!((ran.code, &error["kind"]), (1, &"permission".into()), "{}", ran.stdout);
+    assert_eq!(error["message"], "cannot keep buckets in `.bucketwright/local`: permission denied");
+    assert_eq!(error["hints"][0], "choose a folder of your own with `--local=DIR`");
+    assert_eq!((new.code, new.stdout.as_str()), (1, ""));
+    assert!(
+        new.stderr.starts_with("error: cannot write `other.toml`: permission denied\nhint: choose"),
+        "{}",
+        new.stderr
+    );
+}
+
+#[test]
+fn a_profile_without_credentials_is_named() {
+    let mut env = TestEnv::new();
+    env.write("layout.toml", LAYOUT);
+    env.set("AWS_REGION", "us-east-1");
+    let ran = env.expect(1, &["plan", "--profile", "nobody"]);
+    assert!(ran.stderr.starts_with("error: no credentials were found"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the profile is `nobody`"), "{}", ran.stderr);
+    env.set("AWS_PROFILE", "nobody-else");
+    assert!(env.expect(1, &["plan"]).stderr.contains("the profile is `nobody-else`"));
+}
+
+#[test]
+fn places_that_are_not_there_are_not_drawn_as_if_they_were() {
+    let env = TestEnv::new();
+    env.write("layout.toml", LAYOUT);
+    assert!(env.expect(0, &["tree", "--local"]).stdout.starts_with("s3://bucket-one/ (missing)\n"));
+    env.expect(4, &["tree", "--local", "--check"]);
+    let absent = env.expect(1, &["tree", "s3://bucket-one", "--local"]);
+    assert!(absent.stderr.starts_with("error: there is no bucket `bucket-one`\n"), "{}", absent.stderr);
+    env.expect(0, &["apply", "--local", "--yes"]);
+    env.expect(0, &["tree", "s3://bucket-one", "--local"]);
+    env.expect(0, &["tree", "s3://bucket-one/p", "--local"]);
+    let nothing = env.expect(1, &["tree", "s3://bucket-one/nope", "--local"]);
+    assert!(nothing.stderr.contains("nothing lies under `s3://bucket-one/nope/`"), "{}", nothing.stderr);
+    let one_slash = env.expect(2, &["tree", "s3:/bucket-one", "--local"]);
+    assert!(one_slash.stderr.contains("`s3://BUCKET`"), "{}", one_slash.stderr);
+}
+
+#[test]
+fn an_absent_bucket_fails_every_proof_and_stops_none() {
+    let env = TestEnv::new();
+    env.write("layout.toml", format!("{LAYOUT}[[dataset]]\nsource = \"x.csv\"\nto = \"bucket-one/p/data\"\n"));
+    env.write("x.csv", "1\n");
+    let ran = env.expect(4, &["verify", "--local", "--output", "json"]);
+    let verdicts: Vec<_> = ran.of_type("check").iter().map(|check| check["verdict"].clone()).collect();
+    assert_eq!(verdicts, ["fail", "fail"], "the bucket, and its data");
+    let cells = ran.of_type("cell");
+    assert_eq!(cells.len(), 12);
+    assert!(cells.iter().all(|cell| cell["observed"] == "not-tried" && cell["because"] == "the bucket does not exist"));
+    assert_eq!(env.expect(4, &["verify", "--local", "--data", "--output", "json"]).of_type("check").len(), 1);
+}
+
+#[test]
+fn data_that_cannot_be_read_here_is_never_proven() {
+    let env = TestEnv::new();
+    env.write("layout.toml", format!("{LAYOUT}[[dataset]]\nsource = \"data\"\nto = \"bucket-one/p/data\"\n"));
+    env.write("data/good", "1\n");
+    env.fifo("data/pipe");
+    env.expect(3, &["apply", "--local", "--yes"]);
+    env.expect(3, &["verify", "--local", "--data"]);
+    std::fs::remove_file(env.path("data/good")).unwrap();
+    let nothing = env.expect(4, &["verify", "--local", "--data", "--output", "json"]);
+    assert_eq!(nothing.of_type("check")[0]["verdict"], "unknown", "nothing compared is nothing proven");
+    std::fs::remove_file(env.path("data/pipe")).unwrap();
+    let empty = env.expect(0, &["plan", "--local", "--output", "json"]);
+    assert!(empty.of_type("finding").iter().any(|finding| finding["code"] == "empty-dataset"), "{}", empty.stdout);
 }

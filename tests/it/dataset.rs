@@ -337,7 +337,7 @@ async fn a_receipt_stands_in_for_the_source() {
     assert_eq!(rows[0].proof.as_deref(), Some("checksum echoed"));
     let (bucket, folder) = (bucket(), "p/data/".parse().unwrap());
     let check = verify_receipt(&store, &bucket, &folder, rows.clone()).await.unwrap();
-    assert_eq!((check.holds(), check.to_string()), (true, "2 files, 6 B: 2 by ETag in the receipt".to_owned()));
+    assert_eq!((check.holds(), check.to_string()), (true, "2 files, 6 B, equal by ETag in the receipt".to_owned()));
     endpoint.put("p/data/a", b"1112").await;
     store.delete_object(&bucket, &key("p/data/b"), None, None).await.unwrap();
     let check = verify_receipt(&store, &bucket, &folder, rows).await.unwrap();

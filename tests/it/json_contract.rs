@@ -198,6 +198,7 @@ struct ErrorLine {
     message: String,
     hints: Vec<String>,
     target: Option<String>,
+    excerpt: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -409,8 +410,9 @@ fn nodes_answers_and_errors() {
     }
     check(&Event::Answer { text: text("a\nb") }, Line::Answer(AnswerLine { text: text("a\nb") }));
     let (kind, message, hints) = ("expired-credentials", text("m"), vec![text("h")]);
-    let error = ErrorRecord { kind, message: message.clone(), hints: hints.clone(), target: None };
-    check(&Event::Error(error), Line::Error(ErrorLine { kind: text(kind), message, hints, target: None }));
+    let error = ErrorRecord { hints: hints.clone(), excerpt: Some(text("1 | x")), ..ErrorRecord::new(kind, "m") };
+    let excerpt = Some(text("1 | x"));
+    check(&Event::Error(error), Line::Error(ErrorLine { kind: text(kind), message, hints, target: None, excerpt }));
 }
 
 #[test]
@@ -436,7 +438,7 @@ fn a_run_in_json_says_everything_on_stdout_and_ends_with_the_summary() {
     let mut summary = listener.finish();
     ui.note("for people");
     ui.hint("for people");
-    ui.error(&ErrorRecord { kind: "k", message: text("m"), hints: Vec::new(), target: None });
+    ui.error(&ErrorRecord::new("k", "m"));
     (summary.unchanged, summary.elapsed_ms, summary.exit) = (planned.unchanged, 12, 3);
     summary.closing = Some(text("for people"));
     ui.summary(&summary);

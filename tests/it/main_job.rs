@@ -171,5 +171,5 @@ fn apply_can_prove_its_work_at_once() {
     let env = seed();
     let ran = env.expect(0, &["apply", "--local", "--yes", "--verify"]);
     assert!(ran.stdout.contains(SEED_TREE), "{}", ran.stdout);
-    assert!(ran.stdout.contains("pass") && ran.stdout.contains("verified:"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("pass") && ran.stdout.contains("Verify: "), "{}", ran.stdout);
 }

@@ -2,15 +2,11 @@
 //!
 //! Root reads everything, so these runs are made as `nobody` where the tests run as root.
 
-use crate::testenv::{Ran, TestEnv};
+use crate::testenv::TestEnv;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
-use std::os::unix::process::CommandExt as _;
-use std::path::Path;
-
-const NOBODY: u32 = 65534;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 const LAYOUT: &str = r#"
 version = 1
@@ -28,38 +24,6 @@ to = "odd-files/one/data"
 exclude = ["*.tmp"]
 "#;
 
-fn give_away(path: &Path) {
-    chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-    if path.is_dir() && !path.is_symlink() {
-        for entry in fs::read_dir(path).unwrap() {
-            let path = entry.unwrap().path();
-            if !path.is_symlink() {
-                give_away(&path);
-            }
-        }
-    }
-}
-
-/// Runs the binary as somebody whom file modes stop.
-fn run_as_nobody(env: &TestEnv, arguments: &[&str]) -> Ran {
-    if !rustix::process::geteuid().is_root() {
-        return env.run(arguments);
-    }
-    // The build folder may be closed to others, so the binary comes along.
-    let binary = env.path("bucketwright");
-    if !binary.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_bucketwright"), &binary).unwrap();
-    }
-    let mut command = env.command(arguments);
-    let mut as_nobody = std::process::Command::new(binary);
-    as_nobody.args(command.get_args()).env_clear().current_dir(env.path("."));
-    as_nobody.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command = as_nobody;
-    let output = command.uid(NOBODY).gid(NOBODY).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
-}
-
 #[test]
 fn everything_odd_at_once() {
     let env = TestEnv::new();
@@ -72,17 +36,14 @@ fn everything_odd_at_once() {
     symlink("nowhere", data.join("broken")).unwrap();
     symlink("/etc/hostname", data.join("leaves")).unwrap();
     fs::write(data.join(OsStr::from_bytes(b"not\xffutf8")), b"x").unwrap();
-    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-    rustix::fs::mknodat(rustix::fs::CWD, data.join("fifo"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    env.fifo("data/fifo");
     let longest = "x".repeat(250);
     env.write(&format!("data/{longest}/{longest}/{longest}/{longest}/{longest}"), "too long for a key");
-    if rustix::process::geteuid().is_root() {
-        give_away(&env.path("."));
-    }
+    env.give_away();
     fs::set_permissions(data.join("closed"), Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(data.join("locked"), Permissions::from_mode(0o000)).unwrap();
 
-    let applied = run_as_nobody(&env, &["apply", "--local", "--yes", "--output", "json"]);
+    let applied = env.run_as_nobody(&["apply", "--local", "--yes", "--output", "json"]);
     assert_eq!(applied.code, 3, "{}{}", applied.stdout, applied.stderr);
     let mut sent: Vec<String> = applied
         .of_type("action")
@@ -111,7 +72,7 @@ fn everything_odd_at_once() {
     ];
     assert_eq!(odd, expected);
 
-    let second = run_as_nobody(&env, &["apply", "--local", "--yes", "--output", "json"]);
+    let second = env.run_as_nobody(&["apply", "--local", "--yes", "--output", "json"]);
     let summary = second.summary();
     assert_eq!((second.code, &summary["done"], &summary["exit"]), (3, &0.into(), &3.into()), "{}", second.stdout);
     // Whoever runs the tests must be able to take the folder away again.

@@ -64,7 +64,7 @@ fn every_cell_comes_out_as_granted() {
     }
     assert_eq!(ran.summary()["failed"], 0);
     let shown = env.expect(0, &["policy", "eval", "layout.toml"]).stdout;
-    assert!(shown.contains("delete     credit-scoring/data/      deny, as expected"), "{shown}");
+    assert!(shown.contains("credit-scoring/data/              delete: deny, as expected"), "{shown}");
     assert!(shown.ends_with("77 decisions: 77 as expected, 0 not\n"), "{shown}");
 }
 

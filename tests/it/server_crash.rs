@@ -11,21 +11,6 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tokio::net::TcpListener;
-
-/// Tells the child which folder to serve.
-const FOLDER: &str = "BUCKETWRIGHT_TEST_SERVE";
-
-/// Not a test of its own: what the other tests run as another process. It serves until it is killed.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "started by the tests of this file"]
-async fn serves_a_folder() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let server = open(Path::new(&folder));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    println!("\nlistening on {}", listener.local_addr().unwrap());
-    server.serve(listener, std::future::pending()).await.unwrap();
-}
 
 /// A process that serves a folder, killed when dropped.
 struct Process {
@@ -36,22 +21,18 @@ struct Process {
 impl Process {
     /// Starts it; `limit` bounds the size of every file it writes, in blocks of 512 bytes.
     fn start(folder: &Path, limit: Option<u32>) -> Self {
-        let program = std::env::current_exe().unwrap();
         // A write beyond the limit shall fail as on a full disk, not kill: the shell's ignored signal is inherited.
         let limit = limit.map_or(String::new(), |blocks| format!("trap '' XFSZ; ulimit -f {blocks}; "));
         let script = format!("{limit}exec \"$0\" \"$@\"");
         let mut child = Command::new("/bin/sh")
-            .args(["-c", &script])
-            .arg(program)
-            .args(["--exact", "server_crash::serves_a_folder", "--ignored", "--nocapture"])
-            .env(FOLDER, folder)
+            .args(["-c", &script, env!("CARGO_BIN_EXE_bucketwright"), "serve", "--port", "0"])
+            .arg(format!("--local={}", folder.display()))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines.find_map(|line| line.unwrap().strip_prefix("listening on ").map(str::to_owned)).unwrap();
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url: format!("http://{address}") }
+        let url = lines.find_map(|line| line.unwrap().strip_prefix("export AWS_ENDPOINT_URL=").map(str::to_owned));
+        Self { child, url: url.unwrap() }
     }
 
     fn kill(mut self) {

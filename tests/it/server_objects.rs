@@ -65,7 +65,8 @@ async fn headers_and_metadata_come_back() {
     let endpoint = Endpoint::with_bucket().await;
     let put = endpoint.client.put_object().bucket("bucket").key("key").body(b"x".to_vec().into());
     let put = put.content_type("text/csv").content_encoding("gzip").cache_control("no-cache");
-    let put = put.content_disposition("inline").metadata("team", "ml").metadata("note", "a b");
+    let put =
+        put.content_disposition("inline").metadata("team", "ml").metadata("note", "a b").metadata("name", "Zoë 漢字");
     put.tagging("k=v%20w&l=").send().await.unwrap();
     let head = endpoint.client.head_object().bucket("bucket").key("key").checksum_mode(ChecksumMode::Enabled);
     let head = head.send().await.unwrap();
@@ -75,6 +76,7 @@ async fn headers_and_metadata_come_back() {
     assert_eq!(head.content_disposition(), Some("inline"));
     assert_eq!(head.metadata().unwrap()["team"], "ml");
     assert_eq!(head.metadata().unwrap()["note"], "a b");
+    assert!(head.metadata().unwrap()["name"].starts_with("=?UTF-8?"), "as S3 spells what is not ASCII");
     assert_eq!(head.server_side_encryption().unwrap().as_str(), "AES256");
     assert_eq!(head.checksum_type(), Some(&ChecksumType::FullObject));
     endpoint.put("bare", b"").await;

@@ -1,9 +1,15 @@
 //! The binary in an emptied environment and a folder of its own, so that no test sees the machine it runs on.
 
 use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
+
+/// The user whom file modes stop.
+const NOBODY: u32 = 65534;
 
 /// One folder with its files, in which the binary runs.
 pub(crate) struct TestEnv {
@@ -29,8 +35,8 @@ impl TestEnv {
 
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
@@ -49,16 +55,64 @@ impl TestEnv {
         command
     }
 
+    /// A pipe with a name.
+    pub(crate) fn fifo(&self, name: &str) {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, self.path(name), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    }
+
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().unwrap();
-        let text =
-            |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&*self.dir.path().to_string_lossy(), "[dir]");
-        let ran =
-            Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) };
+        self.ran(arguments, &self.command(arguments).output().unwrap())
+    }
+
+    /// What a finished process printed.
+    pub(crate) fn ran(&self, arguments: &[&str], output: &Output) -> Ran {
+        let text = |bytes: &[u8]| {
+            String::from_utf8(bytes.to_vec()).unwrap().replace(&*self.dir.path().to_string_lossy(), "[dir]")
+        };
+        let ran = Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        };
         for panic in ["panicked at", "RUST_BACKTRACE"] {
             assert!(!ran.stderr.contains(panic), "{arguments:?}: {}", ran.stderr);
         }
         ran
+    }
+
+    /// Runs the binary as somebody whom file modes stop, also where the tests run as root.
+    pub(crate) fn run_as_nobody(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        if rustix::process::geteuid().is_root() {
+            let mut as_nobody = Command::new(self.bring_binary());
+            as_nobody.args(command.get_args()).env_clear().current_dir(self.path(".")).uid(NOBODY).gid(NOBODY);
+            as_nobody.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            command = as_nobody;
+        }
+        self.ran(arguments, &command.output().unwrap())
+    }
+
+    /// Makes every file here that user's, where the tests run as root.
+    pub(crate) fn give_away(&self) {
+        if rustix::process::geteuid().is_root() {
+            give_away(self.dir.path());
+        }
+    }
+
+    pub(crate) fn set_mode(&self, name: &str, mode: u32) {
+        // The binary that that user runs must be here before the folder is closed.
+        self.bring_binary();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// The binary, in a folder that everybody may enter: the build folder may be closed to others.
+    fn bring_binary(&self) -> PathBuf {
+        let binary = self.path("bucketwright");
+        if !binary.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_bucketwright"), &binary).unwrap();
+        }
+        binary
     }
 
     /// Runs and expects an exit code; what was printed is in the message otherwise.
@@ -91,18 +145,30 @@ impl Ran {
     }
 }
 
+fn give_away(path: &Path) {
+    chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        for entry in fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.is_symlink() {
+                give_away(&path);
+            }
+        }
+    }
+}
+
 /// Every file below a folder with its content: equal before and after means that nothing was written.
 pub(crate) fn files_below(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else {
-                found.push((path.clone(), std::fs::read(&path).unwrap()));
+                found.push((path.clone(), fs::read(&path).unwrap()));
             }
         }
     }

@@ -33,6 +33,7 @@ const CASES: &[Case] = &[
     Case { name: "boto3-multipart", run: |lab| clients::script(lab, "multipart.py") },
     Case { name: "raw-checksum-headers", run: |lab| clients::script(lab, "checksum_headers.py") },
     Case { name: "raw-checksum-trailers", run: |lab| clients::script(lab, "checksum_trailers.py") },
+    Case { name: "raw-expectations", run: |lab| clients::script(lab, "expectations.py") },
     Case { name: "raw-refusals", run: |lab| clients::script(lab, "refusals.py") },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
     Case { name: "settings-embedded", run: layouts::settings_embedded },

@@ -80,7 +80,7 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<Ending, CommandError> {
     let closing = format!("{total} decisions: {as_expected} as expected, {differ} not{rest}");
     let summary = Summary { done: as_expected + free, failed: differ, closing: Some(closing), ..Summary::default() };
     let outcome = if differ > 0 { Outcome::Differs } else { Outcome::Done };
-    Ok(Ending { summary, outcome, closing: Closing::Shown })
+    Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: None })
 }
 
 /// Layouts are told from files of cases by their ending, as the shell and editors do.

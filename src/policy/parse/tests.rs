@@ -2,6 +2,7 @@
 
 use super::MAX_DOCUMENT_BYTES;
 use crate::policy::{Document, Effect, Flaw, Named, OneOrMany, ValueKind};
+use proptest::prelude::{any, prop_assert, proptest};
 use serde_json::{Value, json};
 
 fn read(document: &Value) -> Document {
@@ -138,4 +139,19 @@ fn what_leaves_nothing_to_evaluate_is_refused() {
     );
     let huge = " ".repeat(MAX_DOCUMENT_BYTES + 1);
     assert_eq!(refused(&huge), ["1048577 bytes are more than any policy has; at most 1048576 are read"]);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_stumble(text in any::<String>()) {
+        let _ = Document::parse(&text);
+    }
+
+    #[test]
+    fn no_entry_makes_the_reader_stumble(text in "[${}'*?:a, é]{0,24}", operator in "(ForAnyValue:)?(StringLike|ArnLike|IpAddress|DateEquals|Bool|Nothing)(IfExists)?") {
+        let document = one(&json!({
+            "Action": text, "Resource": text, "Principal": { "AWS": text }, "Condition": { operator: { text.clone(): text } },
+        }));
+        prop_assert!(document.defects().is_empty());
+    }
 }

@@ -11,7 +11,7 @@ use crate::ui::text::escape;
 pub(super) fn show(human: &Human, record: &DecisionRecord, screen: &mut Screen) {
     let as_expected = record.is_as_expected();
     if record.expected.is_some() && as_expected {
-        if human.verbose {
+        if human.voice.verbose {
             let line = format!("  {}: {}, as expected", escape(&record.id), record.decision);
             screen.answer_line(&line);
         }
@@ -24,23 +24,23 @@ pub(super) fn show(human: &Human, record: &DecisionRecord, screen: &mut Screen) 
     };
     let mut row = Row::default();
     if !record.alone && record.expected.is_none() {
-        row.push(human.out, None, &format!("{}: ", escape(&record.id)));
+        row.push(human.voice.out, None, &format!("{}: ", escape(&record.id)));
     }
-    row.push(human.out, Some(role), &word);
+    row.push(human.voice.out, Some(role), &word);
     let text = match record.expected {
         Some(expected) => format!("{}, expected {expected}: {}", record.decision, record.message),
         None => record.message.clone(),
     };
     hang(row, &text, 2, screen);
-    for reason in record.because.iter().filter(|reason| reason.decisive || human.verbose) {
+    for reason in record.because.iter().filter(|reason| reason.decisive || human.voice.verbose) {
         let mut row = Row::default();
-        row.push(human.out, None, "  ");
-        row.push(human.out, (!reason.decisive).then_some(Role::Dim), &lead(reason, human.verbose));
+        row.push(human.voice.out, None, "  ");
+        row.push(human.voice.out, (!reason.decisive).then_some(Role::Dim), &lead(reason, human.voice.verbose));
         hang(row, &reason.message, 4, screen);
     }
     if let Some(fix) = record.fix.as_ref().filter(|_| record.expected.is_none()) {
         let mut row = Row::default();
-        row.push(human.out, None, "  ");
+        row.push(human.voice.out, None, "  ");
         hang(row, &format!("fix: {fix}"), 4, screen);
     }
 }

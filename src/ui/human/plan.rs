@@ -1,10 +1,11 @@
 //! A plan as people read it: bucket by bucket, sign, action, target and reason in columns, findings beneath.
 
+use super::findings::{self, Place};
 use super::row::{Hang, Row};
-use super::{Human, WIDEST_COLUMN};
+use super::{Voice, WIDEST_COLUMN};
 use crate::model::{HumanBytes, HumanCount};
 use crate::plan::{Action, Effect, Plan, Step};
-use crate::report::{Finding, Severity, Words};
+use crate::report::{Finding, Severity, Summary, Words};
 use crate::ui::screen::Screen;
 use crate::ui::style::Role;
 use crate::ui::text::{columns, counted, escape, pad};
@@ -15,7 +16,7 @@ const SHOWN: usize = 20;
 const REASON_LINES: usize = 4;
 
 /// Shows the plan.
-pub(super) fn show(human: &Human, plan: &Plan, screen: &mut Screen) {
+pub(super) fn show(how: Voice, plan: &Plan, counts: &Summary, screen: &mut Screen) {
     let mut buckets: Vec<&str> = Vec::new();
     for action in &plan.actions {
         if !buckets.contains(&action.bucket.as_str()) {
@@ -24,15 +25,16 @@ pub(super) fn show(human: &Human, plan: &Plan, screen: &mut Screen) {
     }
     let mut findings: Vec<&Finding> = plan.findings.iter().collect();
     for bucket in buckets {
-        screen.answer_line(&human.out.paint(Role::Head, &format!("s3://{bucket}")));
-        group(human, plan.actions.iter().filter(|action| action.bucket.as_str() == bucket), screen);
+        let url = format!("s3://{bucket}");
+        screen.answer_line(&how.out.paint(Role::Head, &url));
+        group(how, plan.actions.iter().filter(|action| action.bucket.as_str() == bucket), screen);
         let (here, elsewhere): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| is_about(finding, bucket));
-        here.into_iter().for_each(|finding| human.finding(finding, "  ", screen));
+        findings::show_all(&here, Place { indent: "  ", about: &url }, how, screen);
         findings = elsewhere;
         screen.answer_line("");
     }
-    findings.into_iter().for_each(|finding| human.finding(finding, "", screen));
-    screen.answer_line(&human.out.paint(Role::Head, &closing(plan)));
+    findings::show_all(&findings, Place::default(), how, screen);
+    screen.answer_line(&how.out.paint(Role::Head, &closing(plan, counts)));
 }
 
 fn is_about(finding: &Finding, bucket: &str) -> bool {
@@ -40,18 +42,22 @@ fn is_about(finding: &Finding, bucket: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// `Plan: 12 to do, 1 skipped, 5 as wanted`
-fn closing(plan: &Plan) -> String {
-    let skipped = plan.actions.iter().filter(|action| action.effect() == Effect::Skip).count();
-    let to_do = plan.actions.len() - skipped;
-    let mut parts = vec![match to_do {
-        0 => "nothing to do".to_owned(),
-        _ => format!("{} to do", HumanCount(to_do as u64)),
-    }];
-    if skipped > 0 {
-        parts.push(format!("{} skipped", HumanCount(skipped as u64)));
+/// `Plan: 12 to do (uploads of 1.2 MiB), 1 skipped, 5 as wanted`
+fn closing(plan: &Plan, counts: &Summary) -> String {
+    let mut parts = Vec::new();
+    match (counts.planned, plan.upload_bytes()) {
+        (0, _) => parts.push("nothing to do".to_owned()),
+        (to_do, 0) => parts.push(format!("{} to do", HumanCount(to_do))),
+        (to_do, bytes) => parts.push(format!("{} to do (uploads of {})", HumanCount(to_do), HumanBytes(bytes))),
     }
-    parts.push(format!("{} as wanted", HumanCount(plan.unchanged)));
+    if counts.skipped > 0 {
+        parts.push(format!("{} skipped", HumanCount(counts.skipped)));
+    }
+    match HumanCount(counts.unchanged) {
+        HumanCount(0) => {}
+        unchanged if counts.planned > 0 => parts.push(format!("{unchanged} as wanted")),
+        unchanged => parts.push(format!("{unchanged} settings, folders and files are as wanted")),
+    }
     match plan.findings.iter().filter(|finding| finding.severity == Severity::Error).count() {
         0 => format!("Plan: {}", parts.join(", ")),
         errors => format!("Plan: refused because of {}; {}", counted(errors as u64, "error"), parts.join(", ")),
@@ -60,7 +66,7 @@ fn closing(plan: &Plan) -> String {
 
 /// The actions on one bucket: those of one kind that follow each other are aligned, and long runs of uploads and
 /// markers are cut.
-fn group<'plan>(human: &Human, actions: impl Iterator<Item = &'plan Action>, screen: &mut Screen) {
+fn group<'plan>(how: Voice, actions: impl Iterator<Item = &'plan Action>, screen: &mut Screen) {
     let mut actions = actions.peekable();
     while let Some(first) = actions.next() {
         let same = |action: &&Action| kind_of(action) == kind_of(first);
@@ -68,14 +74,14 @@ fn group<'plan>(human: &Human, actions: impl Iterator<Item = &'plan Action>, scr
         let mut shown = Vec::new();
         let mut next = Some(first);
         while let Some(action) = next {
-            if human.verbose || !cut.hides(action) {
+            if how.verbose || !cut.hides(action) {
                 shown.push((action, object(action)));
             }
             next = actions.next_if(same);
         }
         let width = shown.iter().map(|(_, object)| columns(object)).filter(|width| *width <= WIDEST_COLUMN).max();
         for (action, object) in shown {
-            show_action(human, action, &pad(&object, width.unwrap_or_default()), screen);
+            show_action(how, action, &pad(&object, width.unwrap_or_default()), screen);
         }
         if cut.hidden > 0 {
             let size = if cut.bytes > 0 { format!(" ({})", HumanBytes(cut.bytes)) } else { String::new() };
@@ -127,7 +133,7 @@ fn object(action: &Action) -> String {
     escape(&text).into_owned()
 }
 
-fn show_action(human: &Human, action: &Action, object: &str, screen: &mut Screen) {
+fn show_action(how: Voice, action: &Action, object: &str, screen: &mut Screen) {
     let (role, verb) = match action.effect() {
         Effect::Create => (Role::Good, Words::of(action.kind()).plain),
         Effect::Change => (Role::Change, Words::of(action.kind()).plain),
@@ -138,9 +144,9 @@ fn show_action(human: &Human, action: &Action, object: &str, screen: &mut Screen
         _ => action.reason.to_string(),
     };
     let mut row = Row::default();
-    row.push(human.out, None, "  ");
-    row.push(human.out, Some(role), action.effect().sign());
-    row.push(human.out, None, &format!(" {}  {object}", pad(verb, 6)));
-    let how = Hang { lines: (!human.verbose).then_some(REASON_LINES), ..Hang::column(screen.width, 6) };
-    row.hang(&escape(&reason), how, &mut |line| screen.answer_line(line));
+    row.push(how.out, None, "  ");
+    row.push(how.out, Some(role), action.effect().sign());
+    row.push(how.out, None, &format!(" {}  {object}", pad(verb, 6)));
+    let hang = Hang { lines: (!how.verbose).then_some(REASON_LINES), ..Hang::column(screen.width, 6) };
+    row.hang(&escape(&reason), hang, &mut |line| screen.answer_line(line));
 }

@@ -194,6 +194,7 @@ fn place(lab: &Lab, layout: &str) -> Result<PathBuf> {
         std::env::var_os("BUCKETWRIGHT_SEED_DATA").map_or_else(|| lab.root.join("../shared/data"), PathBuf::from);
     let real = folder.join(name);
     if !real.exists() {
+        println!("note: `{name}` is not in `{}`; the synthetic dataset stands in", folder.display());
         fs::copy(lab.root.join("layouts/example/CreditScoring.csv"), &dataset)?;
         return Ok(dataset);
     }

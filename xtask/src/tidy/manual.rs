@@ -2,6 +2,7 @@
 
 use super::Breach;
 use clap::Command;
+use clap::error::ErrorKind;
 use std::collections::BTreeSet;
 
 /// What the manuals say about commands and files that do not exist.
@@ -16,18 +17,22 @@ pub(super) fn check(files: &[(String, String)], program: &Command) -> Vec<Breach
             }
         }
         if path == "README.md" {
-            found.extend(commands(text).filter_map(|(line, words)| {
-                let error = program.clone().try_get_matches_from(words.iter().copied()).err()?;
-                let shows = matches!(
-                    error.kind(),
-                    clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion
-                );
-                let why = error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                (!shows).then(|| breach(line, format!("`{}` is no command: {why}", words.join(" "))))
-            }));
+            let wrong = |(line, words): (usize, Vec<&str>)| {
+                let why = refusal(program, &words)?;
+                Some(breach(line, format!("`{}` is no command: {why}", words.join(" "))))
+            };
+            found.extend(commands(text).filter_map(wrong));
         }
     }
     found
+}
+
+/// Why the program's own parser does not take these words; none if it takes them.
+fn refusal(program: &Command, words: &[&str]) -> Option<String> {
+    let error = program.clone().try_get_matches_from(words).err()?;
+    let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let first = error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    (!is_answer).then_some(first)
 }
 
 /// The commands of our program in the `sh` blocks of a page, each as its words.

@@ -1,0 +1,79 @@
+//! Findings as people read them: those of one kind together, with what to do about them said once.
+
+use super::Voice;
+use super::row::{Hang, Row};
+use crate::model::HumanCount;
+use crate::report::{Finding, Severity};
+use crate::ui::screen::Screen;
+use crate::ui::style::Role;
+use crate::ui::text::escape;
+
+/// How many findings of one code in a row get lines of their own.
+const SHOWN: usize = 10;
+
+/// Findings that wait for others of their kind.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    held: Vec<Finding>,
+}
+
+impl Findings {
+    pub(super) fn hold(&mut self, finding: &Finding) {
+        self.held.push(finding.clone());
+    }
+
+    pub(super) fn release(&mut self, how: Voice, screen: &mut Screen) {
+        let held = std::mem::take(&mut self.held);
+        show_all(&held.iter().collect::<Vec<_>>(), Place::default(), how, screen);
+    }
+}
+
+/// Where findings are shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place<'place> {
+    /// Blanks before each line.
+    pub indent: &'static str,
+    /// What the heading above names already.
+    pub about: &'place str,
+}
+
+/// Shows findings. What is to be done stands below the last of those that it goes for.
+pub(super) fn show_all(findings: &[&Finding], place: Place<'_>, how: Voice, screen: &mut Screen) {
+    for alike in findings.chunk_by(|one, other| (one.code, &one.fix) == (other.code, &other.fix)) {
+        let shown = if how.verbose { alike.len() } else { alike.len().min(SHOWN) };
+        for finding in &alike[..shown] {
+            show(finding, place, how, screen);
+        }
+        if shown < alike.len() {
+            let more = HumanCount((alike.len() - shown) as u64);
+            screen.answer_line(&format!("{}  ... and {more} more, which `-v` shows", place.indent));
+        }
+        if let Some(fix) = alike.first().and_then(|finding| finding.fix.as_deref()) {
+            let mut row = Row::default();
+            row.push(how.out, None, &format!("{}  ", place.indent));
+            let hang = Hang::lead(screen.width, place.indent.len() + 2);
+            row.hang(&escape(&format!("fix: {fix}")), hang, &mut |line| screen.answer_line(line));
+        }
+    }
+}
+
+fn show(finding: &Finding, place: Place<'_>, how: Voice, screen: &mut Screen) {
+    let role = match finding.severity {
+        Severity::Error | Severity::SecurityWarning => Role::Bad,
+        Severity::Warning => Role::Change,
+        Severity::Suggestion => Role::Dim,
+    };
+    let mut row = Row::default();
+    row.push(how.out, None, place.indent);
+    row.push(how.out, Some(role), &format!("{} ", finding.severity));
+    let known = finding.target == place.about || finding.message.contains(&finding.target);
+    let target = match (known, finding.path.as_deref()) {
+        (true, None) => String::new(),
+        (true, Some(path)) => format!("at {path}: "),
+        (false, None) => format!("{}: ", finding.target),
+        (false, Some(path)) => format!("{} at {path}: ", finding.target),
+    };
+    let text = format!("[{}] {target}{}", finding.code, finding.message);
+    let hang = Hang::lead(screen.width, place.indent.len() + 2);
+    row.hang(&escape(&text), hang, &mut |line| screen.answer_line(line));
+}
