@@ -11,6 +11,7 @@ pub mod cases;
 mod condition;
 mod context;
 mod decision;
+pub mod diff;
 mod document;
 pub mod entitlement;
 mod evaluate;

@@ -5,11 +5,13 @@ use bucketwright::model::Identity;
 use bucketwright::plan::{Action, Plan, Reason, Step};
 use bucketwright::policy::Verdict as Ruling;
 use bucketwright::report::{
-    Access, ActionRecord, Cell, Check, DecisionRecord, ErrorRecord, Event, Finding, IdentityRecord, Mark, NodeKind,
-    NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status, Summary, Verdict,
+    Access, ActionRecord, Cell, ChangeRecord, Check, DecisionRecord, EditRecord, ErrorRecord, Event, Finding,
+    IdentityRecord, Mark, NodeKind, NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status, Summary, Turn,
+    Verdict,
 };
 use bucketwright::ui::{Captured, ColorChoice, Format, Ui, UiOptions};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -20,6 +22,8 @@ enum Line {
     Cell(CellLine),
     Decision(DecisionLine),
     Policy(PolicyLine),
+    Change(ChangeLine),
+    Edit(EditLine),
     Check(CheckLine),
     Node(NodeLine),
     Answer(AnswerLine),
@@ -138,6 +142,36 @@ struct PolicyLine {
     kind: String,
     characters: u64,
     document: serde_json::Value,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum TurnWord {
+    Opens,
+    Closes,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeLine {
+    turn: TurnWord,
+    principal: String,
+    who: Option<String>,
+    operations: Vec<String>,
+    actions: Vec<String>,
+    target: String,
+    given: BTreeMap<String, Option<String>>,
+    example: String,
+    because: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditLine {
+    edit: String,
+    principal: String,
+    statement: String,
+    detail: String,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -346,6 +380,45 @@ fn policies_carry_their_documents() {
     let record = PolicyRecord { name: text("P"), kind: "identity", characters: 42, document: document.clone() };
     let line = PolicyLine { name: text("P"), kind: text("identity"), characters: 42, document };
     check(&Event::Policy(record), Line::Policy(line));
+}
+
+#[test]
+fn changes_and_edits() {
+    for (turn, word) in [(Turn::Opens, TurnWord::Opens), (Turn::Closes, TurnWord::Closes)] {
+        let given: BTreeMap<_, _> = [(text("s3:prefix"), Some(text("a/*"))), (text("s3:delimiter"), None)].into();
+        let record = ChangeRecord {
+            turn,
+            principal: text("P"),
+            who: Some(text("anybody, unsigned")),
+            operations: vec!["list"],
+            actions: vec![text("s3:ListBucket")],
+            target: text("s3://b/a/*"),
+            given: given.clone(),
+            example: text("s3://b"),
+            because: text("A allows it now"),
+        };
+        let line = ChangeLine {
+            turn: word,
+            principal: text("P"),
+            who: Some(text("anybody, unsigned")),
+            operations: vec![text("list")],
+            actions: vec![text("s3:ListBucket")],
+            target: text("s3://b/a/*"),
+            given,
+            example: text("s3://b"),
+            because: text("A allows it now"),
+        };
+        check(&Event::Change(record), Line::Change(line));
+    }
+    let (principal, statement, detail) = (text("P"), text("A"), text("Action + s3:GetObject"));
+    let record = EditRecord { edit: "changed", principal, statement, detail };
+    let line = EditLine {
+        edit: text("changed"),
+        principal: text("P"),
+        statement: text("A"),
+        detail: text("Action + s3:GetObject"),
+    };
+    check(&Event::Edit(record), Line::Edit(line));
 }
 
 #[test]

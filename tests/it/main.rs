@@ -11,6 +11,7 @@ mod main_job;
 mod odd_files;
 mod output;
 mod policy;
+mod policy_diff;
 mod policy_generate;
 mod policy_layout;
 mod server_auth;
