@@ -21,12 +21,14 @@ use atoms::{Atom, Entry, atoms};
 use contexts::Candidates;
 use samples::{Filler, intersection};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The most pairs of action and resource that are compared; documents within AWS's quotas stay far below.
 const MAX_ATOMS: usize = 500_000;
-/// The most requests that are decided.
-const MAX_PROBES: usize = 3_000_000;
+/// How much work a comparison may be, in letters and entries that are looked at. Documents within AWS's quotas take less
+/// than a hundredth of it.
+const MAX_WORK: u64 = 3_000_000_000;
 /// The most resources that one entry is probed with.
 const MAX_RESOURCES: usize = 4_096;
 
@@ -165,7 +167,12 @@ struct Comparison<'sides> {
     everything: BTreeSet<String>,
     /// The resources of entries that were probed already.
     known: BTreeMap<String, Vec<String>>,
-    probes: usize,
+    /// The contexts of actions that were probed already.
+    told_apart: BTreeMap<String, Rc<Candidates>>,
+    /// How much work is left.
+    work: u64,
+    /// How many entries each request is held against.
+    entries_of_all: u64,
     found: BTreeMap<Place, (BTreeSet<String>, String)>,
 }
 
@@ -181,12 +188,13 @@ impl<'sides> Comparison<'sides> {
             let lists = [&statement.action, &statement.not_action];
             lists.into_iter().flatten().flat_map(|list| list.items.iter().map(|entry| entry.text.as_str()))
         };
-        let resources = |statement: &&'sides Statement| {
+        let resources_of = |statement: &&'sides Statement| {
             let lists = [&statement.resource, &statement.not_resource];
             lists.into_iter().flatten().flat_map(|list| list.items.iter().map(|entry| entry.text.as_str()))
         };
+        let count = statements.iter().flat_map(actions).count() + statements.iter().flat_map(resources_of).count();
         let filler = Filler::foreign_to(&statements);
-        let resources: BTreeSet<&str> = statements.iter().flat_map(resources).collect();
+        let resources: BTreeSet<&str> = statements.iter().flat_map(resources_of).collect();
         let everything = resources.iter().chain([&"*"]).flat_map(|pattern| filler.resources(pattern));
         Self {
             before: decides(before, attached),
@@ -195,11 +203,13 @@ impl<'sides> Comparison<'sides> {
             several: before.policies.len() > 1 || after.policies.len() > 1,
             everything: everything.take(MAX_RESOURCES).collect(),
             known: BTreeMap::new(),
+            told_apart: BTreeMap::new(),
             entries: statements.iter().flat_map(actions).collect(),
             resources,
             filler,
             statements,
-            probes: 0,
+            work: MAX_WORK,
+            entries_of_all: count as u64,
             found: BTreeMap::new(),
         }
     }
@@ -212,11 +222,9 @@ impl<'sides> Comparison<'sides> {
         };
         let because = self.reason(atom, source);
         let callers = self.callers(atom);
-        for (action, label) in self.actions(&atom.action) {
-            let resources = self.resources_of(&atom.resource, &action);
-            let meaning = |statement: &&Statement| atoms::means_action(statement, &action);
-            let conditions: Vec<&Statement> = self.statements.iter().copied().filter(meaning).collect();
-            let candidates = Candidates::of(&conditions, &action, &self.filler);
+        for (action, label) in self.actions(&atom.action)? {
+            let resources = self.resources_of(&atom.resource, &action)?;
+            let candidates = self.candidates(&action)?;
             for (who, caller) in &callers {
                 for resource in &resources {
                     let probe = Probed { atom, direction, caller, action: &action, resource };
@@ -240,14 +248,29 @@ impl<'sides> Comparison<'sides> {
         Ok(())
     }
 
+    /// Takes from the work that is left.
+    fn charge(&mut self, work: u64) -> Result<(), DiffError> {
+        self.work = self.work.checked_sub(work).filter(|left| *left > 0).ok_or(DiffError::TooLarge)?;
+        Ok(())
+    }
+
+    /// The contexts that conditions on an action tell apart.
+    fn candidates(&mut self, action: &str) -> Result<Rc<Candidates>, DiffError> {
+        if let Some(known) = self.told_apart.get(action) {
+            return Ok(Rc::clone(known));
+        }
+        let meaning = |statement: &&Statement| atoms::means_action(statement, action);
+        let about: Vec<&Statement> = self.statements.iter().copied().filter(meaning).collect();
+        let candidates = Rc::new(Candidates::of(&about, action, &self.filler)?);
+        self.told_apart.insert(action.to_owned(), Rc::clone(&candidates));
+        Ok(candidates)
+    }
+
     /// What must be given for the request to change: nothing if it changes anyhow, else each smallest set of keys.
     fn needed(&mut self, probed: &Probed<'_>, candidates: &Candidates) -> Result<Vec<Given>, DiffError> {
         let mut found: Vec<Given> = Vec::new();
         for context in candidates.contexts() {
-            self.probes += 1;
-            if self.probes > MAX_PROBES {
-                return Err(DiffError::TooLarge);
-            }
+            self.charge(2 * self.entries_of_all)?;
             if !self.turns(probed, &context.values) {
                 continue;
             }
@@ -311,31 +334,34 @@ impl<'sides> Comparison<'sides> {
     }
 
     /// Actions that an entry means, each with the name under which it is told.
-    fn actions(&self, entry: &Entry<'_>) -> Vec<(String, String)> {
+    fn actions(&mut self, entry: &Entry<'_>) -> Result<Vec<(String, String)>, DiffError> {
         let known = || operation::actions().filter(|action| entry.means_action(action));
         let mut actions: BTreeMap<String, String> =
             known().map(|action| (action.to_owned(), action.to_owned())).collect();
         match entry {
             Entry::One(text) if !samples::is_pattern(text) => {
-                return vec![((*text).to_owned(), (*text).to_owned())];
+                return Ok(vec![((*text).to_owned(), (*text).to_owned())]);
             }
             Entry::One("*") => _ = actions.insert(self.filler.action(), "*".to_owned()),
             Entry::One(text) => {
-                let shared = self.entries.iter().filter_map(|other| intersection(text, other));
+                let shared: Vec<String> =
+                    self.entries.iter().filter_map(|other| intersection(text, other, &mut self.work)).collect();
+                self.charge(1)?;
                 for sample in self.filler.fill(text, &[self.filler.word()]).into_iter().chain(shared) {
                     actions.entry(sample).or_insert_with(|| (*text).to_owned());
                 }
             }
             Entry::Except(_) => _ = actions.insert(self.filler.action(), "every other action".to_owned()),
         }
-        actions.into_iter().filter(|(action, _)| action.contains(':')).collect()
+        Ok(actions.into_iter().filter(|(action, _)| action.contains(':')).collect())
     }
 
     /// Resources that an entry means and an action can be asked for on.
-    fn resources_of(&mut self, entry: &Entry<'_>, action: &str) -> Vec<String> {
+    fn resources_of(&mut self, entry: &Entry<'_>, action: &str) -> Result<Vec<String>, DiffError> {
         let text = entry.to_string();
         if !self.known.contains_key(&text) {
-            self.known.insert(text.clone(), self.meant_by(entry));
+            let meant = self.meant_by(entry)?;
+            self.known.insert(text.clone(), meant);
         }
         let aim = operation::aim(action);
         let fits = |resource: &&String| match aim {
@@ -344,19 +370,22 @@ impl<'sides> Comparison<'sides> {
             Some(Aim::Bucket) => is_s3(resource) && !resource.contains('/'),
             Some(Aim::Object) => is_s3(resource) && resource.contains('/'),
         };
-        self.known.get(&text).into_iter().flatten().filter(fits).cloned().collect()
+        Ok(self.known.get(&text).into_iter().flatten().filter(fits).cloned().collect())
     }
 
     /// Resources that an entry means: its own, those it shares with others, and those of others that it means.
-    fn meant_by(&self, entry: &Entry<'_>) -> Vec<String> {
+    fn meant_by(&mut self, entry: &Entry<'_>) -> Result<Vec<String>, DiffError> {
         let mut resources = self.everything.clone();
         if let Entry::One(pattern) = entry {
             resources.extend(self.filler.resources(pattern));
-            resources.extend(self.resources.iter().filter_map(|other| intersection(pattern, other)));
+            let work = &mut self.work;
+            resources.extend(self.resources.iter().filter_map(|other| intersection(pattern, other, work)));
         }
+        let letters: usize = resources.iter().map(String::len).sum();
+        self.charge(letters as u64 * 4 + (entry.to_string().len() * resources.len()) as u64)?;
         let means = entry.resources();
         let is_resource = |text: &str| text == "*" || text.starts_with("arn:");
-        resources.into_iter().filter(|resource| is_resource(resource) && means(resource)).collect()
+        Ok(resources.into_iter().filter(|resource| is_resource(resource) && means(resource)).collect())
     }
 
     /// Who asks: the principals that the atom and all others name, and strangers where it names everybody.

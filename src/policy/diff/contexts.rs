@@ -1,11 +1,15 @@
 //! The contexts that conditions tell apart: for each key the values that entries mean, one that nobody means, and none.
 
+use super::DiffError;
 use super::samples::Filler;
 use crate::policy::{ConditionBlock, ConditionKey, Context, Statement, Test, Value, operation};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most contexts of one request.
-const MAX_CONTEXTS: usize = 20_000;
+const MAX_CONTEXTS: usize = 50_000;
+
+/// By name in lower case: the name as written, and the values that are told apart.
+type Keys = BTreeMap<String, (String, Vec<Candidate>)>;
 
 /// A value that a key can have, and the entry that it comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +44,16 @@ impl Probe {
         }
         probe.told.insert(name.to_ascii_lowercase(), (name.to_owned(), candidate.told.clone()));
         probe
+    }
+
+    /// What both ask for; where they differ, what the other does.
+    fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        for (key, (name, told)) in &other.told {
+            let value = other.values.value(key).cloned();
+            both = both.with(name, &Candidate { value, told: told.clone() });
+        }
+        both
     }
 
     /// The keys that were given, in lower case.
@@ -83,62 +97,36 @@ pub(super) struct Candidates {
 
 impl Candidates {
     /// What the conditions of `statements`, all about `action`, tell apart.
-    pub(super) fn of(statements: &[&Statement], action: &str, filler: &Filler) -> Self {
-        let mut keys: BTreeMap<String, (String, Vec<Candidate>)> = BTreeMap::new();
-        for (block, key) in statements.iter().flat_map(|statement| pairs(statement)) {
-            // A key that the action never carries cannot be sent.
-            if operation::carries(action, &key.name) == Some(false) {
-                continue;
-            }
-            let slot = keys.entry(key.name.to_ascii_lowercase()).or_insert_with(|| {
-                let other = Value::One(filler.word().to_owned());
-                let rest = [
-                    Candidate { value: None, told: None },
-                    Candidate { value: Some(other), told: Some("any other value".to_owned()) },
-                ];
-                (key.name.clone(), rest.to_vec())
-            });
-            for candidate in candidates(block, key, filler) {
-                if !slot.1.contains(&candidate) {
-                    slot.1.push(candidate);
-                }
-            }
-        }
-        for name in statements.iter().flat_map(|statement| variables(statement)) {
-            let slot = keys.entry(name.to_ascii_lowercase()).or_insert_with(|| (name.clone(), Vec::new()));
-            let value = Value::One(filler.word().to_owned());
-            slot.1.push(Candidate { value: Some(value), told: Some("some value".to_owned()) });
-        }
-        let mut contexts = vec![Probe::base()];
+    pub(super) fn of(statements: &[&Statement], action: &str, filler: &Filler) -> Result<Self, DiffError> {
+        let keys = keys(statements, action, filler)?;
+        let base = Probe::base();
         let witnesses: Vec<Probe> = statements.iter().filter_map(|statement| witness(statement, &keys)).collect();
-        let starts: Vec<Probe> = contexts.iter().cloned().chain(witnesses.iter().cloned()).collect();
-        contexts.extend(witnesses.iter().cloned());
-        for start in &starts {
+        let mut contexts = Contexts::default();
+        contexts.add(base.clone())?;
+        for witness in &witnesses {
+            contexts.add(witness.clone())?;
+        }
+        // Where one key is all that a statement asks for, its values differ from those of the base by nothing else.
+        let starts = witnesses.iter().filter(|witness| witness.told.len() > 1);
+        for start in std::iter::once(&base).chain(starts) {
             for (name, candidates) in keys.values() {
-                contexts.extend(candidates.iter().map(|candidate| start.with(name, candidate)));
+                for candidate in candidates {
+                    contexts.add(start.with(name, candidate))?;
+                }
             }
         }
         // What two statements ask for together.
         for one in &witnesses {
             for other in &witnesses {
-                let mut both = one.clone();
-                for (key, (name, told)) in &other.told {
-                    let value = other.values.value(key).cloned();
-                    both = both.with(name, &Candidate { value, told: told.clone() });
-                }
-                contexts.push(both);
+                contexts.add(one.and(other))?;
             }
         }
-        contexts.truncate(MAX_CONTEXTS);
-        let mut seen: BTreeSet<String> = BTreeSet::new();
-        contexts.retain(|probe| seen.insert(format!("{:?}", probe.values)));
-        let base = Probe::base();
         let free = keys.values().filter(|(name, _)| base.values.value(name).is_none());
         let alone = free.flat_map(|(name, candidates)| {
             let given = candidates.iter().filter(|candidate| candidate.value.is_some());
             given.map(|candidate| base.with(name, candidate)).collect::<Vec<_>>()
         });
-        Self { contexts, alone: alone.collect() }
+        Ok(Self { contexts: contexts.list, alone: alone.collect() })
     }
 
     /// The contexts in which one key is given that a request need not carry.
@@ -150,6 +138,54 @@ impl Candidates {
     pub(super) fn contexts(&self) -> &[Probe] {
         &self.contexts
     }
+}
+
+/// Different contexts, up to a limit.
+#[derive(Default)]
+struct Contexts {
+    list: Vec<Probe>,
+    seen: BTreeSet<String>,
+}
+
+impl Contexts {
+    fn add(&mut self, probe: Probe) -> Result<(), DiffError> {
+        if self.seen.insert(format!("{:?}", probe.values)) {
+            self.list.push(probe);
+        }
+        if self.list.len() > MAX_CONTEXTS { Err(DiffError::TooLarge) } else { Ok(()) }
+    }
+}
+
+/// Every key that matters for an action, with its name and the values that are told apart.
+fn keys(statements: &[&Statement], action: &str, filler: &Filler) -> Result<Keys, DiffError> {
+    let mut keys = Keys::new();
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for (block, key) in statements.iter().flat_map(|statement| pairs(statement)) {
+        // A key that the action never carries cannot be sent.
+        if operation::carries(action, &key.name) == Some(false) {
+            continue;
+        }
+        let lower = key.name.to_ascii_lowercase();
+        let (_, slot) = keys.entry(lower.clone()).or_insert_with(|| {
+            let other = Value::One(filler.word().to_owned());
+            let other = Candidate { value: Some(other), told: Some("any other value".to_owned()) };
+            (key.name.clone(), vec![Candidate { value: None, told: None }, other])
+        });
+        for candidate in candidates(block, key, filler) {
+            if seen.insert(format!("{lower} {candidate:?}")) {
+                slot.push(candidate);
+            }
+        }
+        if seen.len() > MAX_CONTEXTS {
+            return Err(DiffError::TooLarge);
+        }
+    }
+    for name in statements.iter().flat_map(|statement| variables(statement)) {
+        let (_, slot) = keys.entry(name.to_ascii_lowercase()).or_insert_with(|| (name.clone(), Vec::new()));
+        let value = Some(Value::One(filler.word().to_owned()));
+        slot.push(Candidate { value, told: Some("some value".to_owned()) });
+    }
+    Ok(keys)
 }
 
 fn pairs(statement: &Statement) -> impl Iterator<Item = (&ConditionBlock, &ConditionKey)> {
@@ -167,7 +203,7 @@ fn variables(statement: &Statement) -> BTreeSet<String> {
 }
 
 /// A context in which all of a statement's conditions hold, if there is one among the candidates.
-fn witness(statement: &Statement, keys: &BTreeMap<String, (String, Vec<Candidate>)>) -> Option<Probe> {
+fn witness(statement: &Statement, keys: &Keys) -> Option<Probe> {
     let mut probe = Probe::base();
     for name in variables(statement) {
         let (name, candidates) = keys.get(&name.to_ascii_lowercase())?;

@@ -5,9 +5,6 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// How many wildcards of one pattern are filled in every combination; further ones are filled alike.
 const COMBINED: usize = 3;
-/// How long two patterns may be together for what they share to be looked for, in products of their lengths.
-const MAX_STATES: usize = 1 << 20;
-
 /// True if a text has wildcards or variables.
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?']) || text.contains("${")
@@ -127,18 +124,22 @@ fn pieces(pattern: &str) -> Vec<Piece> {
 }
 
 /// A shortest text that both patterns mean; none if there is none, or if variables stand in the way.
-pub(super) fn intersection(one: &str, other: &str) -> Option<String> {
-    if !is_pattern(one) || !is_pattern(other) {
-        // Without wildcards a text is its own sample.
+///
+/// Takes up to the product of the lengths from `work`, and gives up where that is more than is left.
+pub(super) fn intersection(one: &str, other: &str, work: &mut u64) -> Option<String> {
+    // Without wildcards a text is its own sample.
+    if !is_pattern(one) || !is_pattern(other) || !start_alike(one, other) {
         return None;
     }
     let (one, other) = (pieces(one), pieces(other));
     let width = other.len() + 1;
-    if one.contains(&Piece::Variable) || other.contains(&Piece::Variable) || (one.len() + 1) * width > MAX_STATES {
+    let states = (one.len() + 1) * width;
+    *work = work.saturating_sub(states as u64);
+    if one.contains(&Piece::Variable) || other.contains(&Piece::Variable) || *work == 0 {
         return None;
     }
     // A search over pairs of places; each step reads one letter, or lets a star end.
-    let mut from: Vec<Option<(usize, Option<char>)>> = vec![None; (one.len() + 1) * width];
+    let mut from: Vec<Option<(usize, Option<char>)>> = vec![None; states];
     let mut queue = VecDeque::from([0]);
     let goal = one.len() * width + other.len();
     while let Some(state) = queue.pop_front() {
@@ -154,6 +155,13 @@ pub(super) fn intersection(one: &str, other: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// True unless the texts differ before the first wildcard of either, as most do.
+fn start_alike(one: &str, other: &str) -> bool {
+    let head = |text: &str| text.find(['*', '?', '$']).unwrap_or(text.len());
+    let shared = head(one).min(head(other));
+    one.as_bytes()[..shared] == other.as_bytes()[..shared]
 }
 
 fn read_back(from: &[Option<(usize, Option<char>)>], goal: usize) -> String {
@@ -231,7 +239,10 @@ mod tests {
             ("a${*}*", "*b", Some("a*b")),
             ("${aws:username}/*", "*", None),
         ] {
-            assert_eq!(intersection(one, other).as_deref(), expected, "{one} {other}");
+            assert_eq!(intersection(one, other, &mut 10_000).as_deref(), expected, "{one} {other}");
         }
+        let mut work = 1000;
+        assert_eq!(intersection(&"a*".repeat(100), &"*a".repeat(100), &mut work), None);
+        assert_eq!(work, 0);
     }
 }
