@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use s3::{ErrorClass, S3Error};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -124,15 +125,27 @@ pub async fn connect(connection: &Connection) -> Result<Clients, ConnectError> {
     Ok(Clients { config, s3: aws_sdk_s3::Client::from_conf(s3_config), region, endpoint, place })
 }
 
+/// Credentials that come from the embedded endpoint itself.
+#[derive(Clone, Copy)]
+pub struct Keys<'keys> {
+    /// The access key id.
+    pub access_key: &'keys str,
+    /// The secret that signs requests.
+    pub secret_key: &'keys str,
+    /// The token of a role's session.
+    pub session_token: Option<&'keys str>,
+}
+
+impl fmt::Debug for Keys<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Keys").field("access_key", &self.access_key).finish_non_exhaustive()
+    }
+}
+
 /// A connection to the embedded endpoint in this process, over `http_client` instead of a socket.
-pub fn connect_in_process(
-    http_client: SharedHttpClient,
-    access_key: &str,
-    secret_key: &str,
-    region: Region,
-    place: String,
-) -> Clients {
-    let credentials = Credentials::new(access_key, secret_key, None, None, "embedded-endpoint");
+pub fn connect_in_process(http_client: SharedHttpClient, keys: Keys<'_>, region: Region, place: String) -> Clients {
+    let token = keys.session_token.map(str::to_owned);
+    let credentials = Credentials::new(keys.access_key, keys.secret_key, token, None, "embedded-endpoint");
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(aws_config::Region::new(region.as_str().to_owned()))

@@ -6,7 +6,7 @@ mod usage;
 
 use crate::commands::stop::Stop;
 use crate::commands::{Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, tree, verify};
-use crate::config::{DEFAULT_LOCAL_DIR, Flags};
+use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags};
 use crate::error::CommandError;
 use crate::model::Region;
 use crate::report::{Outcome, Summary};
@@ -68,9 +68,9 @@ struct GlobalArgs {
     #[arg(long, global = true, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = DEFAULT_LOCAL_DIR, conflicts_with_all = ["endpoint_url", "profile"])]
     local: Option<PathBuf>,
-    /// Take this role first, and act as it
-    #[arg(long = "as", global = true, value_name = "ROLE_ARN", conflicts_with = "local")]
-    as_role: Option<crate::model::Arn>,
+    /// Act as this role: an ARN; with `--local` and for `serve` a role of the folder's directory by name or ARN
+    #[arg(long = "as", global = true, value_name = "ROLE")]
+    as_role: Option<AsRole>,
     /// Trust the certificates in this PEM file beside the system's
     #[arg(long, global = true, value_name = "FILE")]
     ca_bundle: Option<PathBuf>,

@@ -190,7 +190,7 @@ pub async fn reach(layout: &Layout, context: &Context) -> Result<World, CommandE
         return Err(CommandError::new("wrong-region", Outcome::Invalid, message).hint("drop `--region`"));
     }
     let profile = layout.profile.as_deref();
-    let settings = Settings::resolve(&context.flags, profile, layout.region.as_ref(), &context.environment);
+    let settings = Settings::resolve(&context.flags, profile, layout.region.as_ref(), &context.environment)?;
     let world = open(&settings, layout.account.as_ref(), context).await?;
     context.ui.event(&Event::Identity(world.identity_record()));
     match (&layout.account, &world.identity.account) {

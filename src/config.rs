@@ -1,8 +1,9 @@
 //! What was typed and what the environment says, resolved to what is meant: one precedence, in one place.
 
-use crate::model::{Arn, Region};
+use crate::model::{Arn, ArnError, Region};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Where `--local` keeps its data unless told otherwise.
 pub const DEFAULT_LOCAL_DIR: &str = ".bucketwright/local";
@@ -19,10 +20,42 @@ pub struct Flags {
     /// `--local[=DIR]`
     pub local: Option<PathBuf>,
     /// `--as`
-    pub as_role: Option<Arn>,
+    pub as_role: Option<AsRole>,
     /// `--ca-bundle`
     pub ca_bundle: Option<PathBuf>,
 }
+
+/// Whom `--as` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AsRole {
+    /// A role by its ARN.
+    Arn(Arn),
+    /// A principal of the embedded endpoint's directory by its name.
+    Name(String),
+}
+
+impl FromStr for AsRole {
+    type Err = ArnError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("arn:") { text.parse().map(Self::Arn) } else { Ok(Self::Name(text.to_owned())) }
+    }
+}
+
+impl AsRole {
+    /// The text that was typed.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Arn(arn) => arn.as_str(),
+            Self::Name(name) => name,
+        }
+    }
+}
+
+/// A role's name where only its ARN says which role is meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`--as {0}` names a role of the embedded endpoint; for AWS give the role's ARN, or add `--local`")]
+pub struct NoArn(String);
 
 /// Where requests go, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +64,8 @@ pub enum Target {
     Local {
         /// The folder.
         dir: PathBuf,
+        /// The principal of its directory to act as; the owner unless one is named.
+        as_role: Option<AsRole>,
     },
     /// AWS or another S3 server.
     Remote {
@@ -62,10 +97,10 @@ impl Settings {
         layout_profile: Option<&str>,
         layout_region: Option<&Region>,
         environment: &BTreeMap<String, String>,
-    ) -> Self {
+    ) -> Result<Self, NoArn> {
         let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
         let target = match &flags.local {
-            Some(dir) => Target::Local { dir: dir.clone() },
+            Some(dir) => Target::Local { dir: dir.clone(), as_role: flags.as_role.clone() },
             None => Target::Remote {
                 profile: flags.profile.clone().or_else(|| layout_profile.map(str::to_owned)),
                 endpoint_url: flags
@@ -73,17 +108,21 @@ impl Settings {
                     .clone()
                     .or_else(|| variable("AWS_ENDPOINT_URL_S3"))
                     .or_else(|| variable("AWS_ENDPOINT_URL")),
-                as_role: flags.as_role.clone(),
+                as_role: match &flags.as_role {
+                    None => None,
+                    Some(AsRole::Arn(arn)) => Some(arn.clone()),
+                    Some(AsRole::Name(name)) => return Err(NoArn(name.clone())),
+                },
                 ca_bundle: flags.ca_bundle.clone().or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from)),
             },
         };
-        Self { target, region: flags.region.clone().or_else(|| layout_region.cloned()) }
+        Ok(Self { target, region: flags.region.clone().or_else(|| layout_region.cloned()) })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Flags, Settings, Target};
+    use super::{AsRole, Flags, Settings, Target};
     use std::collections::BTreeMap;
     use std::path::PathBuf;
 
@@ -94,8 +133,8 @@ mod tests {
     #[test]
     fn local_wins_over_the_environment() {
         let flags = Flags { local: Some(PathBuf::from("dir")), ..Flags::default() };
-        let settings = Settings::resolve(&flags, Some("adfs"), None, &environment());
-        assert_eq!(settings.target, Target::Local { dir: PathBuf::from("dir") });
+        let settings = Settings::resolve(&flags, Some("adfs"), None, &environment()).unwrap();
+        assert_eq!(settings.target, Target::Local { dir: PathBuf::from("dir"), as_role: None });
     }
 
     #[test]
@@ -106,15 +145,26 @@ mod tests {
             ..Flags::default()
         };
         let region = "eu-west-1".parse().unwrap();
-        let settings = Settings::resolve(&flags, Some("adfs"), Some(&region), &environment());
+        let settings = Settings::resolve(&flags, Some("adfs"), Some(&region), &environment()).unwrap();
         let Target::Remote { profile, endpoint_url, .. } = settings.target else { panic!("remote") };
         assert_eq!((profile.as_deref(), endpoint_url.as_deref()), (Some("typed"), Some("https://s3.example")));
         assert_eq!(settings.region, Some(region));
         let Target::Remote { profile, endpoint_url, .. } =
-            Settings::resolve(&Flags::default(), Some("adfs"), None, &environment()).target
+            Settings::resolve(&Flags::default(), Some("adfs"), None, &environment()).unwrap().target
         else {
             panic!("remote")
         };
         assert_eq!((profile.as_deref(), endpoint_url.as_deref()), (Some("adfs"), Some("http://127.0.0.1:1")));
+    }
+
+    #[test]
+    fn a_roles_name_needs_the_embedded_endpoint() {
+        let name: AsRole = "trainer".parse().unwrap();
+        let flags = Flags { as_role: Some(name.clone()), ..Flags::default() };
+        assert!(Settings::resolve(&flags, None, None, &environment()).is_err());
+        let flags = Flags { local: Some(PathBuf::from("dir")), ..flags };
+        let settings = Settings::resolve(&flags, None, None, &environment()).unwrap();
+        assert_eq!(settings.target, Target::Local { dir: PathBuf::from("dir"), as_role: Some(name) });
+        assert!("arn:nothing".parse::<AsRole>().is_err());
     }
 }

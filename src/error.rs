@@ -3,6 +3,7 @@
 use crate::apply::dataset::DatasetError;
 use crate::aws::ConnectError;
 use crate::aws::s3::{ErrorClass, S3Error};
+use crate::config::NoArn;
 use crate::layout::LayoutError;
 use crate::policy::generate::GenerateError;
 use crate::policy::generate::trust::TrustError;
@@ -173,6 +174,12 @@ impl From<ConnectError> for CommandError {
     }
 }
 
+impl From<NoArn> for CommandError {
+    fn from(error: NoArn) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
 impl From<ServerError> for CommandError {
     fn from(error: ServerError) -> Self {
         match &error {
@@ -185,7 +192,10 @@ impl From<ServerError> for CommandError {
             ServerError::Index { .. } => {
                 Self::new("embedded-endpoint", Outcome::Failed, chain(&error)).hint(OTHER_OR_REMOVE)
             }
-            ServerError::Format { .. } => Self::new("embedded-endpoint", Outcome::Failed, chain(&error)),
+            ServerError::Directory(_) => Self::new("directory", Outcome::Invalid, chain(&error)),
+            ServerError::Format { .. } | ServerError::Random(_) => {
+                Self::new("embedded-endpoint", Outcome::Failed, chain(&error))
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ mod variables;
 pub use mistakes::{LayoutError, Place as TextPlace};
 pub use nearest::nearest;
 pub use parse::{MAX_BYTES, ParseOptions, parse};
+pub(crate) use placeholders::placeholder;
 pub use schema::schema;
 
 use crate::model::{AccessLog, AccountId, Arn, BucketName, Control, LayoutId, Prefix, Region, Tags};

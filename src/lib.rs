@@ -8,6 +8,7 @@ pub mod aws;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod directory;
 pub mod document;
 pub mod error;
 pub mod hashing;

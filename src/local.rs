@@ -11,5 +11,5 @@ mod walk;
 pub use digest::{DigestsWanted, FileDigests, digest_file};
 pub use replace::{read_text, replace_file};
 pub use source_file::{ReadError, SourceFile, fingerprint};
-pub use text_file::{exists, read_at_most, write_new};
+pub use text_file::{exists, read_at_most, read_stdin_at_most, write_new};
 pub use walk::{SourceKind, Walk, source_kind, walk};

@@ -121,6 +121,14 @@ pub struct EndpointRecord {
     pub access_key: String,
     /// The secret that signs requests; printed because that is the verb's purpose, and nowhere else.
     pub secret_key: String,
+    /// The token of a role's session, sent with every request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<String>,
+    /// Whose keys these are.
+    pub arn: String,
+    /// When they end (RFC 3339); owners' and users' do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// The Region to sign for.
     pub region: String,
 }
@@ -137,6 +145,9 @@ impl fmt::Display for EndpointRecord {
         writeln!(out, "export AWS_ENDPOINT_URL={}", self.url)?;
         writeln!(out, "export AWS_ACCESS_KEY_ID={}", self.access_key)?;
         writeln!(out, "export AWS_SECRET_ACCESS_KEY={}", self.secret_key)?;
+        if let Some(token) = &self.session_token {
+            writeln!(out, "export AWS_SESSION_TOKEN={token}")?;
+        }
         writeln!(out, "export AWS_REGION={0} AWS_DEFAULT_REGION={0}", self.region)
     }
 }

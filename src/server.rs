@@ -5,6 +5,7 @@
 
 mod attributes;
 mod auth;
+mod authorize;
 mod blobs;
 mod buckets;
 mod caller;
@@ -26,6 +27,7 @@ mod reading;
 mod record;
 mod secret;
 mod service;
+mod session;
 mod settings;
 mod unread;
 mod uploads;
@@ -33,6 +35,7 @@ mod version_listing;
 mod versions;
 mod xml;
 
+use crate::directory::{Directory, DirectoryError};
 use crate::model::{AccountId, BucketName, Region};
 use auth::Doorkeeper;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -44,6 +47,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::validation::NameValidation;
 use secret::Keys;
 use service::Service;
+pub use session::{DEFAULT_SESSION, Issued};
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::future::Future;
@@ -51,6 +55,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// An S3 endpoint over a folder. Cheap to clone; the folder is free again when the last clone is gone.
@@ -58,6 +63,8 @@ use tokio::net::TcpListener;
 pub struct Server {
     service: S3Service,
     keys: Keys,
+    account: AccountId,
+    directory: Arc<Directory>,
     _lock: Arc<File>,
 }
 
@@ -94,6 +101,12 @@ pub enum ServerError {
         /// The format found.
         found: u64,
     },
+    /// The directory does not know somebody, or cannot be read.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random(#[source] io::Error),
     /// The index is damaged or cannot be read.
     #[error("the index in `{folder}` cannot be opened: {reason}", folder = .folder.display())]
     Index {
@@ -144,7 +157,28 @@ impl Server {
             // From here on others may come in.
             lock.lock_shared().map_err(fault)?;
         }
-        Ok(Self { service: build(service, keys.clone()), keys, _lock: Arc::new(lock) })
+        let directory = Arc::new(Directory::new(folder.join("directory")));
+        let account = service.account.clone();
+        let service = build(service, keys.clone(), Arc::clone(&directory));
+        Ok(Self { service, keys, account, directory, _lock: Arc::new(lock) })
+    }
+
+    /// The credentials of the folder's owner.
+    pub fn owner_credentials(&self) -> Issued {
+        Issued {
+            access_key: self.access_key().to_owned(),
+            secret_key: self.secret_key().to_owned(),
+            session_token: None,
+            arn: format!("arn:aws:iam::{}:root", self.account),
+            expires_at: None,
+        }
+    }
+
+    /// Credentials of a role or user of the folder's directory, named as [`Directory::find`] takes it. A role's last
+    /// `lasts`, a user's for good.
+    pub fn credentials_of(&self, who: &str, lasts: Duration) -> Result<Issued, ServerError> {
+        let principal = self.directory.find(who, &self.account)?;
+        session::issue(&self.keys, &principal, &self.account, lasts).map_err(ServerError::Random)
     }
 
     /// The access key id of the folder's owner.
@@ -173,8 +207,9 @@ impl Server {
     }
 }
 
-fn build(service: Service, keys: Keys) -> S3Service {
-    let doorkeeper = Doorkeeper { keys, account: service.account.clone() };
+fn build(service: Service, keys: Keys, directory: Arc<Directory>) -> S3Service {
+    let account = service.account.clone();
+    let doorkeeper = Doorkeeper { keys, account, directory, service: service.clone(), parsed: Arc::default() };
     let mut builder = S3ServiceBuilder::new(service.clone());
     builder.set_auth(doorkeeper.clone());
     builder.set_access(doorkeeper.clone());

@@ -1,12 +1,12 @@
 //! The world as a verb sees it: one store, one identity, one endpoint, built once and passed down.
 
 use crate::aws::s3::{S3Error, Store};
-use crate::aws::{self, Clients, ConnectError, Connection};
-use crate::config::{Settings, Target};
+use crate::aws::{self, Clients, ConnectError, Connection, Keys};
+use crate::config::{AsRole, Settings, Target};
 use crate::layout::controls::Circumstances;
 use crate::model::{AccountId, Endpoint, Identity, Region};
 use crate::report::IdentityRecord;
-use crate::server::{Server, ServerError, ServerOptions};
+use crate::server::{DEFAULT_SESSION, Server, ServerError, ServerOptions};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
@@ -58,7 +58,9 @@ impl World {
     /// then answers for.
     pub async fn open(settings: &Settings, account: Option<&AccountId>) -> Result<Self, WorldError> {
         match &settings.target {
-            Target::Local { dir } => Self::open_local(dir, settings.region.as_ref(), account),
+            Target::Local { dir, as_role } => {
+                Self::open_local(dir, as_role.as_ref(), settings.region.as_ref(), account)
+            }
             Target::Remote { profile, endpoint_url, as_role, ca_bundle } => {
                 let connection = Connection {
                     profile: profile.clone(),
@@ -77,18 +79,27 @@ impl World {
         }
     }
 
-    fn open_local(dir: &Path, region: Option<&Region>, account: Option<&AccountId>) -> Result<Self, WorldError> {
+    fn open_local(
+        dir: &Path,
+        as_role: Option<&AsRole>,
+        region: Option<&Region>,
+        account: Option<&AccountId>,
+    ) -> Result<Self, WorldError> {
         let account = account.cloned().unwrap_or_else(AccountId::local);
         let region = region.cloned().unwrap_or_else(Region::us_east_1);
         let server = Server::open(dir, ServerOptions { account: account.clone(), region: region.clone() })?;
-        let clients = aws::connect_in_process(
-            server.http_client(),
-            server.access_key(),
-            server.secret_key(),
-            region,
-            format!("embedded endpoint in {}", dir.display()),
-        );
-        let arn = format!("arn:aws:iam::{account}:root");
+        let issued = match as_role {
+            Some(role) => server.credentials_of(role.as_str(), DEFAULT_SESSION)?,
+            None => server.owner_credentials(),
+        };
+        let keys = Keys {
+            access_key: &issued.access_key,
+            secret_key: &issued.secret_key,
+            session_token: issued.session_token.as_deref(),
+        };
+        let place = format!("embedded endpoint in {}", dir.display());
+        let clients = aws::connect_in_process(server.http_client(), keys, region, place);
+        let arn = issued.arn;
         Ok(Self::new(clients, Identity { account: Some(account), arn: Some(arn) }))
     }
 

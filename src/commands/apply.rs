@@ -134,21 +134,31 @@ fn same_as_saved(path: &Path, plan: &Plan, world: &World) -> Result<(), CommandE
     if saved == fresh {
         return Ok(());
     }
-    Err(CommandError::new("plan-moved", Outcome::Differs, moved(&saved, &fresh))
+    Err(CommandError::new("plan-moved", Outcome::Differs, moved(&saved, &fresh, plan))
         .hint("look at a new plan with `plan`, save it again, then apply that"))
 }
 
 /// The first thing that differs, in words.
-fn moved(saved: &Value, fresh: &Value) -> String {
+fn moved(saved: &Value, fresh: &Value, plan: &Plan) -> String {
     for field in ["endpoint", "account", "region"] {
         if saved.get(field) != fresh.get(field) {
             let text = |value: &Value| value.get(field).map(ToString::to_string).unwrap_or_default();
             return format!("the saved plan is for another {field}: {} there, {} here", text(saved), text(fresh));
         }
     }
-    let actions = |value: &Value| value.get("actions").and_then(Value::as_array).map_or(0, Vec::len);
-    let (before, now) = (actions(saved), actions(fresh));
-    format!("the world has moved since the plan was saved: {before} actions then, {now} now, and not the same ones")
+    let none = Vec::new();
+    let [before, now] = [saved, fresh].map(|value| value.get("actions").and_then(Value::as_array).unwrap_or(&none));
+    let new = now.iter().zip(&plan.actions).find(|(action, _)| !before.contains(action));
+    match new {
+        Some((_, action)) => format!(
+            "the world has moved since the plan was saved: {} of {} is not as it was then",
+            action.kind(),
+            action.target()
+        ),
+        None => {
+            format!("the world has moved since the plan was saved: {} actions then, {} now", before.len(), now.len())
+        }
+    }
 }
 
 async fn carry_out(args: &ApplyArgs, planned: Planned, load: Load, world: &World, context: &Context) -> Ending {

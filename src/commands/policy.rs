@@ -4,6 +4,7 @@ pub mod diff;
 pub mod eval;
 pub mod explain;
 pub mod generate;
+pub mod lint;
 
 use super::{Context, Ending};
 use crate::error::CommandError;
@@ -13,12 +14,13 @@ use crate::report::Outcome;
 use clap::Subcommand;
 use std::path::Path;
 
-/// Make policy documents, compare them, decide requests by them, and explain the decisions
+/// Make, check and compare policy documents, decide requests by them, and explain the decisions
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     Diff(diff::DiffArgs),
     Eval(eval::EvalArgs),
     Explain(Box<explain::ExplainArgs>),
+    Lint(lint::LintArgs),
     Generate(Box<generate::GenerateArgs>),
 }
 
@@ -28,6 +30,7 @@ pub fn run(command: &PolicyCommand, context: &Context) -> Result<Ending, Command
         PolicyCommand::Diff(args) => diff::run(args, context),
         PolicyCommand::Eval(args) => eval::run(args, context),
         PolicyCommand::Explain(args) => explain::run(args, context),
+        PolicyCommand::Lint(args) => lint::run(args, context),
         PolicyCommand::Generate(args) => generate::run(args, context),
     }
 }

@@ -5,7 +5,7 @@ use crate::config::DEFAULT_LOCAL_DIR;
 use crate::error::{CommandError, system_words};
 use crate::model::{AccountId, Region};
 use crate::report::{EndpointRecord, Event, Outcome};
-use crate::server::{Server, ServerOptions};
+use crate::server::{DEFAULT_SESSION, Server, ServerOptions};
 use clap::Args;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -18,11 +18,17 @@ const DEFAULT_PORT: u16 = 9595;
 ///
 /// Prints the environment variables that AWS tools need to reach it. The data is in the folder of `--local`, the same
 /// that `apply --local` fills, also while this runs. Ending it with Ctrl-C is success.
+///
+/// With `--as` the keys are those of a role (for 12 hours) or of a user, as in `--as user/NAME`, and its policies decide every
+/// request. They are files in `directory/` in the same folder: `roles/NAME.json` and `users/NAME.json` name policies, as in
+/// `{"policies": ["team-a"]}`, and may have `inline`, `boundary`, `path` and `tags`; `policies/NAME.json` is a policy document.
+/// An edit counts from the next request on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   bucketwright serve > endpoint.env &       then: . ./endpoint.env; aws s3 ls
-  bucketwright serve --local=data --port 0  any free port")]
+  bucketwright serve --local=data --port 0  any free port
+  bucketwright serve --as trainer           with the keys of role `trainer`")]
 pub struct ServeArgs {
     /// Listen on this port; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
@@ -52,6 +58,10 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandE
     let dir = context.flags.local.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_LOCAL_DIR));
     let region = context.flags.region.clone().unwrap_or_else(Region::us_east_1);
     let server = Server::open(&dir, ServerOptions { account: args.account.clone(), region: region.clone() })?;
+    let issued = match &context.flags.as_role {
+        Some(role) => server.credentials_of(role.as_str(), DEFAULT_SESSION)?,
+        None => server.owner_credentials(),
+    };
     let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
     let bound = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
@@ -59,10 +69,16 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandE
     context.stop.begin_writing()?;
     context.ui.event(&Event::Endpoint(EndpointRecord {
         url: format!("http://{bound}"),
-        access_key: server.access_key().to_owned(),
-        secret_key: server.secret_key().to_owned(),
+        access_key: issued.access_key,
+        secret_key: issued.secret_key,
+        session_token: issued.session_token,
+        arn: issued.arn.clone(),
+        expires: issued.expires_at.map(|at| at.to_string()),
         region: region.to_string(),
     }));
+    if let Some(expires_at) = issued.expires_at {
+        context.ui.note(&format!("keys of {} until {expires_at}", issued.arn));
+    }
     context.ui.note(&format!("serving {} on http://{bound}; Ctrl-C ends it", dir.display()));
     server.serve(listener, context.stop.token().cancelled_owned()).await?;
     context.ui.note("ended");

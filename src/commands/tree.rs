@@ -107,7 +107,7 @@ async fn found(place: &str, options: TreeOptions, context: &Context) -> Result<E
     let prefix: Prefix = format!("{prefix}{slash}")
         .parse()
         .map_err(|error: crate::model::KeyError| CommandError::usage(error.to_string()))?;
-    let settings = Settings::resolve(&context.flags, None, None, &context.environment);
+    let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
     let world = super::open(&settings, None, context).await?;
     let builder = TreeBuilder::found(bucket.clone(), prefix.clone(), options);
     let Filled { tree, listed, bucket_exists } = fill(builder, &bucket, &prefix, &world).await?;

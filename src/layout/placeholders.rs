@@ -3,7 +3,7 @@
 //! Two of the usual styles are legal bucket or policy names, so no other check would catch them.
 
 /// The placeholder that `text` holds, if any.
-pub(super) fn placeholder(text: &str) -> Option<&str> {
+pub(crate) fn placeholder(text: &str) -> Option<&str> {
     angled(text).or_else(|| text.split(is_break).find_map(in_word))
 }
 

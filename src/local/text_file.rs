@@ -12,6 +12,13 @@ pub fn read_at_most(path: &Path, most_bytes: u64) -> io::Result<Option<Vec<u8>>>
     Ok((content.len() as u64 <= most_bytes).then_some(content))
 }
 
+/// What comes in on stdin, or `None` if it has more than `most_bytes` bytes.
+pub fn read_stdin_at_most(most_bytes: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut content = Vec::new();
+    io::stdin().lock().take(most_bytes.saturating_add(1)).read_to_end(&mut content)?;
+    Ok((content.len() as u64 <= most_bytes).then_some(content))
+}
+
 /// True if anything has that path.
 pub fn exists(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok()

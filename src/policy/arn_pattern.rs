@@ -115,7 +115,7 @@ impl ArnPattern {
 }
 
 /// At most six pieces of text, cut at colons that belong to no variable.
-fn cut_outside_variables(text: &str, variables: bool) -> Vec<&str> {
+pub(super) fn cut_outside_variables(text: &str, variables: bool) -> Vec<&str> {
     if !variables {
         return text.splitn(6, ':').collect();
     }

@@ -7,7 +7,7 @@
 
 mod carried;
 
-pub use carried::{Signature, Wire};
+pub use carried::{Signature, Wire, percent_decoded};
 
 use super::context::Context;
 

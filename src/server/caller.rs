@@ -2,8 +2,8 @@
 //!
 //! Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
 
+use super::authorize::Pass;
 use super::xml::tag;
-use crate::model::AccountId;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use http_body_util::{BodyExt as _, Limited};
@@ -20,15 +20,17 @@ pub(super) fn is_query(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool 
         && form.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"))
 }
 
-/// Answers who the caller is: everybody with the folder's keys is the account's root.
-pub(super) async fn answer(account: &AccountId, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
+/// Answers who the caller is, which nobody needs a right for.
+pub(super) async fn answer(pass: &Pass, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
     let form = Limited::new(request.input, MAX_FORM_BYTES).collect().await;
     let form = form.map_err(|_| s3_error!(InvalidRequest, "The request's form cannot be read"))?.to_bytes();
     if !form.split(|byte| *byte == b'&').any(|pair| pair == b"Action=GetCallerIdentity") {
         return Err(s3_error!(NotImplemented, "Of STS only GetCallerIdentity is implemented"));
     }
-    let arn = tag("Arn", &format!("arn:aws:iam::{account}:root"));
-    let result = format!("{arn}{}{}", tag("UserId", account.as_str()), tag("Account", account.as_str()));
+    let user_id =
+        pass.context.value("aws:userid").and_then(|value| value.as_slice().first()).map_or("", String::as_str);
+    let (arn, account) = (tag("Arn", &pass.caller_arn()), tag("Account", pass.door.account.as_str()));
+    let result = format!("{arn}{}{account}", tag("UserId", user_id));
     let document = format!(
         "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>{result}\
          </GetCallerIdentityResult></GetCallerIdentityResponse>"

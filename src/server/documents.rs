@@ -3,7 +3,8 @@
 //! `s3s` refuses a document with an element it does not know. These requests therefore take its custom route: signatures are
 //! checked as for all others, the XML is ours.
 
-use super::auth::Doorkeeper;
+use super::auth::{Arrival, Doorkeeper};
+use super::authorize::{Asked, Pass, bare_denial};
 use super::buckets::NewBucket;
 use super::caller;
 use super::checksums::{Claims, Digests};
@@ -14,6 +15,7 @@ use super::settings::{Kind, check_ownership, checked_tags, malformed_xml};
 use super::versions::bucket_record;
 use super::xml::{Element, tag};
 use crate::model::{BucketName, Region};
+use crate::policy::Caller;
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Uri};
 use http_body_util::BodyExt as _;
@@ -21,6 +23,7 @@ use redb::ReadableTable;
 use s3s::route::S3Route;
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 const MAX_DOCUMENT_BYTES: usize = 1 << 20;
@@ -52,6 +55,17 @@ enum Errand {
     GetEncryption,
 }
 
+impl Errand {
+    /// The API name.
+    const fn operation(self) -> &'static str {
+        match self {
+            Self::CreateBucket => "CreateBucket",
+            Self::PutEncryption => "PutBucketEncryption",
+            Self::GetEncryption => "GetBucketEncryption",
+        }
+    }
+}
+
 /// The errand of a request on a bucket, told by its query. SDKs add `x-id=Operation` to some.
 fn errand(method: &Method, uri: &Uri) -> Option<Errand> {
     let bucket = uri.path().strip_prefix('/')?;
@@ -76,12 +90,26 @@ impl S3Route for Documents {
     }
 
     async fn check_access(&self, request: &mut S3Request<Body>) -> S3Result<()> {
-        self.doorkeeper.admit(request.credentials.as_ref(), &request.headers, &request.uri)
+        let S3Request { credentials, headers, uri, extensions, .. } = &*request;
+        let mut pass =
+            self.doorkeeper.identify(&Arrival { credentials: credentials.as_ref(), headers, uri, extensions })?;
+        if caller::is_query(&request.method, uri, headers) {
+            if pass.caller == Caller::Anonymous {
+                return Err(bare_denial());
+            }
+        } else {
+            let operation = errand(&request.method, uri).map_or("", Errand::operation);
+            let bucket = uri.path().trim_matches('/');
+            pass.admit(&Asked { operation, bucket, key: "", uri, headers })?;
+        }
+        request.extensions.insert(Arc::new(pass));
+        Ok(())
     }
 
     async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
         if caller::is_query(&request.method, &request.uri, &request.headers) {
-            return caller::answer(&self.doorkeeper.account, request).await;
+            let pass = request.extensions.get::<Arc<Pass>>().cloned().ok_or_else(bare_denial)?;
+            return caller::answer(&pass, request).await;
         }
         let Some(errand) = errand(&request.method, &request.uri) else {
             return Err(s3_error!(NotImplemented, "Unknown operation"));

@@ -1,6 +1,7 @@
 //! The endpoint on a socket, and what every answer gets on its way out.
 
 use super::ServerError;
+use super::auth::Peer;
 use super::envelope::checked;
 use super::unread::returning;
 use super::xml::tag;
@@ -90,8 +91,8 @@ pub(super) async fn serve(
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(service.clone(), stream, ends.clone()));
+                Ok((stream, from)) => {
+                    connections.spawn(connection(service.clone(), stream, Peer(from.ip()), ends.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
@@ -111,7 +112,7 @@ pub(super) async fn serve(
     Ok(())
 }
 
-async fn connection(service: S3Service, stream: TcpStream, mut ends: watch::Receiver<bool>) {
+async fn connection(service: S3Service, stream: TcpStream, peer: Peer, mut ends: watch::Receiver<bool>) {
     // Small answers must not wait for the acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "connection without TCP_NODELAY");
@@ -121,7 +122,8 @@ async fn connection(service: S3Service, stream: TcpStream, mut ends: watch::Rece
         async move {
             let waits = request.headers().contains_key(header::EXPECT);
             let is_empty = request.body().is_end_stream();
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            parts.extensions.insert(peer);
             let (body, unread) = returning(body);
             let body = Body::http_body_unsync(body.map_err(Into::<s3s::StdError>::into));
             let mut response = answer(service, Request::from_parts(parts, body)).await;

@@ -1,6 +1,7 @@
 //! Objects: put and deleted.
 
 use super::attributes::{AskedEncryption, attributes, encryption_headers, etag_of, header_tags, put_header};
+use super::authorize::{Pass, bare_denial};
 use super::checksums::Claims;
 use super::fault::{Fault, Outcome};
 use super::index::Tables;
@@ -14,7 +15,8 @@ use s3s::dto::{
     DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETagCondition,
     ObjectIdentifier, PutObjectInput, PutObjectOutput,
 };
-use s3s::{S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
+use std::sync::Arc;
 
 /// Bodies up to this size are read before anything is looked up.
 const SMALL_BYTES: i64 = 64 << 10;
@@ -95,11 +97,21 @@ impl Service {
             return Err(super::settings::malformed_xml());
         }
         let quiet = wanted.quiet.unwrap_or(false);
+        let pass = request.extensions.get::<Arc<Pass>>().cloned().ok_or_else(bare_denial)?;
+        let judged = wanted.objects.into_iter().map(|object| {
+            let asked = (object.key.clone(), object.version_id.clone());
+            let refusal = pass.authorize_delete(&bucket, &request.headers, asked).err();
+            (object, refusal)
+        });
+        let judged: Vec<_> = judged.collect();
         let outcomes = self
             .change(move |tables| {
                 bucket_record(&tables.buckets, &bucket)?;
-                let one = |object| delete_one(tables, &bucket, object);
-                wanted.objects.into_iter().map(one).collect::<Outcome<Vec<_>>>()
+                let one = |(object, refusal)| match refusal {
+                    None => delete_one(tables, &bucket, object),
+                    Some(refusal) => Ok(Err(one_error(object.key, object.version_id, &refusal))),
+                };
+                judged.into_iter().map(one).collect::<Outcome<Vec<_>>>()
             })
             .await?;
         let mut output = DeleteObjectsOutput::default();
@@ -134,13 +146,17 @@ fn delete_one(tables: &mut Tables<'_>, bucket: &str, object: ObjectIdentifier) -
     });
     match outcome {
         Ok(deleted) => Ok(Ok(deleted_object(key, version_id, deleted))),
-        Err(Fault::Refused(error)) => Ok(Err(s3s::dto::Error {
-            code: Some(error.code().as_str().to_owned()),
-            key: Some(key),
-            message: error.message().map(str::to_owned),
-            version_id,
-        })),
+        Err(Fault::Refused(error)) => Ok(Err(one_error(key, version_id, &error))),
         Err(fault) => Err(fault),
+    }
+}
+
+fn one_error(key: String, version_id: Option<String>, error: &S3Error) -> s3s::dto::Error {
+    s3s::dto::Error {
+        code: Some(error.code().as_str().to_owned()),
+        key: Some(key),
+        message: error.message().map(str::to_owned),
+        version_id,
     }
 }
 

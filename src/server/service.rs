@@ -1,12 +1,13 @@
 //! The S3 operations the endpoint carries out, one line each. Whatever is not in the table answers `NotImplemented`.
 
+use super::authorize::Pass;
 use super::blobs::Blobs;
 use super::fault::Outcome;
 use super::index::{Index, Snapshot, Tables};
 use crate::hashing::digest;
 use crate::model::{AccountId, Algorithm, Region};
 use s3s::dto::*;
-use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use std::sync::Arc;
 
 /// What every operation works on. Cheap to clone.
@@ -45,15 +46,28 @@ impl Service {
     }
 }
 
+/// What the caller may be told of a missing object.
+fn hidden(error: S3Error, pass: Option<&Pass>) -> S3Error {
+    match (error.code(), pass) {
+        (S3ErrorCode::NoSuchKey | S3ErrorCode::NoSuchVersion, Some(pass)) => pass.missing(error),
+        _ => error,
+    }
+}
+
 macro_rules! operations {
     ($($name:ident($input:ident) -> $output:ident;)*) => {
         #[async_trait::async_trait]
         impl S3 for Service {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                let pass = request.extensions.get::<Arc<Pass>>().cloned();
                 // The inherent method of the same name does the work.
-                Self::$name(self, request).await
+                Self::$name(self, request).await.map_err(|error| hidden(error, pass.as_deref()))
             })*
         }
+
+        /// Every operation of the table.
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
     };
 }
 
@@ -109,4 +123,21 @@ operations! {
     list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput;
     list_objects(ListObjectsInput) -> ListObjectsOutput;
     list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NAMES;
+    use crate::policy::operation::{Call, demands};
+
+    #[test]
+    fn policies_know_every_operation_that_is_carried_out() {
+        let headers = [("x-amz-copy-source".to_owned(), "bucket/key".to_owned())];
+        for name in NAMES {
+            let pascal: String = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+            let call = Call { operation: &pascal, bucket: "bucket", key: "key", headers: &headers, ..Call::default() };
+            // An upload from a form is refused, whoever sends it.
+            assert_eq!(demands(&call).is_some(), *name != "post_object", "{pascal}");
+        }
+    }
 }

@@ -2,17 +2,20 @@
 //!
 //! A setting that is absent answers with AWS's own code for it, which differs from setting to setting.
 
+use super::authorize::Pass;
 use super::fault::{Fault, Outcome, refusal};
 use super::index::{Snapshot, Tables};
 use super::record::{Versioning, encode};
 use super::service::Service;
 use super::versions::bucket_record;
+use crate::policy::Document;
 use redb::ReadableTable;
 use s3s::dto::*;
 use s3s::xml::{self, DeserializeContent as _};
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// The longest bucket policy, in bytes.
 ///
@@ -108,6 +111,16 @@ impl Kind {
         };
         found.map(|found| read(found.value())).transpose()
     }
+}
+
+/// The refusal of a public policy where there must be none.
+fn public_policy_blocked(extensions: &http::Extensions, bucket: &str) -> S3Error {
+    let user = extensions.get::<Arc<Pass>>().map(|pass| pass.caller_arn()).unwrap_or_default();
+    s3_error!(
+        AccessDenied,
+        "User: {user} is not authorized to perform: s3:PutBucketPolicy on resource: \"arn:aws:s3:::{bucket}\" because \
+         public policies are blocked by the BlockPublicPolicy block public access setting."
+    )
 }
 
 fn known(snapshot: &Snapshot, bucket: &str) -> Outcome<()> {
@@ -297,6 +310,14 @@ impl Service {
         let parsed: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(&policy);
         if !parsed.is_ok_and(|document| document.contains_key("Statement")) {
             return Err(s3_error!(MalformedPolicy, "Policies must be valid JSON and the first byte must be '{{'"));
+        }
+        let document = Document::parse(&policy).map_err(|mistakes| {
+            let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
+            s3_error!(MalformedPolicy, "The policy cannot be read: {first}")
+        })?;
+        let block: Option<PublicAccessBlockConfiguration> = self.find_setting(Kind::PublicAccess, &bucket)?;
+        if document.is_public() && block.is_some_and(|block| block.block_public_policy.unwrap_or(false)) {
+            return Err(public_policy_blocked(&request.extensions, &bucket));
         }
         self.put_setting(Kind::Policy, bucket, policy).await?;
         Ok(S3Response::with_status(PutBucketPolicyOutput {}, http::StatusCode::NO_CONTENT))

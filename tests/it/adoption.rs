@@ -24,7 +24,8 @@ async fn by_hand(env: &TestEnv) -> Client {
     let options = ServerOptions { account: AccountId::local(), region: Region::us_east_1() };
     let server = Server::open(&env.path("data"), options).unwrap();
     let (key, secret) = (server.access_key().to_owned(), server.secret_key().to_owned());
-    let clients = aws::connect_in_process(server.http_client(), &key, &secret, Region::us_east_1(), String::new());
+    let keys = aws::Keys { access_key: &key, secret_key: &secret, session_token: None };
+    let clients = aws::connect_in_process(server.http_client(), keys, Region::us_east_1(), String::new());
     let client = clients.s3;
     client.create_bucket().bucket("made-by-hand").send().await.unwrap();
     client.put_object().bucket("made-by-hand").key("p/data/old.csv").body(b"old".to_vec().into()).send().await.unwrap();

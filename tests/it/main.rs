@@ -4,6 +4,7 @@
 mod adoption;
 mod bad_input;
 mod dataset;
+mod enforcement;
 mod faults;
 mod json_contract;
 mod layout_cases;
@@ -14,6 +15,7 @@ mod policy;
 mod policy_diff;
 mod policy_generate;
 mod policy_layout;
+mod policy_lint;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;

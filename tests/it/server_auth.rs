@@ -6,6 +6,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_sts::config::Credentials;
 use bucketwright::hashing::digest;
 use bucketwright::model::Algorithm;
+use bucketwright::server::{DEFAULT_SESSION, Issued};
 use jiff::SignedDuration;
 
 #[tokio::test]
@@ -124,8 +125,8 @@ async fn the_caller_is_told_over_sts() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = endpoint.server.clone();
     tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
-    let ask = |secret: String| {
-        let credentials = Credentials::new(endpoint.server.access_key(), secret, None, None, "test");
+    let ask = |keys: Issued| {
+        let credentials = Credentials::new(keys.access_key, keys.secret_key, keys.session_token, None, "test");
         let config = aws_sdk_sts::Config::builder()
             .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
             .endpoint_url(&url)
@@ -134,8 +135,15 @@ async fn the_caller_is_told_over_sts() {
             .build();
         aws_sdk_sts::Client::from_conf(config).get_caller_identity().send()
     };
-    let identity = ask(endpoint.server.secret_key().to_owned()).await.unwrap();
+    let owner = endpoint.server.owner_credentials();
+    let identity = ask(owner.clone()).await.unwrap();
     assert_eq!(identity.account(), Some("000000000000"));
     assert_eq!(identity.arn(), Some("arn:aws:iam::000000000000:root"));
-    assert!(ask("wrong".to_owned()).await.is_err());
+    assert!(ask(Issued { secret_key: "wrong".to_owned(), ..owner }).await.is_err());
+    let roles = endpoint.folder.path().join("directory/roles");
+    std::fs::create_dir_all(&roles).unwrap();
+    std::fs::write(roles.join("idle.json"), "{}").unwrap();
+    let identity = ask(endpoint.server.credentials_of("idle", DEFAULT_SESSION).unwrap()).await.unwrap();
+    assert_eq!(identity.arn(), Some("arn:aws:sts::000000000000:assumed-role/idle/bucketwright"));
+    assert!(identity.user_id().unwrap().ends_with(":bucketwright"), "{identity:?}");
 }

@@ -7,7 +7,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bucketwright::model::AccountId;
-use bucketwright::server::{Server, ServerOptions};
+use bucketwright::server::{Issued, Server, ServerOptions};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -42,6 +42,26 @@ pub(crate) fn socket_client(server: &Server, url: &str) -> Client {
 
 pub(crate) fn client_with(url: &str, access_key: &str, secret: &str) -> Client {
     Client::from_conf(config(url, access_key, secret).build())
+}
+
+/// A client with a principal's credentials.
+pub(crate) fn client_as(server: &Server, issued: &Issued) -> Client {
+    let token = issued.session_token.clone();
+    let credentials = Credentials::new(&issued.access_key, &issued.secret_key, token, None, "test");
+    let config = config("http://localhost", "", "").credentials_provider(credentials);
+    Client::from_conf(config.http_client(server.http_client()).build())
+}
+
+/// A client that signs nothing.
+pub(crate) fn anonymous(server: &Server) -> Client {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url("http://localhost")
+        .region(Region::new("us-east-1"))
+        .retry_config(RetryConfig::disabled())
+        .force_path_style(true)
+        .allow_no_auth();
+    Client::from_conf(config.http_client(server.http_client()).build())
 }
 
 fn config(url: &str, access_key: &str, secret: &str) -> aws_sdk_s3::config::Builder {

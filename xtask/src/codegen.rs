@@ -6,6 +6,7 @@ mod cli;
 use anyhow::{Context as _, Result, bail};
 use bucketwright::layout;
 use bucketwright::layout::builtin::Starter;
+use bucketwright::policy::lint::{Code, codes};
 use std::fs;
 use std::path::Path;
 
@@ -44,8 +45,27 @@ fn pages() -> Result<Vec<(&'static str, String)>> {
         ("docs/cli.md", cli::page(bucketwright::cli::command())),
         ("docs/layout.schema.json", schema),
         ("docs/layout.md", fields),
+        ("docs/lint.md", lint_codes()),
         ("docs/starters.md", starters()),
     ])
+}
+
+/// The codes of `policy lint`.
+fn lint_codes() -> String {
+    let cell = |text: &str| text.replace('|', "\\|");
+    let row = |code: &Code| {
+        let (finds, example) = (cell(code.finds), cell(code.example));
+        format!("| `{}` | {} | {finds} | `` {example} `` |\n", code.name, code.severity)
+    };
+    let rows: String = codes().iter().map(row).collect();
+    let lead = "What `bucketwright policy lint` can say. Codes without prefix are the issue codes of IAM Access Analyzer, \
+        which\nasks AWS; here nothing is asked over the network. Codes with `BW_` are this tool's own.";
+    let severities = "`error`: AWS refuses it, or it never does what it says. `security-warning`: it opens more than anybody \
+        should hand\nout unseen. `warning`: it deserves a look. `suggestion`: it could be better. The exit code is 4 from \
+        `--fail-on` up,\n`security-warning` unless told otherwise.";
+    format!(
+        "# Lint codes\n\n{NOTICE}\n\n{lead}\n\n{severities}\n\n| code | severity | finds | example |\n|---|---|---|---|\n{rows}"
+    )
 }
 
 /// The shipped starters: an index, then each as `new` would write it.

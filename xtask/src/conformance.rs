@@ -6,6 +6,7 @@ mod crash;
 mod endpoint;
 mod lab;
 mod layouts;
+mod principals;
 mod venv;
 
 use anyhow::{Result, bail};
@@ -35,6 +36,8 @@ const CASES: &[Case] = &[
     Case { name: "raw-checksum-trailers", run: |lab| clients::script(lab, "checksum_trailers.py") },
     Case { name: "raw-expectations", run: |lab| clients::script(lab, "expectations.py") },
     Case { name: "raw-refusals", run: |lab| clients::script(lab, "refusals.py") },
+    Case { name: "aws-cli-as-role", run: principals::aws_as_role },
+    Case { name: "s5cmd-as-role", run: principals::s5cmd_as_role },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
     Case { name: "settings-embedded", run: layouts::settings_embedded },
     Case { name: "settings-ministack", run: layouts::settings_ministack },

@@ -170,7 +170,7 @@ impl Call<'_> {
 }
 
 /// The text with `%XX` replaced by the bytes they stand for; what is no such escape, or no UTF-8, stays readable.
-pub(super) fn percent_decoded(text: &str) -> String {
+pub fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -66,8 +66,10 @@ fn show(finding: &Finding, place: Place<'_>, how: Voice, screen: &mut Screen) {
     let mut row = Row::default();
     row.push(how.out, None, place.indent);
     row.push(how.out, Some(role), &format!("{} ", finding.severity));
-    let known = finding.target == place.about || finding.message.contains(&finding.target);
-    let target = match (known, finding.path.as_deref()) {
+    let name = finding.target.strip_prefix("s3://").unwrap_or(&finding.target);
+    let known = finding.target == place.about || finding.message.contains(&format!("`{name}`"));
+    // An empty pointer is the whole document, which the target names already.
+    let target = match (known, finding.path.as_deref().filter(|path| !path.is_empty())) {
         (true, None) => String::new(),
         (true, Some(path)) => format!("at {path}: "),
         (false, None) => format!("{}: ", finding.target),

@@ -58,9 +58,12 @@ fn closing(plan: &Plan, counts: &Summary) -> String {
         unchanged if counts.planned > 0 => parts.push(format!("{unchanged} as wanted")),
         unchanged => parts.push(format!("{unchanged} settings, folders and files are as wanted")),
     }
-    match plan.findings.iter().filter(|finding| finding.severity == Severity::Error).count() {
-        0 => format!("Plan: {}", parts.join(", ")),
-        errors => format!("Plan: refused because of {}; {}", counted(errors as u64, "error"), parts.join(", ")),
+    let errors = plan.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let refused = format!("Plan: refused because of {}", counted(errors as u64, "error"));
+    match (errors, counts.planned) {
+        (0, _) => format!("Plan: {}", parts.join(", ")),
+        (_, 0) => refused,
+        _ => format!("{refused}; {}", parts.join(", ")),
     }
 }
 

@@ -11,6 +11,9 @@ use crate::ui::text::{columns, escape, pad};
 /// The name under which the data of a folder is checked, which needs no column of its own.
 const DATA: &str = "data";
 
+/// What an answer takes beside its folder.
+const ANSWER_COLUMNS: usize = 36;
+
 /// What was said so far, and the cells of the folder that is being told.
 #[derive(Debug)]
 pub(super) struct Proofs {
@@ -87,7 +90,9 @@ impl Proofs {
         self.head(&format!("access to {bucket} as {}", first.principal), how, screen);
         let folder = escape(if folder.is_empty() { "the whole bucket" } else { folder });
         self.folders = grown(self.folders, &folder);
-        let folder = pad(&folder, self.folders);
+        // On a narrow terminal the answers are worth more than their alignment.
+        let width = if self.folders + ANSWER_COLUMNS > screen.width { 0 } else { self.folders };
+        let folder = pad(&folder, width);
         let in_one = |one: &Cell, other: &Cell| {
             let answers = (one.expected, one.observed) == (other.expected, other.observed);
             !how.verbose && answers && (!unexpected || one.because == other.because)

@@ -33,6 +33,7 @@ pub(crate) struct Endpoint {
     pub(crate) url: String,
     key: String,
     secret: String,
+    token: Option<String>,
     server: Server,
 }
 
@@ -65,6 +66,9 @@ impl Endpoint {
     pub(crate) fn give(&self, mut client: Command) -> Command {
         client.env("AWS_ENDPOINT_URL", &self.url).env("S3_ENDPOINT_URL", &self.url);
         client.env("AWS_ACCESS_KEY_ID", &self.key).env("AWS_SECRET_ACCESS_KEY", &self.secret);
+        if let Some(token) = &self.token {
+            client.env("AWS_SESSION_TOKEN", token);
+        }
         client.env("AWS_REGION", "us-east-1").env("AWS_DEFAULT_REGION", "us-east-1");
         client
     }
@@ -94,11 +98,17 @@ impl Endpoint {
     }
 }
 
-/// `bucketwright serve` over a folder. The endpoint and the keys are the `export` lines that it prints.
+/// `bucketwright serve` over a folder, with its owner's keys.
 pub(crate) fn embedded(lab: &Lab, folder: &Path) -> Result<Endpoint> {
+    embedded_as(lab, folder, None)
+}
+
+/// `bucketwright serve` over a folder, with the keys of a role if one is named. The endpoint and the keys are the `export` lines that it prints.
+pub(crate) fn embedded_as(lab: &Lab, folder: &Path, role: Option<&str>) -> Result<Endpoint> {
     let log = lab.path("serve.log");
     let mut command = lab.bucketwright();
     command.arg("serve").arg(format!("--local={}", folder.display())).args(["--port", "0"]);
+    command.args(role.map(|role| format!("--as={role}")));
     let child = command.stdout(Stdio::piped()).stderr(appended(&log)?).spawn().context("cannot run bucketwright")?;
     let mut server = Server { child };
     let lines = lines(server.child.stdout.take().context("no stdout")?);
@@ -115,7 +125,9 @@ pub(crate) fn embedded(lab: &Lab, folder: &Path) -> Result<Endpoint> {
     let mut take = |name: &str| exports.remove(name).unwrap_or_default();
     let (url, key, secret) = (take(wanted[0]), take(wanted[1]), take(wanted[2]));
     ensure!(url.starts_with("http://127.0.0.1:"), "`serve` listens at `{url}`, which is not the loopback address");
-    Ok(Endpoint { url, key, secret, server })
+    let token = exports.remove("AWS_SESSION_TOKEN");
+    ensure!(token.is_some() == role.is_some(), "a role has a session token, and nobody else has");
+    Ok(Endpoint { url, key, secret, token, server })
 }
 
 /// The lines of an output. It is read to its end, so that a server that prints later meets no closed pipe.
@@ -139,7 +151,7 @@ fn ministack(lab: &Lab) -> Result<Endpoint> {
     command.env("IOT_MTLS_ENABLED", "0").env("SFTP_ENABLED", "0").env("LOG_LEVEL", "WARNING");
     let server = spawn(lab, command, |_| http_status(port, "/_ministack/ready") == Some(200))?;
     let (url, key, secret) = (format!("http://127.0.0.1:{port}"), "test".to_owned(), "test".to_owned());
-    let root = Endpoint { url, key, secret, server };
+    let root = Endpoint { url, key, secret, token: None, server };
     let iam = |words: &[&str]| lab.expect(root.give(lab.client("aws")).arg("iam").args(words));
     let everything = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
     iam(&["create-user", "--user-name", "conformance"])?;
@@ -171,7 +183,7 @@ fn seaweedfs(lab: &Lab) -> Result<Endpoint> {
     command.args(["-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false"]);
     let is_up = |log: &str| log.contains("components are running") && http_status(ports[0], "/") == Some(403);
     let server = spawn(lab, command, is_up)?;
-    Ok(Endpoint { url: format!("http://127.0.0.1:{}", ports[0]), key, secret, server })
+    Ok(Endpoint { url: format!("http://127.0.0.1:{}", ports[0]), key, secret, token: None, server })
 }
 
 /// Starts a server with its output in a log, and waits until `is_ready`, which gets the log so far, says so.

@@ -35,8 +35,8 @@ pub(crate) struct Lab {
 pub(crate) struct Ran {
     /// Its answer.
     pub(crate) stdout: String,
-    stderr: String,
-    status: ExitStatus,
+    pub(crate) stderr: String,
+    pub(crate) status: ExitStatus,
     shown: String,
 }
 
