@@ -34,7 +34,8 @@ pub enum Event {
     Decision(DecisionRecord),
     /// One policy document made.
     Policy(PolicyRecord),
-    /// What opens or closes between two sets of policies.
+    /// What opens or closes between two sets of policies; in JSON one `cell` for each operation.
+    #[serde(skip)]
     Change(ChangeRecord),
     /// One statement that differs between two sets of policies.
     Edit(EditRecord),

@@ -9,16 +9,20 @@
 mod atoms;
 mod contexts;
 mod edits;
+mod implication;
+mod proof;
 mod samples;
 
 pub use edits::{Edit, EditKind, edits};
+pub use proof::Obstacle;
 
 use super::applies::Question;
 use super::evaluate::{Policies, Policy, evaluate};
 use super::operation::{self, Aim};
-use super::{Caller, Context, Document, Effect, Layer, Request, Statement, Value, Verdict};
+use super::{Caller, Context, Document, DocumentPath, Effect, Layer, Request, Statement, Value, Verdict};
 use atoms::{Atom, Entry, atoms};
 use contexts::Candidates;
+use proof::Proof;
 use samples::{Filler, intersection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -101,20 +105,82 @@ pub struct Change {
     pub example: String,
     /// The statement, and what it does now or did before.
     pub because: String,
+    /// The verdict that is no longer, or not yet, [`Verdict::Allow`].
+    pub refused: Verdict,
+}
+
+/// A statement of one side of which neither a change could be found, nor proven that there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// What might happen.
+    pub direction: Direction,
+    /// The statement, by its name.
+    pub statement: String,
+    /// Its place in its document.
+    pub path: DocumentPath,
+    /// The actions in doubt, as entries of the policy.
+    pub actions: BTreeSet<String>,
+    /// The resources in doubt, as entries of the policy.
+    pub resources: BTreeSet<String>,
+    /// What stands in the way of a proof.
+    pub obstacle: Obstacle,
+}
+
+/// How two sides differ in what they decide.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// What opens or closes.
+    pub changes: Vec<Change>,
+    /// What might, for all that can be said.
+    pub doubts: Vec<Doubt>,
+}
+
+impl Difference {
+    /// True if something opens, or might.
+    pub fn may_open(&self) -> bool {
+        let opens = |direction: Direction| direction == Direction::Opens;
+        self.changes.iter().any(|change| opens(change.direction))
+            || self.doubts.iter().any(|doubt| opens(doubt.direction))
+    }
 }
 
 /// Everything that opens or closes from `before` to `after`.
-pub fn changes(before: &Side, after: &Side) -> Result<Vec<Change>, DiffError> {
+pub fn compare(before: &Side, after: &Side) -> Result<Difference, DiffError> {
     let (old, new) = (atoms(before)?, atoms(after)?);
     let old_keys: BTreeSet<_> = old.iter().map(Atom::key).collect();
     let new_keys: BTreeSet<_> = new.iter().map(Atom::key).collect();
     let gone = old.iter().filter(|atom| !new_keys.contains(&atom.key())).map(|atom| (atom, Source::Before));
     let come = new.iter().filter(|atom| !old_keys.contains(&atom.key())).map(|atom| (atom, Source::After));
     let mut comparison = Comparison::new(before, after);
+    let mut proof = Proof::new(before, after);
+    let mut doubts: BTreeMap<(Direction, String), Doubt> = BTreeMap::new();
     for (atom, source) in come.chain(gone) {
-        comparison.probe(atom, source)?;
+        if comparison.probe(atom, source)? {
+            continue;
+        }
+        let Some(obstacle) = proof.settle(atom, source, &mut comparison.work)? else { continue };
+        let (direction, statement) = (direction(atom.effect, source), comparison.name(atom));
+        let doubt = doubts.entry((direction, statement.clone())).or_insert_with(|| Doubt {
+            direction,
+            statement,
+            path: atom.statement.path.clone(),
+            actions: BTreeSet::new(),
+            resources: BTreeSet::new(),
+            obstacle: Obstacle::Conditions(BTreeSet::new()),
+        });
+        doubt.actions.insert(atom.action.to_string());
+        doubt.resources.insert(atom.resource.to_string());
+        doubt.obstacle.join(obstacle);
     }
-    Ok(comparison.changes())
+    Ok(Difference { changes: comparison.changes(), doubts: doubts.into_values().collect() })
+}
+
+/// What an atom that only one side has can do.
+fn direction(effect: Effect, source: Source) -> Direction {
+    match (effect, source) {
+        (Effect::Allow, Source::After) | (Effect::Deny, Source::Before) => Direction::Opens,
+        (Effect::Allow, Source::Before) | (Effect::Deny, Source::After) => Direction::Closes,
+    }
 }
 
 /// Which side an atom is on.
@@ -149,6 +215,7 @@ struct Place {
     resource: String,
     because: String,
     given: Given,
+    refused: Verdict,
 }
 
 /// Both sides with what probes are made of, and what was found.
@@ -166,7 +233,7 @@ struct Comparison<'sides> {
     /// What those entries mean, for entries that mean all but something.
     everything: BTreeSet<String>,
     /// The resources of entries that were probed already.
-    known: BTreeMap<String, Vec<String>>,
+    known: BTreeMap<(bool, Vec<String>), Vec<String>>,
     /// The contexts of actions that were probed already.
     told_apart: BTreeMap<String, Rc<Candidates>>,
     /// How much work is left.
@@ -214,12 +281,10 @@ impl<'sides> Comparison<'sides> {
         }
     }
 
-    /// Decides requests that the atom means by both sides, and notes those that change because of it.
-    fn probe(&mut self, atom: &Atom<'_>, source: Source) -> Result<(), DiffError> {
-        let direction = match (atom.effect, source) {
-            (Effect::Allow, Source::After) | (Effect::Deny, Source::Before) => Direction::Opens,
-            (Effect::Allow, Source::Before) | (Effect::Deny, Source::After) => Direction::Closes,
-        };
+    /// Decides requests that the atom means by both sides, and notes those that change because of it. True if any does.
+    fn probe(&mut self, atom: &Atom<'_>, source: Source) -> Result<bool, DiffError> {
+        let direction = direction(atom.effect, source);
+        let mut changes = false;
         let because = self.reason(atom, source);
         let callers = self.callers(atom);
         for (action, label) in self.actions(&atom.action)? {
@@ -229,13 +294,15 @@ impl<'sides> Comparison<'sides> {
                 for resource in &resources {
                     let probe = Probed { atom, direction, caller, action: &action, resource };
                     let found = self.needed(&probe, &candidates)?;
-                    for given in found {
+                    changes |= !found.is_empty();
+                    for (given, refused) in found {
                         let place = Place {
                             direction,
                             who: who.clone(),
                             resource: atom.resource.to_string(),
                             because: because.clone(),
                             given,
+                            refused,
                         };
                         let (actions, example) = self.found.entry(place).or_default();
                         actions.insert(label.clone());
@@ -245,7 +312,7 @@ impl<'sides> Comparison<'sides> {
                 }
             }
         }
-        Ok(())
+        Ok(changes)
     }
 
     /// Takes from the work that is left.
@@ -267,27 +334,25 @@ impl<'sides> Comparison<'sides> {
     }
 
     /// What must be given for the request to change: nothing if it changes anyhow, else each smallest set of keys.
-    fn needed(&mut self, probed: &Probed<'_>, candidates: &Candidates) -> Result<Vec<Given>, DiffError> {
-        let mut found: Vec<Given> = Vec::new();
+    fn needed(&mut self, probed: &Probed<'_>, candidates: &Candidates) -> Result<Vec<(Given, Verdict)>, DiffError> {
+        let mut found: Vec<(Given, Verdict)> = Vec::new();
         for context in candidates.contexts() {
             self.charge(2 * self.entries_of_all)?;
-            if !self.turns(probed, &context.values) {
-                continue;
-            }
+            let Some(refused) = self.turns(probed, &context.values) else { continue };
             // Keys without which it changes as well say nothing.
             let mut needed = context.clone();
             for key in context.keys() {
                 let without = needed.without(&key);
-                if self.turns(probed, &without.values) {
+                if self.turns(probed, &without.values).is_some() {
                     needed = without;
                 }
             }
             let given = needed.given();
             if given.is_empty() {
-                return Ok(vec![self.absent(probed, candidates)]);
+                return Ok(vec![(self.absent(probed, candidates), refused)]);
             }
-            if !found.contains(&given) {
-                found.push(given);
+            if !found.iter().any(|(known, _)| *known == given) {
+                found.push((given, refused));
             }
         }
         Ok(found)
@@ -307,18 +372,23 @@ impl<'sides> Comparison<'sides> {
         given
     }
 
-    /// True if both sides differ about the request in the atom's direction, and its statement is a reason for it.
-    fn turns(&self, probed: &Probed<'_>, given: &Context) -> bool {
-        let Some(request) = self.request(probed, given) else { return false };
+    /// The verdict that refuses, if both sides differ about the request in the atom's direction and its statement is a
+    /// reason for it.
+    fn turns(&self, probed: &Probed<'_>, given: &Context) -> Option<Verdict> {
+        let request = self.request(probed, given)?;
         let layer = match self.attached {
             Attached::Identity => Layer::Identity,
             Attached::Resource => Layer::Resource,
         };
         if Question::new(&request, false).ask(probed.atom.statement, layer).is_err() {
-            return false;
+            return None;
         }
-        let verdicts = (allows(&self.before, &request), allows(&self.after, &request));
-        verdicts == (probed.direction == Direction::Closes, probed.direction == Direction::Opens)
+        let (allowing, refusing) = match probed.direction {
+            Direction::Opens => (&self.after, &self.before),
+            Direction::Closes => (&self.before, &self.after),
+        };
+        let refused = evaluate(refusing, &request).verdict;
+        (refused != Verdict::Allow && allows(allowing, &request)).then_some(refused)
     }
 
     fn request(&self, probed: &Probed<'_>, given: &Context) -> Option<Request> {
@@ -342,7 +412,10 @@ impl<'sides> Comparison<'sides> {
             Entry::One(text) if !samples::is_pattern(text) => {
                 return Ok(vec![((*text).to_owned(), (*text).to_owned())]);
             }
-            Entry::One("*") => _ = actions.insert(self.filler.action(), "*".to_owned()),
+            Entry::One("*") => {
+                self.others(entry, &mut actions)?;
+                actions.insert(self.filler.action(), "*".to_owned());
+            }
             Entry::One(text) => {
                 let shared: Vec<String> =
                     self.entries.iter().filter_map(|other| intersection(text, other, &mut self.work)).collect();
@@ -351,17 +424,35 @@ impl<'sides> Comparison<'sides> {
                     actions.entry(sample).or_insert_with(|| (*text).to_owned());
                 }
             }
-            Entry::Except(_) => _ = actions.insert(self.filler.action(), "every other action".to_owned()),
+            Entry::Except(_) => {
+                self.others(entry, &mut actions)?;
+                actions.insert(self.filler.action(), "every other action".to_owned());
+            }
         }
         Ok(actions.into_iter().filter(|(action, _)| action.contains(':')).collect())
     }
 
+    /// Adds what other entries mean and this one, too, under the names of those entries.
+    fn others(&mut self, entry: &Entry<'_>, actions: &mut BTreeMap<String, String>) -> Result<(), DiffError> {
+        let (_, texts) = entry.texts();
+        self.charge((self.entries.len() * (1 + texts.len())) as u64)?;
+        for other in &self.entries {
+            for sample in self.filler.fill(other, &[self.filler.word()]) {
+                if entry.means_action(&sample) && !actions.keys().any(|known| known.eq_ignore_ascii_case(&sample)) {
+                    actions.insert(sample, (*other).to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Resources that an entry means and an action can be asked for on.
     fn resources_of(&mut self, entry: &Entry<'_>, action: &str) -> Result<Vec<String>, DiffError> {
-        let text = entry.to_string();
-        if !self.known.contains_key(&text) {
+        let (except, texts) = entry.texts();
+        let key = (except, texts.iter().map(|text| (*text).to_owned()).collect());
+        if !self.known.contains_key(&key) {
             let meant = self.meant_by(entry)?;
-            self.known.insert(text.clone(), meant);
+            self.known.insert(key.clone(), meant);
         }
         let aim = operation::aim(action);
         let fits = |resource: &&String| match aim {
@@ -370,7 +461,7 @@ impl<'sides> Comparison<'sides> {
             Some(Aim::Bucket) => is_s3(resource) && !resource.contains('/'),
             Some(Aim::Object) => is_s3(resource) && resource.contains('/'),
         };
-        Ok(self.known.get(&text).into_iter().flatten().filter(fits).cloned().collect())
+        Ok(self.known.get(&key).into_iter().flatten().filter(fits).cloned().collect())
     }
 
     /// Resources that an entry means: its own, those it shares with others, and those of others that it means.
@@ -421,12 +512,17 @@ impl<'sides> Comparison<'sides> {
         callers
     }
 
-    fn reason(&self, atom: &Atom<'_>, source: Source) -> String {
+    /// What people call the atom's statement.
+    fn name(&self, atom: &Atom<'_>) -> String {
         let name = match &atom.statement.sid {
             Some(sid) if !sid.is_empty() => sid.clone(),
             _ => format!("statement {}", atom.index + 1),
         };
-        let name = if self.several { format!("{name} of {}", atom.policy) } else { name };
+        if self.several { format!("{name} of {}", atom.policy) } else { name }
+    }
+
+    fn reason(&self, atom: &Atom<'_>, source: Source) -> String {
+        let name = self.name(atom);
         match (atom.effect, source) {
             (Effect::Allow, Source::After) => format!("{name} allows it now"),
             (Effect::Allow, Source::Before) => format!("{name} no longer allows it"),
@@ -444,6 +540,7 @@ impl<'sides> Comparison<'sides> {
             given: place.given,
             example,
             because: place.because,
+            refused: place.refused,
         };
         self.found.into_iter().map(change).collect()
     }

@@ -22,7 +22,6 @@ enum Line {
     Cell(CellLine),
     Decision(DecisionLine),
     Policy(PolicyLine),
-    Change(ChangeLine),
     Edit(EditLine),
     Check(CheckLine),
     Node(NodeLine),
@@ -82,15 +81,16 @@ struct FindingLine {
     fix: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum AccessWord {
     Allow,
+    #[default]
     Deny,
     NotTried,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CellLine {
     principal: String,
@@ -99,6 +99,14 @@ struct CellLine {
     expected: AccessWord,
     observed: AccessWord,
     because: String,
+    // What follows comes from `policy diff` alone.
+    turn: Option<TurnWord>,
+    before: Option<String>,
+    after: Option<String>,
+    actions: Option<Vec<String>>,
+    given: Option<BTreeMap<String, Option<String>>>,
+    example: Option<String>,
+    who: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -149,20 +157,6 @@ struct PolicyLine {
 enum TurnWord {
     Opens,
     Closes,
-}
-
-#[derive(Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChangeLine {
-    turn: TurnWord,
-    principal: String,
-    who: Option<String>,
-    operations: Vec<String>,
-    actions: Vec<String>,
-    target: String,
-    given: BTreeMap<String, Option<String>>,
-    example: String,
-    because: String,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -359,7 +353,8 @@ fn findings_cells_and_checks() {
         let (operation, expected, observed) = ("head-bucket", access, access);
         let cell = Cell { principal, operation, target, expected, observed, because };
         let Cell { principal, target, because, .. } = cell.clone();
-        let line = CellLine { principal, operation: text(operation), target, expected: word, observed: again, because };
+        let (operation, rest) = (text(operation), CellLine::default());
+        let line = CellLine { principal, operation, target, expected: word, observed: again, because, ..rest };
         check(&Event::Cell(cell), Line::Cell(line));
     }
     for (verdict, word) in [
@@ -383,8 +378,11 @@ fn policies_carry_their_documents() {
 }
 
 #[test]
-fn changes_and_edits() {
-    for (turn, word) in [(Turn::Opens, TurnWord::Opens), (Turn::Closes, TurnWord::Closes)] {
+fn changes_cell_by_cell_and_edits() {
+    for (turn, word, [before, after], [expected, observed]) in [
+        (Turn::Opens, TurnWord::Opens, ["implicit-deny", "allow"], [AccessWord::Deny, AccessWord::Allow]),
+        (Turn::Closes, TurnWord::Closes, ["allow", "explicit-deny"], [AccessWord::Allow, AccessWord::Deny]),
+    ] {
         let given: BTreeMap<_, _> = [(text("s3:prefix"), Some(text("a/*"))), (text("s3:delimiter"), None)].into();
         let record = ChangeRecord {
             turn,
@@ -396,19 +394,25 @@ fn changes_and_edits() {
             given: given.clone(),
             example: text("s3://b"),
             because: text("A allows it now"),
+            before,
+            after,
         };
-        let line = ChangeLine {
-            turn: word,
+        let line = CellLine {
             principal: text("P"),
-            who: Some(text("anybody, unsigned")),
-            operations: vec![text("list")],
-            actions: vec![text("s3:ListBucket")],
+            operation: text("list"),
             target: text("s3://b/a/*"),
-            given,
-            example: text("s3://b"),
+            expected,
+            observed,
             because: text("A allows it now"),
+            turn: Some(word),
+            before: Some(text(before)),
+            after: Some(text(after)),
+            actions: Some(vec![text("s3:ListBucket")]),
+            given: Some(given),
+            example: Some(text("s3://b")),
+            who: Some(text("anybody, unsigned")),
         };
-        check(&Event::Change(record), Line::Change(line));
+        check(&Event::Change(record), Line::Cell(line));
     }
     let (principal, statement, detail) = (text("P"), text("A"), text("Action + s3:GetObject"));
     let record = EditRecord { edit: "changed", principal, statement, detail };

@@ -30,14 +30,13 @@ fn folder(start: &str) -> Value {
     ] })
 }
 
-/// Turn, principal, operations and target of every change.
+/// Turn, principal, operation and target of every cell that changes.
 fn told(ran: &Ran) -> Vec<String> {
-    let change = |one: &Value| {
-        let words: Vec<&str> = one["operations"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let cell = |one: &Value| {
         let text = |name: &str| one[name].as_str().unwrap().to_owned();
-        format!("{} {} {} {}", text("turn"), text("principal"), words.join(","), text("target"))
+        format!("{} {} {} {}", text("turn"), text("principal"), text("operation"), text("target"))
     };
-    ran.of_type("change").iter().map(change).collect()
+    ran.of_type("cell").iter().map(cell).collect()
 }
 
 #[test]
@@ -48,9 +47,9 @@ fn a_forgotten_slash_fails_the_gate() {
     let ran = env.expect(4, &["policy", "diff", "old.json", "new.json", "--fail-on", "widen"]);
     let expected = "\
 new.json
-  + opens   s3://shared-bucket/team-a*: list
+  + opens   s3://shared-bucket/team-a*: list (implicit-deny -> allow)
     statement 1 allows it now
-  + opens   s3://shared-bucket/team-a*: get put delete
+  + opens   s3://shared-bucket/team-a*: get put delete (implicit-deny -> allow)
     statement 2 allows it now; such as s3://shared-bucket/team-aanother/another
   changed statement 1: Condition + StringLike s3:prefix team-a*; Condition -
     StringLike s3:prefix team-a/*
@@ -63,7 +62,75 @@ new.json
     assert!(back.stdout.ends_with("0 cells open, 4 close\n"), "{}", back.stdout);
     env.expect(4, &["policy", "diff", "new.json", "old.json", "--fail-on", "change"]);
     env.expect(0, &["policy", "diff", "old.json", "new.json"]);
-    assert_eq!(env.expect(0, &["policy", "diff", "old.json", "old.json", "--fail-on", "change"]).stdout, "the same\n");
+    assert_eq!(
+        env.expect(0, &["policy", "diff", "old.json", "old.json", "--fail-on", "change"]).stdout,
+        "no change in access\n"
+    );
+}
+
+#[test]
+fn what_is_only_spelled_otherwise_is_no_change_in_access() {
+    let env = TestEnv::new();
+    let old = folder("team-a/*");
+    env.write("old.json", old.to_string());
+    let mut new = old.clone();
+    let statements = new["Statement"].as_array_mut().unwrap();
+    statements.reverse();
+    statements[0]["Action"] = json!(["S3:deleteobject", "s3:PutObject", "s3:GetObject"]);
+    statements[1]["Action"] = json!(["s3:ListBucket"]);
+    statements[1]["Sid"] = json!("List");
+    env.write("new.json", new.to_string());
+    let ran = env.expect(0, &["policy", "diff", "old.json", "new.json", "--fail-on", "change"]);
+    assert!(ran.stdout.ends_with("no change in access; 1 statement put otherwise\n"), "{}", ran.stdout);
+    let ran = env.expect(0, &["policy", "diff", "old.json", "new.json", "--output", "json"]);
+    assert!(ran.of_type("cell").is_empty() && ran.of_type("finding").is_empty(), "{}", ran.stdout);
+}
+
+#[test]
+fn cells_carry_the_decisions_before_and_after() {
+    let env = TestEnv::new();
+    let mut old = folder("team-a/*");
+    let deny = json!({ "Sid": "Keep", "Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::shared-bucket/*" });
+    env.write("new.json", old.to_string());
+    old["Statement"].as_array_mut().unwrap().push(deny);
+    env.write("old.json", old.to_string());
+    let ran = env.expect(4, &["policy", "diff", "old.json", "new.json", "--fail-on", "widen", "--output", "json"]);
+    let cells = ran.of_type("cell");
+    assert_eq!(cells.len(), 1, "{cells:?}");
+    for (field, expected) in [
+        ("operation", "delete"),
+        ("target", "s3://shared-bucket/*"),
+        ("expected", "deny"),
+        ("observed", "allow"),
+        ("before", "explicit-deny"),
+        ("after", "allow"),
+        ("turn", "opens"),
+        ("because", "Keep no longer denies it"),
+    ] {
+        assert_eq!(cells[0][field], expected, "{field}");
+    }
+    assert_eq!(ran.of_type("summary")[0]["exit"], 4);
+}
+
+#[test]
+fn a_gate_does_not_pass_what_cannot_be_proven() {
+    let env = TestEnv::new();
+    let get = |resources: &[&str]| {
+        let arns: Vec<String> = resources.iter().map(|one| format!("arn:aws:s3:::b/{one}")).collect();
+        json!({ "Version": "2012-10-17", "Statement":
+            { "Sid": "Get", "Effect": "Allow", "Action": "s3:GetObject", "Resource": arns } })
+    };
+    env.write("two.json", get(&["a", "a?*"]).to_string());
+    env.write("one.json", get(&["a*"]).to_string());
+    let ran = env.expect(4, &["policy", "diff", "two.json", "one.json", "--fail-on", "widen"]);
+    assert!(ran.stdout.contains("security-warning [unproven-change] one.json at /Statement: Get:"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("no change in access found; 1 statement could not be compared"), "{}", ran.stdout);
+    env.expect(0, &["policy", "diff", "two.json", "one.json"]);
+    let ran = env.expect(0, &["policy", "diff", "one.json", "two.json", "--fail-on", "widen", "--output", "json"]);
+    let finding = &ran.of_type("finding")[0];
+    assert_eq!((&finding["code"], &finding["severity"]), (&json!("unproven-change"), &json!("warning")));
+    assert_eq!(finding["path"], "/Statement");
+    env.expect(4, &["policy", "diff", "one.json", "two.json", "--fail-on", "change"]);
 }
 
 #[test]
@@ -89,7 +156,7 @@ fn what_lies_beside_the_matrix_is_seen() {
         new["Statement"].as_array_mut().unwrap().push(statement);
         env.write("new.json", new.to_string());
         let ran = env.expect(4, &["policy", "diff", "old.json", "new.json", "--fail-on", "widen", "--output", "json"]);
-        let changes = ran.of_type("change");
+        let changes = ran.of_type("cell");
         assert!(changes.iter().any(|one| one["turn"] == "opens" && one["target"] == target), "{name}: {changes:?}");
     }
 }
@@ -100,13 +167,15 @@ fn layouts_are_compared_grant_by_grant() {
     env.write("old.toml", LAYOUT);
     env.write("same.toml", LAYOUT.replace("[\"team-a\", \"team-b\"]", "[\"team-b\", \"team-a\"]"));
     let ran = env.expect(0, &["policy", "diff", "old.toml", "same.toml", "--fail-on", "change"]);
-    assert_eq!(ran.stdout, "the same\n");
+    assert_eq!(ran.stdout, "no change in access\n");
     env.write("new.toml", LAYOUT.replace("access = \"read\"", "access = \"append\""));
     let ran = env.expect(4, &["policy", "diff", "old.toml", "new.toml", "--fail-on", "widen", "--output", "json"]);
     let expected = [
-        "opens TeamB  s3://shared-bucket",
-        "opens TeamB put,multipart s3://shared-bucket/team-b/data/*",
-        "opens TeamB put,multipart s3://shared-bucket/team-b/models/*",
+        "opens TeamB other s3://shared-bucket",
+        "opens TeamB put s3://shared-bucket/team-b/data/*",
+        "opens TeamB multipart s3://shared-bucket/team-b/data/*",
+        "opens TeamB put s3://shared-bucket/team-b/models/*",
+        "opens TeamB multipart s3://shared-bucket/team-b/models/*",
     ];
     assert_eq!(told(&ran), expected);
     // A folder that allows less closes for those who had more, and nothing opens.
@@ -120,7 +189,7 @@ fn layouts_are_compared_grant_by_grant() {
     // The layout's own bucket policies count as well.
     env.write("new.toml", LAYOUT.replace("projects =", "waive = { tls-only = \"old clients\" }\nprojects ="));
     let ran = env.expect(4, &["policy", "diff", "old.toml", "new.toml", "--fail-on", "widen", "--output", "json"]);
-    let opened = ran.of_type("change");
+    let opened = ran.of_type("cell");
     assert!(opened.iter().all(|one| one["principal"] == "s3://shared-bucket"), "{opened:?}");
     assert!(opened.iter().any(|one| one["given"]["aws:SecureTransport"] == "false"), "{opened:?}");
     // A grant that goes closes all it gave.
@@ -139,7 +208,7 @@ fn a_document_is_compared_with_a_grant() {
     env.write("attached.json", &made);
     let ran =
         env.expect(0, &["policy", "diff", "attached.json", "layout.toml", "--grant", "TeamA", "--fail-on", "change"]);
-    assert_eq!(ran.stdout, "the same\n");
+    assert_eq!(ran.stdout, "no change in access\n");
     let refused = env.expect(2, &["policy", "diff", "attached.json", "layout.toml"]);
     assert!(
         refused.stderr.contains("choose one with `--grant`: TeamA, TeamB, s3://shared-bucket"),
@@ -151,7 +220,7 @@ fn a_document_is_compared_with_a_grant() {
     env.write("all.json", all);
     let ran =
         env.expect(0, &["policy", "diff", "attached.json", "all.json", "--grant", "TeamA", "--fail-on", "change"]);
-    assert_eq!(ran.stdout, "the same\n");
+    assert_eq!(ran.stdout, "no change in access\n");
 }
 
 #[test]
@@ -169,7 +238,7 @@ fn trust_policies_are_compared_for_whom_they_name() {
     env.write("old.json", trust(&["flyte/default"]));
     env.write("new.json", trust(&["flyte/default", "dev/default"]));
     let ran = env.expect(4, &["policy", "diff", "old.json", "new.json", "--fail-on", "widen", "--output", "json"]);
-    let changes = ran.of_type("change");
+    let changes = ran.of_type("cell");
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!(changes[0]["given"][format!("{issuer}:sub")], "system:serviceaccount:dev:default");
     assert_eq!(changes[0]["actions"], json!(["sts:AssumeRoleWithWebIdentity"]));

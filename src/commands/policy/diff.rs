@@ -4,17 +4,26 @@ mod sides;
 
 use crate::commands::{Closing, Context, Ending};
 use crate::error::CommandError;
-use crate::policy::diff::{self, Change, Direction, EditKind, Side};
+use crate::policy::Verdict;
+use crate::policy::diff::{self, Change, Direction, Doubt, EditKind, Obstacle, Side};
 use crate::policy::matrix::Operation;
-use crate::report::{ChangeRecord, EditRecord, Event, Outcome, Summary, Turn};
+use crate::report::{ChangeRecord, EditRecord, Event, Finding, Outcome, Severity, Summary, Turn};
 use clap::{Args, ValueEnum};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// Say what opens and what closes between two policies, or between the policies of two layouts
+/// How many entries a finding names before it counts the rest.
+const TOLD: usize = 4;
+
+/// Say which cells of the access matrix open or close between two policies, or between the policies of two layouts
 ///
-/// Both sides decide the same requests: what each statement means, what lies beside it, with and without what its
-/// conditions ask for. Told is what comes out otherwise, in words, and then which statements differ. Spelling, order and
-/// names of statements make no difference.
+/// Both sides decide the same requests: what each statement means, what lies right beside it, and with, without and
+/// around what its conditions ask for. Shown is what is decided otherwise, as policy, place and operation with the
+/// decisions before and after, and then which statements differ. Spelling, order and names of statements make no
+/// difference: then there is `no change in access`.
+///
+/// Where trying requests finds no change, statements that differ are proven to be covered by others. What can neither be
+/// found nor proven is a finding `unproven-change`, and `--fail-on widen` takes it for a widening.
 ///
 /// A side is a policy document, what `policy generate` printed, or a layout (a file ending in .toml). Policies of the
 /// same name are compared with each other; a single document is compared with all of the other side, or with `--grant`.
@@ -24,8 +33,12 @@ Examples:
   bucketwright policy diff old.json new.json
   bucketwright policy diff main/layout.toml layout.toml --fail-on widen     the gate for CI
   bucketwright policy diff attached.json layout.toml --grant FlyteMLS3Access
+  bucketwright policy diff old.json new.json --output json | jq 'select(.type == \"cell\" and .observed == \"allow\")'
 
-Exits 4 with `--fail-on widen` if anything opens, with `--fail-on change` if anything changes.")]
+`+ opens   s3://lake/team-a*: get put (implicit-deny -> allow)` means: what was refused there is allowed now.
+Layers other than these documents, such as a permissions boundary, may still refuse it.
+
+Exits 4 with `--fail-on widen` if anything opens or might, with `--fail-on change` if anything changes or might; else 0.")]
 pub struct DiffArgs {
     /// What is in force
     #[arg(value_name = "BEFORE")]
@@ -46,9 +59,9 @@ pub struct DiffArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FailOn {
-    /// Something that was refused is allowed
+    /// Something that was refused is allowed, or nobody can prove that it is not
     Widen,
-    /// Anything is decided otherwise
+    /// Anything is decided otherwise, or nobody can prove that it is not
     Change,
 }
 
@@ -58,31 +71,48 @@ pub fn run(args: &DiffArgs, context: &Context) -> Result<Ending, CommandError> {
     for (name, before, after) in sides::pairs(args, context)? {
         compare(&name, &before, &after, context, &mut counted)?;
     }
-    let Counted { opens, closes, edits } = counted;
-    let closing = match (opens + closes, edits) {
-        (0, 0) => "the same".to_owned(),
-        (0, edits) => format!("nothing opens and nothing closes; {edits} statements are put otherwise"),
-        _ => {
-            let (cells, open) = if opens == 1 { ("cell", "opens") } else { ("cells", "open") };
-            format!("{opens} {cells} {open}, {closes} {}", if closes == 1 { "closes" } else { "close" })
-        }
-    };
     let fails = match args.fail_on {
-        Some(FailOn::Widen) => opens > 0,
-        Some(FailOn::Change) => opens + closes > 0,
+        Some(FailOn::Widen) => counted.opens + counted.may_open > 0,
+        Some(FailOn::Change) => counted.opens + counted.closes + counted.may_open + counted.may_close > 0,
         None => false,
     };
-    let summary = Summary { closing: Some(closing), ..Summary::default() };
+    let summary = Summary { closing: Some(counted.closing()), ..Summary::default() };
     let outcome = if fails { Outcome::Differs } else { Outcome::Done };
     Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: None })
 }
 
-/// How many cells turn which way, and how many statements differ.
+/// How many cells turn which way, how many statements might turn some, and how many differ.
 #[derive(Debug, Default)]
 struct Counted {
     opens: usize,
     closes: usize,
+    may_open: usize,
+    may_close: usize,
     edits: usize,
+}
+
+impl Counted {
+    /// All of it in a line.
+    fn closing(&self) -> String {
+        let doubts = self.may_open + self.may_close;
+        let found = match (self.opens, self.closes) {
+            (0, 0) if doubts > 0 => "no change in access found".to_owned(),
+            (0, 0) => "no change in access".to_owned(),
+            (opens, closes) => {
+                let (cells, open) = if opens == 1 { ("cell", "opens") } else { ("cells", "open") };
+                format!("{opens} {cells} {open}, {closes} {}", if closes == 1 { "closes" } else { "close" })
+            }
+        };
+        let statements =
+            |count: usize| if count == 1 { "1 statement".to_owned() } else { format!("{count} statements") };
+        if doubts > 0 {
+            return format!("{found}; {} could not be compared", statements(doubts));
+        }
+        match (self.opens + self.closes, self.edits) {
+            (0, 1..) => format!("{found}; {} put otherwise", statements(self.edits)),
+            _ => found,
+        }
+    }
 }
 
 fn compare(
@@ -92,13 +122,23 @@ fn compare(
     context: &Context,
     counted: &mut Counted,
 ) -> Result<(), CommandError> {
-    for change in diff::changes(before, after).map_err(|error| super::invalid(error.to_string()))? {
-        let cells = change.actions.len();
-        match change.direction {
-            Direction::Opens => counted.opens += cells,
-            Direction::Closes => counted.closes += cells,
+    let found = diff::compare(before, after).map_err(|error| super::invalid(error.to_string()))?;
+    for change in found.changes {
+        let record = record(name, change);
+        // Each of the operations, and one for all that lies beside them.
+        let cells = record.operations.len() + usize::from(!record.other_actions().is_empty());
+        match record.turn {
+            Turn::Opens => counted.opens += cells,
+            Turn::Closes => counted.closes += cells,
         }
-        context.ui.event(&Event::Change(record(name, change)));
+        context.ui.event(&Event::Change(record));
+    }
+    for doubt in found.doubts {
+        match doubt.direction {
+            Direction::Opens => counted.may_open += 1,
+            Direction::Closes => counted.may_close += 1,
+        }
+        context.ui.event(&Event::Finding(finding(name, &doubt)));
     }
     for edit in diff::edits(before, after) {
         counted.edits += 1;
@@ -116,6 +156,45 @@ fn compare(
     Ok(())
 }
 
+/// What could not be decided, in words.
+fn finding(principal: &str, doubt: &Doubt) -> Finding {
+    let (would, severity) = match doubt.direction {
+        Direction::Opens => ("allow more than before", Severity::SecurityWarning),
+        Direction::Closes => ("allow less than before", Severity::Warning),
+    };
+    let list = |texts: &BTreeSet<String>| {
+        let told: Vec<&str> = texts.iter().take(TOLD).map(String::as_str).collect();
+        let more = texts.len().saturating_sub(TOLD);
+        if more > 0 { format!("{} and {more} more", told.join(", ")) } else { told.join(", ") }
+    };
+    let why = match &doubt.obstacle {
+        Obstacle::Conditions(keys) => {
+            format!("its conditions on {} cannot be compared with those of the other side", list(keys))
+        }
+        Obstacle::Extent => "no single statement of the other side covers it".to_owned(),
+    };
+    let message = format!(
+        "{}: no request was found that changes, but it may {would} for {} on {}, because {why}",
+        doubt.statement,
+        list(&doubt.actions),
+        list(&doubt.resources)
+    );
+    let fix = "read the statement; keep the other side's spelling of what is not meant to change";
+    Finding {
+        path: Some(doubt.path.pointer()),
+        ..Finding::new("unproven-change", severity, principal, message).with_fix(fix)
+    }
+}
+
+/// The decision as scripts read it.
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allow",
+        Verdict::ExplicitDeny => "explicit-deny",
+        Verdict::ImplicitDeny => "implicit-deny",
+    }
+}
+
 fn record(principal: &str, change: Change) -> ChangeRecord {
     let url = |arn: &str| match arn.split(':').collect::<Vec<_>>()[..] {
         ["arn", _, "s3", "", "", _] => format!("s3://{}", &arn[arn.rfind(":::").map_or(0, |at| at + 3)..]),
@@ -130,11 +209,14 @@ fn record(principal: &str, change: Change) -> ChangeRecord {
         }
         _ => url(&change.resource),
     };
+    let (turn, before, after) = match change.direction {
+        Direction::Opens => (Turn::Opens, word(change.refused), "allow"),
+        Direction::Closes => (Turn::Closes, "allow", word(change.refused)),
+    };
     ChangeRecord {
-        turn: match change.direction {
-            Direction::Opens => Turn::Opens,
-            Direction::Closes => Turn::Closes,
-        },
+        turn,
+        before,
+        after,
         principal: principal.to_owned(),
         who: change.who.clone(),
         operations,

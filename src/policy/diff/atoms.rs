@@ -5,6 +5,7 @@ use crate::policy::arn_pattern::ArnPattern;
 use crate::policy::document::{ActionPattern, OneOrMany};
 use crate::policy::principal::Principals;
 use crate::policy::{ConditionBlock, Context, Effect, Named, Statement};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One entry of a list, or all entries of its `Not` form.
@@ -14,7 +15,15 @@ pub(super) enum Entry<'text> {
     Except(Vec<&'text str>),
 }
 
-impl Entry<'_> {
+impl<'text> Entry<'text> {
+    /// Its texts, and whether they are exceptions.
+    pub(super) fn texts(&self) -> (bool, &[&'text str]) {
+        match self {
+            Self::One(text) => (false, std::slice::from_ref(text)),
+            Self::Except(texts) => (true, texts),
+        }
+    }
+
     pub(super) fn means_action(&self, action: &str) -> bool {
         let lower = action.to_ascii_lowercase();
         let Some((service, name)) = lower.split_once(':') else { return false };
@@ -27,10 +36,7 @@ impl Entry<'_> {
 
     /// Tells which resources the entry means, or might mean, once a variable in it has a value.
     pub(super) fn resources(&self) -> impl Fn(&str) -> bool {
-        let (negated, texts) = match self {
-            Self::One(text) => (false, std::slice::from_ref(text)),
-            Self::Except(texts) => (true, texts.as_slice()),
-        };
+        let (negated, texts) = self.texts();
         let patterns: Vec<ArnPattern> = texts.iter().map(|text| ArnPattern::resource(text, true)).collect();
         move |resource: &str| {
             let open = |pattern: &ArnPattern| pattern.variables().next().is_some();
@@ -62,14 +68,17 @@ pub(super) struct Atom<'side> {
     /// The name of its document, and its place there.
     pub(super) policy: &'side str,
     pub(super) index: usize,
+    /// True if `${...}` stands for a value.
+    pub(super) variables: bool,
     /// Principal and condition in one spelling; whether variables count.
     rest: std::rc::Rc<str>,
 }
 
 impl<'side> Atom<'side> {
     /// Equal for atoms that mean the same, whatever their statements are called.
-    pub(super) fn key(&self) -> (bool, String, &Entry<'side>, &str) {
-        let action = self.action.to_string().to_ascii_lowercase();
+    pub(super) fn key(&self) -> (bool, (bool, Vec<String>), &Entry<'side>, &str) {
+        let (except, texts) = self.action.texts();
+        let action = (except, texts.iter().map(|text| text.to_ascii_lowercase()).collect());
         (self.effect == Effect::Allow, action, &self.resource, &self.rest)
     }
 
@@ -98,7 +107,8 @@ pub(super) fn atoms(side: &Side) -> Result<Vec<Atom<'_>>, DiffError> {
         if atoms.len() + actions.len().saturating_mul(resources.len()) > MAX_ATOMS {
             return Err(DiffError::TooLarge);
         }
-        let rest: std::rc::Rc<str> = rest(statement, policy.document.has_variables()).into();
+        let variables = policy.document.has_variables();
+        let rest: std::rc::Rc<str> = rest(statement, variables).into();
         for action in &actions {
             atoms.extend(resources.iter().map(|resource| Atom {
                 effect,
@@ -107,6 +117,7 @@ pub(super) fn atoms(side: &Side) -> Result<Vec<Atom<'_>>, DiffError> {
                 statement,
                 policy: &policy.name,
                 index,
+                variables,
                 rest: rest.clone(),
             }));
         }
@@ -136,39 +147,34 @@ pub(super) fn means_action(statement: &Statement, action: &str) -> bool {
     lists.iter().any(|entry| entry.means_action(action))
 }
 
-/// What an atom shares with its whole statement, in one spelling.
+/// What an atom shares with its whole statement, in one spelling. Texts are quoted, so no two meanings share one.
 fn rest(statement: &Statement, variables: bool) -> String {
-    let principals = |name: &str, principals: Option<&Principals>| {
-        let Some(principals) = principals else { return String::new() };
-        let mut entries: Vec<&str> = principals.entries().map(|entry| entry.text.as_str()).collect();
+    let principals = |principals: Option<&Principals>| {
+        let Some(principals) = principals else { return "none".to_owned() };
         if principals.is_everybody() {
-            entries = vec!["*"];
+            return "everybody".to_owned();
         }
-        entries.sort_unstable();
-        format!("{name} {}", entries.join(" "))
+        let entries = principals.entries().map(|entry| format!("{:?} {:?}", entry.named, entry.text));
+        entries.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
     };
-    let condition: Vec<String> = conditions(statement).collect();
+    let condition: Vec<String> = conditions(statement).into_iter().collect();
     format!(
-        "{}|{}|{variables}|{}",
-        principals("principal", statement.principal.as_ref()),
-        principals("not", statement.not_principal.as_ref()),
-        condition.join("|")
+        "{variables} | {} | {} | {}",
+        principals(statement.principal.as_ref()),
+        principals(statement.not_principal.as_ref()),
+        condition.join(" | ")
     )
 }
 
-/// The conditions of a statement, each in one spelling, sorted.
-fn conditions(statement: &Statement) -> impl Iterator<Item = String> {
+/// The conditions of a statement, each in one spelling.
+fn conditions(statement: &Statement) -> BTreeSet<String> {
     let of_block = |block: &ConditionBlock| {
         let operator = block.operator_text.clone();
         let keys = block.keys.iter().map(|key| {
-            let mut values: Vec<&str> = key.values.items.iter().map(|value| value.text.as_str()).collect();
-            values.sort_unstable();
-            values.dedup();
-            format!("{operator} {} {}", key.name.to_ascii_lowercase(), values.join(" or "))
+            let values: BTreeSet<&str> = key.values.items.iter().map(|value| value.text.as_str()).collect();
+            format!("{operator:?} {:?} {values:?}", key.name.to_ascii_lowercase())
         });
         keys.collect::<Vec<_>>()
     };
-    let mut all: Vec<String> = statement.condition.iter().flatten().flat_map(of_block).collect();
-    all.sort_unstable();
-    all.into_iter()
+    statement.condition.iter().flatten().flat_map(of_block).collect()
 }

@@ -27,7 +27,7 @@ impl Changes {
         let mut row = Row::default();
         row.push(how.out, Some(role), &format!("  {sign} {word:7} "));
         let who = change.who.as_ref().map(|who| format!(" for {who}")).unwrap_or_default();
-        let text = format!("{}: {}{who}", change.target, what(change));
+        let text = format!("{}: {}{who} ({} -> {})", change.target, what(change), change.before, change.after);
         row.hang(&escape(&text), Hang::lead(screen.width, 4), &mut |line| screen.answer_line(line));
         let mut detail = change.because.clone();
         let is_listing = change.operations == ["list"];
@@ -71,16 +71,7 @@ impl Changes {
 
 /// The operations, then the actions that belong to none.
 fn what(change: &ChangeRecord) -> String {
-    const OF_OPERATIONS: [&str; 6] = [
-        "s3:ListBucket",
-        "s3:GetObject",
-        "s3:PutObject",
-        "s3:DeleteObject",
-        "s3:AbortMultipartUpload",
-        "s3:ListMultipartUploadParts",
-    ];
-    let told = |action: &&String| OF_OPERATIONS.iter().any(|one| one.eq_ignore_ascii_case(action));
-    let others: Vec<&str> = change.actions.iter().filter(|action| !told(action)).map(String::as_str).collect();
+    let others = change.other_actions();
     let mut words: Vec<String> = Vec::new();
     if !change.operations.is_empty() {
         words.push(change.operations.join(" "));
