@@ -20,6 +20,7 @@ pub mod explain;
 pub mod generate;
 mod json;
 pub mod lint;
+pub mod lockout;
 pub mod matrix;
 mod mistake;
 pub mod operation;
