@@ -218,6 +218,22 @@ struct Place {
     refused: Verdict,
 }
 
+/// What turns in a place.
+#[derive(Debug, Default)]
+struct Turned {
+    actions: BTreeSet<String>,
+    /// Each resource with the number of requests for it that turn.
+    resources: BTreeMap<String, usize>,
+}
+
+impl Turned {
+    /// The resource for which most turns. Of several the last, which is the longest: it shows best what a wildcard reaches.
+    fn example(&self) -> String {
+        let most = self.resources.iter().max_by_key(|(_, count)| **count);
+        most.map(|(resource, _)| resource.clone()).unwrap_or_default()
+    }
+}
+
 /// Both sides with what probes are made of, and what was found.
 struct Comparison<'sides> {
     before: Policies,
@@ -240,7 +256,7 @@ struct Comparison<'sides> {
     work: u64,
     /// How many entries each request is held against.
     entries_of_all: u64,
-    found: BTreeMap<Place, (BTreeSet<String>, String)>,
+    found: BTreeMap<Place, Turned>,
 }
 
 impl<'sides> Comparison<'sides> {
@@ -304,10 +320,9 @@ impl<'sides> Comparison<'sides> {
                             given,
                             refused,
                         };
-                        let (actions, example) = self.found.entry(place).or_default();
-                        actions.insert(label.clone());
-                        // The last in order is the longest: it shows best what a wildcard reaches.
-                        example.clone_from(resource);
+                        let turned = self.found.entry(place).or_default();
+                        turned.actions.insert(label.clone());
+                        *turned.resources.entry(resource.clone()).or_default() += 1;
                     }
                 }
             }
@@ -532,13 +547,13 @@ impl<'sides> Comparison<'sides> {
     }
 
     fn changes(self) -> Vec<Change> {
-        let change = |(place, (actions, example)): (Place, (BTreeSet<String>, String))| Change {
+        let change = |(place, turned): (Place, Turned)| Change {
             direction: place.direction,
             who: place.who,
-            actions: actions.into_iter().collect(),
+            example: turned.example(),
+            actions: turned.actions.into_iter().collect(),
             resource: place.resource,
             given: place.given,
-            example,
             because: place.because,
             refused: place.refused,
         };

@@ -201,6 +201,23 @@ fn layouts_are_compared_grant_by_grant() {
 }
 
 #[test]
+fn whoever_gets_a_policy_gets_its_cells() {
+    let env = TestEnv::new();
+    let attached =
+        |targets: &str| LAYOUT.replace("access = \"read\"", &format!("access = \"read\"\nattach = [{targets}]"));
+    env.write("old.toml", attached("{ role = \"one\" }"));
+    env.write("new.toml", attached("{ role = \"two\" }, { role = \"one\" }"));
+    let ran = env.expect(4, &["policy", "diff", "old.toml", "new.toml", "--fail-on", "widen", "--output", "json"]);
+    let cells = ran.of_type("cell");
+    assert!(cells.iter().all(|cell| cell["who"] == "role two" && cell["turn"] == "opens"), "{cells:?}");
+    assert!(told(&ran).contains(&"opens TeamB get s3://shared-bucket/team-b/*".to_owned()), "{:?}", told(&ran));
+    let back = env.expect(0, &["policy", "diff", "new.toml", "old.toml", "--fail-on", "widen"]);
+    assert!(back.stdout.contains("get for role two (allow"), "{}", back.stdout);
+    env.write("turned.toml", attached("{ role = \"one\" }, { role = \"two\" }"));
+    env.expect(0, &["policy", "diff", "new.toml", "turned.toml", "--fail-on", "change"]);
+}
+
+#[test]
 fn a_document_is_compared_with_a_grant() {
     let env = TestEnv::new();
     env.write("layout.toml", LAYOUT);

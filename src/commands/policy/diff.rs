@@ -9,6 +9,7 @@ use crate::policy::diff::{self, Change, Direction, Doubt, EditKind, Obstacle, Si
 use crate::policy::matrix::Operation;
 use crate::report::{ChangeRecord, EditRecord, Event, Finding, Outcome, Severity, Summary, Turn};
 use clap::{Args, ValueEnum};
+use sides::Pair;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ const TOLD: usize = 4;
 ///
 /// A side is a policy document, what `policy generate` printed, or a layout (a file ending in .toml). Policies of the
 /// same name are compared with each other; a single document is compared with all of the other side, or with `--grant`.
+/// Of two layouts also counts to whom each grant is attached.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -68,8 +70,8 @@ enum FailOn {
 /// Runs the verb.
 pub fn run(args: &DiffArgs, context: &Context) -> Result<Ending, CommandError> {
     let mut counted = Counted::default();
-    for (name, before, after) in sides::pairs(args, context)? {
-        compare(&name, &before, &after, context, &mut counted)?;
+    for pair in sides::pairs(args, context)? {
+        compare(&pair, context, &mut counted)?;
     }
     let fails = match args.fail_on {
         Some(FailOn::Widen) => counted.opens + counted.may_open > 0,
@@ -115,16 +117,26 @@ impl Counted {
     }
 }
 
-fn compare(
-    name: &str,
-    before: &Side,
-    after: &Side,
-    context: &Context,
-    counted: &mut Counted,
-) -> Result<(), CommandError> {
-    let found = diff::compare(before, after).map_err(|error| super::invalid(error.to_string()))?;
-    for change in found.changes {
-        let record = record(name, change);
+/// Shows what differs under one name: by the documents, by whom they are attached to, and statement by statement.
+fn compare(pair: &Pair, context: &Context, counted: &mut Counted) -> Result<(), CommandError> {
+    let Pair { name, before, after, joins, leaves } = pair;
+    let changes_of =
+        |before: &Side, after: &Side| diff::compare(before, after).map_err(|error| super::invalid(error.to_string()));
+    let found = changes_of(before, after)?;
+    let mut records: Vec<ChangeRecord> = found.changes.into_iter().map(|change| record(name, change)).collect();
+    let nothing = Side::default();
+    for (targets, before, after, because) in [
+        (joins, &nothing, after, "the policy is attached to it now"),
+        (leaves, before, &nothing, "the policy is no longer attached to it"),
+    ] {
+        // Most of the time there is nobody, and nothing to compare.
+        let changes = if targets.is_empty() { Vec::new() } else { changes_of(before, after)?.changes };
+        for (target, change) in targets.iter().flat_map(|target| std::iter::repeat(target).zip(&changes)) {
+            let record = record(name, change.clone());
+            records.push(ChangeRecord { who: Some(target.clone()), because: because.to_owned(), ..record });
+        }
+    }
+    for record in records {
         // Each of the operations, and one for all that lies beside them.
         let cells = record.operations.len() + usize::from(!record.other_actions().is_empty());
         match record.turn {

@@ -111,6 +111,17 @@ fn denials_that_go_open_what_is_allowed_under_them() {
 }
 
 #[test]
+fn examples_show_what_turns_for_most_actions() {
+    let before = allow(&["s3:PutObject", "s3:DeleteObject"], "b/*");
+    let after = json!([allow(&["s3:PutObject"], "b/data/*"), allow(&["s3:DeleteObject"], "b/models/*")]);
+    let found = compare(&side(&before), &side(&after)).unwrap();
+    assert_eq!((found.changes.len(), found.doubts.len()), (1, 0));
+    assert_eq!(found.changes[0].actions, ["s3:DeleteObject", "s3:PutObject"]);
+    let example = &found.changes[0].example;
+    assert!(!example.contains("/data/") && !example.contains("/models/"), "{example}");
+}
+
+#[test]
 fn conditions_are_told_by_what_they_ask_for() {
     let list = |condition: Value| json!({ "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b", "Condition": condition });
     let scoped = list(json!({ "StringLike": { "s3:prefix": "team-a/*" } }));

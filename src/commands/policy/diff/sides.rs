@@ -4,30 +4,66 @@ use super::DiffArgs;
 use crate::commands::policy::{eval, invalid, read_text};
 use crate::commands::{Context, LayoutArgs, load};
 use crate::error::CommandError;
-use crate::layout::Layout;
+use crate::layout::{AttachTarget, Layout, ServiceAccountRole};
 use crate::model::Region;
 use crate::policy::diff::Side;
 use crate::policy::entitlement::Entitlement;
 use crate::policy::generate::{self, Form, Frame, Generated, bucket_policy};
 use crate::policy::{Document, MAX_DOCUMENT_BYTES, Policy};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 /// What a file holds: documents by the name of the policy or bucket, or one document without a name.
 enum Source {
-    Named(BTreeMap<String, Side>),
+    Named(BTreeMap<String, Held>),
     Single(Side),
 }
 
+/// Documents of one name, and to whom they are attached as far as the file says so.
+#[derive(Default)]
+struct Held {
+    side: Side,
+    targets: Option<BTreeSet<String>>,
+}
+
+/// What is compared with what.
+pub(super) struct Pair {
+    /// The policy or bucket.
+    pub(super) name: String,
+    /// What is in force.
+    pub(super) before: Side,
+    /// What would be.
+    pub(super) after: Side,
+    /// Whom the policy is attached to that was without it.
+    pub(super) joins: Vec<String>,
+    /// Whom it is no longer attached to.
+    pub(super) leaves: Vec<String>,
+}
+
+impl Pair {
+    fn new(name: String, before: Held, after: Held) -> Self {
+        let (mut joins, mut leaves) = (Vec::new(), Vec::new());
+        if let (Some(old), Some(new)) = (&before.targets, &after.targets) {
+            joins.extend(new.difference(old).cloned());
+            leaves.extend(old.difference(new).cloned());
+        }
+        Self { name, before: before.side, after: after.side, joins, leaves }
+    }
+
+    fn of_documents(name: String, before: Side, after: Side) -> Self {
+        Self { name, before, after, joins: Vec::new(), leaves: Vec::new() }
+    }
+}
+
 /// What is compared with what, each under its name.
-pub(super) fn pairs(args: &DiffArgs, context: &Context) -> Result<Vec<(String, Side, Side)>, CommandError> {
+pub(super) fn pairs(args: &DiffArgs, context: &Context) -> Result<Vec<Pair>, CommandError> {
     let (before, after) = (source(&args.before, args, context)?, source(&args.after, args, context)?);
     match (before, after) {
         (Source::Single(before), Source::Single(after)) => {
             check_grant(args, false)?;
-            Ok(vec![(args.after.display().to_string(), before, after)])
+            Ok(vec![Pair::of_documents(args.after.display().to_string(), before, after)])
         }
         (Source::Named(mut before), Source::Named(mut after)) => {
             if let Some(grant) = &args.grant {
@@ -39,19 +75,19 @@ pub(super) fn pairs(args: &DiffArgs, context: &Context) -> Result<Vec<(String, S
             let mut names: Vec<String> = before.keys().chain(after.keys()).cloned().collect();
             names.sort();
             names.dedup();
-            let mut side = |name: &String| {
+            let mut pair = |name: &String| {
                 let (old, new) = (before.remove(name).unwrap_or_default(), after.remove(name).unwrap_or_default());
-                (name.clone(), old, new)
+                Pair::new(name.clone(), old, new)
             };
-            Ok(names.iter().map(&mut side).collect())
+            Ok(names.iter().map(&mut pair).collect())
         }
         (Source::Single(before), Source::Named(after)) => {
             let (name, after) = chosen(after, &args.after, args)?;
-            Ok(vec![(name, before, after)])
+            Ok(vec![Pair::of_documents(name, before, after)])
         }
         (Source::Named(before), Source::Single(after)) => {
             let (name, before) = chosen(before, &args.before, args)?;
-            Ok(vec![(name, before, after)])
+            Ok(vec![Pair::of_documents(name, before, after)])
         }
     }
 }
@@ -64,7 +100,7 @@ fn check_grant(args: &DiffArgs, known: bool) -> Result<(), CommandError> {
 }
 
 /// The one policy that a single document is compared with.
-fn chosen(mut named: BTreeMap<String, Side>, path: &Path, args: &DiffArgs) -> Result<(String, Side), CommandError> {
+fn chosen(mut named: BTreeMap<String, Held>, path: &Path, args: &DiffArgs) -> Result<(String, Side), CommandError> {
     let path = path.display();
     let names: Vec<String> = named.keys().cloned().collect();
     let name = match (&args.grant, &names[..]) {
@@ -76,7 +112,7 @@ fn chosen(mut named: BTreeMap<String, Side>, path: &Path, args: &DiffArgs) -> Re
         }
     };
     match named.remove(&name) {
-        Some(side) => Ok((name, side)),
+        Some(held) => Ok((name, held.side)),
         None => Err(CommandError::usage(format!("`{path}` has no policy `{name}`"))
             .hint(format!("policies: {}", names.join(", ")))),
     }
@@ -102,7 +138,10 @@ fn source(path: &Path, args: &DiffArgs, context: &Context) -> Result<Source, Com
     });
     match documents.collect::<Option<Vec<_>>>() {
         Some(documents) if !documents.is_empty() => {
-            let sides = documents.into_iter().map(|(name, text)| Ok((name.clone(), side(&[(name, &text)])?)));
+            let sides = documents.into_iter().map(|(name, text)| {
+                let side = side(&[(name.clone(), &text)])?;
+                Ok((name, Held { side, targets: None }))
+            });
             Ok(Source::Named(sides.collect::<Result<_, CommandError>>()?))
         }
         _ => Err(invalid(format!("`{name}` has no `Statement`, so it is no policy"))),
@@ -110,18 +149,36 @@ fn source(path: &Path, args: &DiffArgs, context: &Context) -> Result<Source, Com
 }
 
 /// The policies of a layout's grants, and of its buckets.
-fn of_layout(layout: &Layout) -> Result<BTreeMap<String, Side>, CommandError> {
+fn of_layout(layout: &Layout) -> Result<BTreeMap<String, Held>, CommandError> {
     let partition = layout.region.as_ref().map_or("aws", Region::partition).to_owned();
     let frame = Frame { partition, guard: None };
     let mut named = BTreeMap::new();
     for grant in &layout.grants {
         let parts = generate::identity(&Entitlement::of_grant(layout, grant), Form::Least, &frame)?;
-        named.insert(grant.policy.clone(), generated(&parts)?);
+        let targets = Some(grant.attach.iter().flat_map(targets).collect());
+        named.insert(grant.policy.clone(), Held { side: generated(&parts)?, targets });
     }
     for policy in bucket_policy::of_layout(layout) {
-        named.insert(format!("s3://{}", policy.name), generated(std::slice::from_ref(&policy))?);
+        let side = generated(std::slice::from_ref(&policy))?;
+        named.insert(format!("s3://{}", policy.name), Held { side, targets: None });
     }
     Ok(named)
+}
+
+/// Whom a target means, one by one, in words.
+fn targets(target: &AttachTarget) -> Vec<String> {
+    let account = |one: &ServiceAccountRole, by: &str| {
+        let ServiceAccountRole { cluster, namespace, service_account, role } = one;
+        vec![format!("role {role} of {namespace}/{service_account} in cluster {cluster} by {by}")]
+    };
+    match target {
+        AttachTarget::Role(role) => vec![format!("role {role}")],
+        AttachTarget::NodeGroups { cluster, node_groups } => {
+            node_groups.iter().map(|group| format!("node groups {group} of cluster {cluster}")).collect()
+        }
+        AttachTarget::Irsa(one) => account(one, "IRSA"),
+        AttachTarget::PodIdentity(one) => account(one, "Pod Identity"),
+    }
 }
 
 fn generated(parts: &[Generated]) -> Result<Side, CommandError> {
