@@ -3,10 +3,12 @@
 //! The serde form of these types is the JSON contract that scripts rely on: fields are added, never renamed. How they
 //! read in words stands in [`phrase`].
 
+mod change;
 mod decision;
 mod phrase;
 pub mod receipt;
 
+pub use change::{ChangeRecord, EditRecord, Turn};
 pub use decision::{DecisionRecord, ReasonRecord};
 pub use phrase::Words;
 
@@ -32,6 +34,11 @@ pub enum Event {
     Decision(DecisionRecord),
     /// One policy document made.
     Policy(PolicyRecord),
+    /// What opens or closes between two sets of policies; in JSON one `cell` for each operation.
+    #[serde(skip)]
+    Change(ChangeRecord),
+    /// One statement that differs between two sets of policies.
+    Edit(EditRecord),
     /// One check that held, for verbs that list what they checked.
     Check(Check),
     /// One folder or object of a bucket's tree.
