@@ -3,12 +3,14 @@
 //! Everything here blocks; async callers run it on blocking threads. Nothing here decides what is sent.
 
 mod digest;
+mod journal;
 mod replace;
 mod source_file;
 mod text_file;
 mod walk;
 
 pub use digest::{DigestsWanted, FileDigests, digest_file};
+pub use journal::{Claim, Found, Journal, JournalError, absolute};
 pub use replace::{read_text, replace_file};
 pub use source_file::{ReadError, SourceFile, fingerprint};
 pub use text_file::{exists, read_at_most, read_stdin_at_most, write_new};

@@ -19,6 +19,7 @@ mod lifecycle;
 mod region;
 mod setting;
 mod tag;
+mod unfinished;
 
 pub use account_id::{AccountId, AccountIdError};
 pub use arn::{Arn, ArnError};
@@ -37,3 +38,4 @@ pub use lifecycle::{Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpirat
 pub use region::{Region, RegionError};
 pub use setting::{AccessLog, Control, Encryption, PolicyJson, PublicAccessBlock, Setting};
 pub use tag::{TagError, TagKey, TagValue, Tags};
+pub use unfinished::{Intent, OpenPart, OpenUpload, Remembered};

@@ -6,11 +6,12 @@
 mod limits;
 mod multipart;
 mod prove;
+mod resume;
 mod single;
 
 use super::patience::{Patience, Situation};
 use crate::aws::s3::{ErrorClass, S3Error, Store, object_url};
-use crate::local::{ReadError, fingerprint};
+use crate::local::{Journal, ReadError, fingerprint};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint};
 use crate::plan::{Action, Reason, Step, Upload};
 use crate::report::{ErrorRecord, Event, Progress, Status};
@@ -18,7 +19,7 @@ use crate::sync::parts;
 use crate::sync::proof::Rung;
 use limits::Pool;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
@@ -45,6 +46,9 @@ pub struct TransferOptions {
     pub multipart_from_bytes: u64,
     /// What the run did to the buckets before, so that a 404 is waited out where one is to be expected.
     pub situation: Situation,
+    /// Where uploads in parts are remembered until they are finished, so that a run that ends early is taken up again;
+    /// without it they are aborted.
+    pub journal: Option<Journal>,
 }
 
 impl TransferOptions {
@@ -58,6 +62,7 @@ impl TransferOptions {
             part_bytes: parts::DEFAULT_PART_BYTES,
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
             situation: Situation::SETTLED,
+            journal: None,
         }
     }
 }
@@ -173,6 +178,8 @@ pub struct Transferred {
     pub failed: u64,
     /// How many were not sent, or not wholly, because the run was cancelled.
     pub cancelled: u64,
+    /// How many uploads in parts stay unfinished for the next run to go on with.
+    pub kept_uploads: u64,
 }
 
 /// A file's end.
@@ -188,6 +195,9 @@ struct Run {
     cancel: CancellationToken,
     /// Set once the endpoint has refused a conditional write as unknown to it.
     without_conditions: AtomicBool,
+    /// Set once the journal could not be used.
+    journal_failed: AtomicBool,
+    kept_uploads: AtomicU64,
 }
 
 impl Run {
@@ -205,6 +215,8 @@ impl Run {
             events: events.clone(),
             cancel: cancel.clone(),
             without_conditions: AtomicBool::new(false),
+            journal_failed: AtomicBool::new(false),
+            kept_uploads: AtomicU64::new(0),
         })
     }
 
@@ -278,6 +290,7 @@ pub async fn upload_all(
     while let Some(ended) = under_way.join_next().await {
         run.count(&mut transferred, ended).await;
     }
+    transferred.kept_uploads = run.kept_uploads.load(Ordering::Relaxed);
     transferred
 }
 

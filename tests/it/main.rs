@@ -15,6 +15,7 @@ mod policy;
 mod policy_generate;
 mod policy_layout;
 mod policy_lint;
+mod resume;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;
