@@ -5,6 +5,7 @@
 //! that; files last.
 
 pub mod dataset;
+pub mod leftovers;
 pub mod patience;
 pub mod pipeline;
 pub mod receipts;

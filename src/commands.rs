@@ -16,11 +16,11 @@ pub mod verify;
 
 use crate::apply::dataset::{self, DatasetRequest};
 use crate::apply::receipts::PendingReceipt;
-use crate::config::{Flags, Settings, Target};
+use crate::config::{self, Flags, Settings, Target};
 use crate::error::CommandError;
 use crate::layout::scaffold::{self, Sections};
 use crate::layout::{Dataset, Grant, Layout, Manage, ParseOptions};
-use crate::local;
+use crate::local::{self, Journal};
 use crate::model::{AccountId, BucketName, BucketState, Excludes, Existence, HumanBytes};
 use crate::plan::{Plan, Step};
 use crate::policy::matrix::Granted;
@@ -224,6 +224,17 @@ pub async fn open(settings: &Settings, account: Option<&AccountId>, context: &Co
             _ => failed,
         }
     })
+}
+
+/// The journal of unfinished uploads to this world; none for a user without a home.
+pub fn journal(world: &World, context: &Context) -> Option<Journal> {
+    let folder = config::state_folder(&context.environment)?.join("uploads");
+    let endpoint = match &context.flags.local {
+        // Two projects have the same words for two folders.
+        Some(dir) => format!("embedded endpoint in {}", local::absolute(dir).display()),
+        None => world.place.clone(),
+    };
+    Some(Journal::new(folder, endpoint))
 }
 
 /// Looks at every bucket of the layout.

@@ -3,6 +3,7 @@
 //! Everything here blocks; async callers run it on blocking threads. Nothing here decides what is sent.
 
 mod digest;
+mod journal;
 mod replace;
 mod sink;
 mod source_file;
@@ -10,6 +11,7 @@ mod text_file;
 mod walk;
 
 pub use digest::{DigestsWanted, FileDigests, digest_file};
+pub use journal::{Claim, Found, Journal, JournalError, absolute};
 pub use replace::{read_text, replace_file};
 pub use sink::{PartFile, TargetTree, WriteError};
 pub use source_file::{ReadError, SourceFile, fingerprint};

@@ -22,6 +22,7 @@ mod region;
 mod relative_path;
 mod setting;
 mod tag;
+mod unfinished;
 
 pub use account_id::{AccountId, AccountIdError};
 pub use arn::{Arn, ArnError};
@@ -43,3 +44,4 @@ pub use region::{Region, RegionError};
 pub use relative_path::{RelativePath, RelativePathError};
 pub use setting::{AccessLog, Control, Encryption, PolicyJson, PublicAccessBlock, Setting};
 pub use tag::{TagError, TagKey, TagValue, Tags};
+pub use unfinished::{Intent, OpenPart, OpenUpload, Remembered};

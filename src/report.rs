@@ -76,6 +76,13 @@ pub enum Progress {
         /// How many since the last such event.
         bytes: u64,
     },
+    /// An upload that an earlier run left unfinished goes on; what is there already counts as moved when it was checked.
+    Resumed {
+        /// The object.
+        target: String,
+        /// The bytes of the parts that are there.
+        bytes: u64,
+    },
     /// One object arrived and was proven, or failed.
     Settled,
     /// A request is tried again.

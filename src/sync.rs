@@ -13,4 +13,5 @@ pub mod keys;
 pub mod parts;
 pub mod paths;
 pub mod proof;
+pub mod resume;
 pub mod shard;

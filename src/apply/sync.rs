@@ -3,11 +3,12 @@
 //! The same plan is shown by a dry run, written down by `--plan`, and done here: [`plan`] yields it action by action, and
 //! [`run`] feeds it to the transfers. Deletes wait until everything else is known to be right.
 
+use super::leftovers::{self, Scope};
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
 use super::transfer::{Ends, Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::Store;
-use crate::local::TargetTree;
-use crate::model::{Odd, escaped};
+use crate::local::{Journal, TargetTree};
+use crate::model::{ObjectKey, Odd, escaped};
 use crate::plan::{Action, ODD_FILE};
 use crate::report::{Event, Finding, Progress, Severity, Work};
 use crate::sync::compare::{By, Compare};
@@ -88,6 +89,8 @@ pub struct Synced {
     pub cancelled: u64,
     /// Why nothing was deleted, where something should have been.
     pub refused: Option<Refusal>,
+    /// Uploads in parts that stay unfinished for the next run to go on with.
+    pub kept_uploads: u64,
 }
 
 /// Who hears of what is found on the way.
@@ -229,6 +232,8 @@ pub async fn run(
 ) -> Result<Synced, LookError> {
     let run = Run::between(stores.0, ends(&request.route).await?, options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
+    let leftovers = Leftovers::of(&request, stores.0, options);
+    leftovers.give_up(Stay::Usable, listener).await;
     let mut synced = Synced::default();
     loop {
         let (feed, fed) = mpsc::channel(AHEAD);
@@ -268,7 +273,45 @@ pub async fn run(
     if let Some(rules) = request.delete {
         delete(&run, rules, &mut synced).await;
     }
+    if synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled() {
+        leftovers.give_up(Stay::None, listener).await;
+    }
+    synced.kept_uploads = run.kept_uploads();
     Ok(synced)
+}
+
+/// Uploads in parts that earlier runs of this very sync left unfinished.
+struct Leftovers<'run> {
+    store: &'run Store,
+    journal: Option<(&'run Journal, Scope)>,
+}
+
+/// Which of them stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    /// Those whose file is still what it was: the run may go on with them.
+    Usable,
+    /// None: everything is in place, so nobody goes on with them.
+    None,
+}
+
+impl<'run> Leftovers<'run> {
+    fn of(request: &SyncRequest, store: &'run Store, options: &'run TransferOptions) -> Self {
+        let scope = match (&request.route, &request.source) {
+            (Route::Upload { bucket, folder }, Side::Files(files)) => {
+                Some(Scope { source: files.root.clone(), bucket: bucket.clone(), folder: folder.clone() })
+            }
+            _ => None,
+        };
+        Self { store, journal: options.journal.as_ref().zip(scope) }
+    }
+
+    async fn give_up(&self, stay: Stay, listener: &Listener) {
+        if let Some((journal, scope)) = &self.journal {
+            let is_wanted = |_: &ObjectKey| stay == Stay::Usable;
+            leftovers::reconcile(self.store, journal, scope, &is_wanted, &listener.events).await;
+        }
+    }
 }
 
 /// The directory of a download, opened or made once.

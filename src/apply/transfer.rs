@@ -8,6 +8,7 @@ mod download;
 mod limits;
 mod multipart;
 mod prove;
+mod resume;
 mod retry;
 mod single;
 
@@ -17,7 +18,7 @@ pub use download::{Fetched, download};
 
 use super::patience::Situation;
 use crate::aws::s3::{ErrorClass, S3Error, Store, object_url};
-use crate::local::{ReadError, TargetTree, WriteError, fingerprint};
+use crate::local::{Journal, ReadError, TargetTree, WriteError, fingerprint};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint};
 use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{Event, Progress, Status};
@@ -28,7 +29,7 @@ use futures_util::stream;
 use limits::Pool;
 use retry::Retry;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinError;
@@ -55,6 +56,9 @@ pub struct TransferOptions {
     pub retry_for: Duration,
     /// What the run did to the buckets before, so that a 404 is waited out where one is to be expected.
     pub situation: Situation,
+    /// Where uploads in parts are remembered until they are finished, so that a run that ends early is taken up again;
+    /// without it they are aborted.
+    pub journal: Option<Journal>,
 }
 
 impl TransferOptions {
@@ -69,6 +73,7 @@ impl TransferOptions {
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
             retry_for: DEFAULT_RETRY_FOR,
             situation: Situation::SETTLED,
+            journal: None,
         }
     }
 }
@@ -202,6 +207,8 @@ pub struct Transferred {
     pub failed: u64,
     /// How many were not sent, or not wholly, because the run was cancelled.
     pub cancelled: u64,
+    /// How many uploads in parts stay unfinished for the next run to go on with.
+    pub kept_uploads: u64,
 }
 
 /// All that the tasks of one run share.
@@ -215,6 +222,9 @@ pub(crate) struct Run {
     ends: Ends,
     /// Set once the endpoint has refused a conditional write as unknown to it.
     without_conditions: AtomicBool,
+    /// Set once the journal could not be used.
+    journal_failed: AtomicBool,
+    kept_uploads: AtomicU64,
 }
 
 impl Run {
@@ -243,7 +253,14 @@ impl Run {
             cancel: cancel.clone(),
             ends,
             without_conditions: AtomicBool::new(false),
+            journal_failed: AtomicBool::new(false),
+            kept_uploads: AtomicU64::new(0),
         })
+    }
+
+    /// How many uploads in parts stay unfinished for the next run to go on with.
+    pub(crate) fn kept_uploads(&self) -> u64 {
+        self.kept_uploads.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -303,7 +320,12 @@ pub async fn upload_all(
     for (action, error) in &tally.moved_there {
         run.report_failure(action, error).await;
     }
-    Transferred { proven, failed: tally.failed + tally.moved_there.len() as u64, cancelled: tally.cancelled }
+    Transferred {
+        proven,
+        failed: tally.failed + tally.moved_there.len() as u64,
+        cancelled: tally.cancelled,
+        kept_uploads: run.kept_uploads(),
+    }
 }
 
 impl Run {

@@ -9,10 +9,11 @@ mod list;
 mod multipart;
 mod objects;
 mod settings;
+mod uploads;
 mod versions;
 
 pub use get::ObjectRead;
-pub use multipart::{Completion, MultipartUpload, OpenPart};
+pub use multipart::{Completion, MultipartUpload};
 pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
 pub use settings::MarkerWrite;
 

@@ -100,7 +100,8 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
     context.stop.begin_writing()?;
     let (events, listener) = context.ui.listen();
     let watcher = sync::Listener { events, cancel: context.stop.token() };
-    let synced = sync::run(request, places.stores(), &options(args), &watcher).await;
+    let options = TransferOptions { journal: super::journal(places.world(), context), ..options(args) };
+    let synced = sync::run(request, places.stores(), &options, &watcher).await;
     drop(watcher);
     let mut summary = listener.finish();
     // What arrived before a listing broke off was told, and stays.
@@ -108,10 +109,15 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
     summary.planned = synced.seen.transfers;
     summary.unchanged = synced.seen.unchanged;
     summary.skipped += synced.seen.odd;
-    let last_word = context.stop.is_asked().then(|| {
+    let kept = super::apply::kept(synced.kept_uploads);
+    let last_word = if context.stop.is_asked() {
         let stopped = CommandError::stopped("what has arrived stays");
-        stopped.hint("run the same command again: it goes on from here")
-    });
+        let stopped = stopped.hint("run the same command again: it goes on from here");
+        Some(kept.into_iter().fold(stopped, CommandError::hint))
+    } else {
+        kept.into_iter().for_each(|kept| context.ui.hint(&kept));
+        None
+    };
     let outcome = if last_word.is_some() { Outcome::Interrupted } else { outcome(&synced, &summary) };
     summary.closing = Some(closing::sentence(&places.route, &synced, &summary));
     Ok(Ending { summary, outcome, closing: Closing::Shown, last_word })

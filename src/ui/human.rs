@@ -16,6 +16,7 @@ use super::screen::Screen;
 use super::style::{Paint, Role};
 use super::text::{columns, elapsed, escape, pad};
 use super::tree::Drawing;
+use crate::model::HumanBytes;
 use crate::plan::Plan;
 use crate::report::{ErrorRecord, Event, IdentityRecord, Outcome, Progress, Summary};
 use crate::tree::Tree;
@@ -129,6 +130,9 @@ impl Human {
             Event::Error(error) => self.error(error, screen),
             Event::Progress(Progress::Retried { target, reason }) if voice.verbose => {
                 screen.status_line(&format!("retrying {}: {}", escape(target), escape(reason)));
+            }
+            Event::Progress(Progress::Resumed { target, bytes }) if voice.verbose => {
+                screen.status_line(&format!("going on with {}: {} are there", escape(target), HumanBytes(*bytes)));
             }
             Event::Progress(_) => {}
             Event::Summary(summary) => self.summary(summary, screen),

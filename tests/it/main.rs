@@ -17,6 +17,7 @@ mod policy_diff;
 mod policy_generate;
 mod policy_layout;
 mod policy_lint;
+mod resume;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;

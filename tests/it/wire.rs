@@ -43,6 +43,8 @@ impl Request {
             "PUT" => "PutObject",
             "HEAD" => "HeadObject",
             "GET" if has("list-type=2") => "ListObjectsV2",
+            "GET" if has("uploadId=") => "ListParts",
+            "GET" if has("?uploads") => "ListMultipartUploads",
             "GET" => "GetObject",
             "POST" if has("uploadId=") => "CompleteMultipartUpload",
             "POST" => "CreateMultipartUpload",

@@ -74,7 +74,7 @@ fn read_object(object: &Object, encoded: bool) -> Option<ObjectEntry> {
 }
 
 /// Decodes a key of a listing with `encoding-type=url`: `%XX` is a byte, `+` a space. `None` if no UTF-8 comes out.
-fn decode(text: &str) -> Option<String> {
+pub(super) fn decode(text: &str) -> Option<String> {
     if !text.contains(['%', '+']) {
         return Some(text.to_owned());
     }

@@ -49,6 +49,11 @@ impl Places {
         Ok(Self { route, source, target, world })
     }
 
+    /// Where the writing side is.
+    pub(super) const fn world(&self) -> &World {
+        &self.world
+    }
+
     /// The store that is written to or read from, and the store that a copy comes from.
     pub(super) const fn stores(&self) -> (&Store, Option<&Store>) {
         (&self.world.store, None)
