@@ -17,6 +17,7 @@ mod key;
 mod layout_id;
 mod lifecycle;
 mod region;
+mod remembered;
 mod setting;
 mod tag;
 
@@ -35,5 +36,6 @@ pub use key::{KeyError, ObjectKey, Prefix};
 pub use layout_id::{LayoutId, LayoutIdError};
 pub use lifecycle::{Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration, Transition};
 pub use region::{Region, RegionError};
+pub use remembered::{PackedETag, Remembered};
 pub use setting::{AccessLog, Control, Encryption, PolicyJson, PublicAccessBlock, Setting};
 pub use tag::{TagError, TagKey, TagValue, Tags};

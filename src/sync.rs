@@ -8,3 +8,4 @@ pub mod diff;
 pub mod keys;
 pub mod parts;
 pub mod proof;
+pub mod remembered;
