@@ -6,6 +6,7 @@
 
 pub mod dataset;
 pub mod leftovers;
+mod lessons;
 pub mod patience;
 pub mod pipeline;
 pub mod receipts;

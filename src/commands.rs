@@ -55,6 +55,8 @@ pub struct Context {
     pub set: BTreeMap<String, String>,
     /// `--yes`
     pub yes: bool,
+    /// When the run began, in nanoseconds since the epoch.
+    pub started_ns: i128,
     /// A random number that names what this run makes.
     pub run_id: u64,
     /// The user's wish to stop.
@@ -229,12 +231,16 @@ pub async fn open(settings: &Settings, account: Option<&AccountId>, context: &Co
 /// The journal of unfinished uploads to this world; none for a user without a home.
 pub fn journal(world: &World, context: &Context) -> Option<Journal> {
     let folder = config::state_folder(&context.environment)?.join("uploads");
-    let endpoint = match &context.flags.local {
+    Some(Journal::new(folder, endpoint_name(world, context)))
+}
+
+/// What tells this endpoint from others in which a bucket of the same name may be.
+pub fn endpoint_name(world: &World, context: &Context) -> String {
+    match &context.flags.local {
         // Two projects have the same words for two folders.
         Some(dir) => format!("embedded endpoint in {}", local::absolute(dir).display()),
         None => world.place.clone(),
-    };
-    Some(Journal::new(folder, endpoint))
+    }
 }
 
 /// Looks at every bucket of the layout.

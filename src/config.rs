@@ -124,9 +124,18 @@ impl Settings {
 ///
 /// Source: <https://specifications.freedesktop.org/basedir-spec/latest/>, which has relative paths ignored.
 pub fn state_folder(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+    own_folder(environment, "XDG_STATE_HOME", ".local/state")
+}
+
+/// Where the program keeps what it can do without: the user's folder for caches, where there is one.
+pub fn cache_folder(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+    own_folder(environment, "XDG_CACHE_HOME", ".cache")
+}
+
+fn own_folder(environment: &BTreeMap<String, String>, variable: &str, below_home: &str) -> Option<PathBuf> {
     let folder = |name: &str| environment.get(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
-    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
-    Some(state.join("bucketwright"))
+    let base = folder(variable).or_else(|| Some(folder("HOME")?.join(below_home)))?;
+    Some(base.join("bucketwright"))
 }
 
 #[cfg(test)]

@@ -13,5 +13,6 @@ pub mod keys;
 pub mod parts;
 pub mod paths;
 pub mod proof;
+pub mod remembered;
 pub mod resume;
 pub mod shard;

@@ -2,7 +2,7 @@
 
 use crate::aws::s3::{ErrorClass, MultipartUpload, S3Error, Store, object_url};
 use crate::local::{Claim, Found, Journal, JournalError, ReadError, absolute, exists, fingerprint};
-use crate::model::{BucketName, Fingerprint, ObjectKey, Prefix, Remembered};
+use crate::model::{BucketName, Fingerprint, ObjectKey, Prefix, Unfinished};
 use crate::report::{Event, Finding, Severity};
 use crate::sync::resume::{self, Stale};
 use futures_util::TryStreamExt as _;
@@ -28,7 +28,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    fn holds(&self, remembered: &Remembered, source: &Path) -> bool {
+    fn holds(&self, remembered: &Unfinished, source: &Path) -> bool {
         let intent = &remembered.intent;
         self.folder.strip(&intent.key).is_some() && intent.path.starts_with(source)
     }
@@ -72,7 +72,7 @@ pub async fn reconcile(
 /// An entry that nobody works on, and what its file is now.
 struct Leftover {
     claim: Claim,
-    remembered: Remembered,
+    remembered: Unfinished,
     now: Option<Fingerprint>,
 }
 
@@ -130,7 +130,7 @@ fn file_now(path: &Path) -> Result<Option<Fingerprint>, ReadError> {
 /// Aborts what is remembered and says why. True if nothing of it is left.
 pub(super) async fn give_up(
     store: &Store,
-    remembered: &Remembered,
+    remembered: &Unfinished,
     stale: Stale,
     events: &mpsc::Sender<Event>,
 ) -> bool {
@@ -191,7 +191,7 @@ pub(super) async fn abort(store: &Store, upload: &MultipartUpload, events: &mpsc
 }
 
 /// The upload that is remembered, if its id is.
-pub(super) fn remembered_upload(remembered: &Remembered) -> Option<MultipartUpload> {
+pub(super) fn remembered_upload(remembered: &Unfinished) -> Option<MultipartUpload> {
     Some(MultipartUpload {
         bucket: remembered.intent.bucket.clone(),
         key: remembered.intent.key.clone(),
@@ -201,7 +201,7 @@ pub(super) fn remembered_upload(remembered: &Remembered) -> Option<MultipartUplo
 }
 
 /// The uploads that came of an intent whose answer was never written down: as the intent says, and without any part.
-async fn find_orphans(store: &Store, remembered: &Remembered) -> Result<Vec<MultipartUpload>, S3Error> {
+async fn find_orphans(store: &Store, remembered: &Unfinished) -> Result<Vec<MultipartUpload>, S3Error> {
     let intent = &remembered.intent;
     let pages: Vec<_> = store.list_uploads(&intent.bucket, intent.key.as_str()).try_collect().await?;
     let mut orphans = Vec::new();

@@ -4,10 +4,11 @@
 //! [`run`] feeds it to the transfers. Deletes wait until everything else is known to be right.
 
 use super::leftovers::{self, Scope};
+use super::lessons::Lessons;
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
 use super::transfer::{Ends, Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::Store;
-use crate::local::{Journal, TargetTree};
+use crate::local::{CachePlace, Journal, TargetTree, Visited};
 use crate::model::{ObjectKey, Odd, escaped};
 use crate::plan::{Action, ODD_FILE};
 use crate::report::{Event, Finding, Progress, Severity, Work};
@@ -20,7 +21,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// How many batches of the plan may wait for their transfer. Looking is much faster than sending, so that the totals are
@@ -42,6 +43,10 @@ pub struct SyncRequest {
     pub shard: Option<Shard>,
     /// Whether things that only the target has are deleted.
     pub delete: Option<DeleteRules>,
+    /// Where it is remembered what files hold; none to look at all of them again.
+    pub cache: Option<CachePlace>,
+    /// When the run began, in nanoseconds since the epoch.
+    pub started_ns: i128,
 }
 
 /// When deletes may begin.
@@ -103,7 +108,14 @@ pub struct Listener {
 }
 
 impl SyncRequest {
-    fn look(&self, memory: Option<Memory>) -> Look {
+    /// What is to be looked at, and who will tell which remembered files were met.
+    fn look(&self) -> (Look, oneshot::Receiver<Visited>) {
+        let (told, visited) = oneshot::channel();
+        let memory = self.cache.as_ref().map(|place| Memory { reader: place.read(), visited: told });
+        (self.look_with(memory), visited)
+    }
+
+    fn look_with(&self, memory: Option<Memory>) -> Look {
         Look {
             source: self.source.clone(),
             target: self.target.clone(),
@@ -131,13 +143,14 @@ impl SyncRequest {
 /// A side that is not in the order of names is an error; what was given before may then be mistaken.
 async fn plan_once(
     request: &SyncRequest,
-    memory: Option<Memory>,
+    lessons: Option<&Lessons>,
     listener: &Listener,
     mut take: impl AsyncFnMut(Vec<Action>) -> bool,
 ) -> Result<Tallied, LookError> {
     let mut tallied = Tallied::default();
     let mut decider = Decider::new(request.route.clone());
-    let batches = look(request.look(memory)).await?;
+    let (wanted, visited) = request.look();
+    let batches = look(wanted).await?;
     let mut batches = std::pin::pin!(batches);
     loop {
         let batch = tokio::select! {
@@ -150,6 +163,9 @@ async fn plan_once(
         tallied.target_items += batch.target_items;
         let mut transfers = Vec::new();
         for seen in batch.seen {
+            if let (Seen::Both(both), Some(lessons)) = (&seen, lessons) {
+                lessons.compared(both);
+            }
             match decide(&mut decider, seen) {
                 Decision::Unchanged { by } => {
                     tallied.unchanged += 1;
@@ -169,6 +185,9 @@ async fn plan_once(
         if !transfers.is_empty() && !take(transfers).await {
             break;
         }
+    }
+    if let Some(lessons) = lessons {
+        lessons.visited(visited.await.ok());
     }
     Ok(tallied)
 }
@@ -197,13 +216,12 @@ fn odd_item(odd: &Odd) -> Finding {
 /// turns out to be unordered later is an error.
 pub async fn plan(
     mut request: SyncRequest,
-    memory: Option<Memory>,
     listener: &Listener,
     mut each: impl AsyncFnMut(Action),
 ) -> Result<Tallied, LookError> {
-    let (mut memory, mut shown) = (memory, false);
+    let mut shown = false;
     loop {
-        let planned = plan_once(&request, memory.take(), listener, async |batch: Vec<Action>| {
+        let planned = plan_once(&request, None, listener, async |batch: Vec<Action>| {
             shown = true;
             for action in batch {
                 each(action).await;
@@ -234,13 +252,14 @@ pub async fn run(
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
     let leftovers = Leftovers::of(&request, stores.0, options);
     leftovers.give_up(Stay::Usable, listener).await;
+    let lessons = request.cache.as_ref().map(|place| Lessons::new(place, &request));
     let mut synced = Synced::default();
     loop {
         let (feed, fed) = mpsc::channel(AHEAD);
         let fed = stream::unfold(fed, |mut fed| async { Some((fed.recv().await?, fed)) });
         let expect = &run;
         let planning = async {
-            let planned = plan_once(&request, None, listener, async |batch: Vec<Action>| {
+            let planned = plan_once(&request, lessons.as_ref(), listener, async |batch: Vec<Action>| {
                 let bytes = batch.iter().filter_map(|action| action.step.bytes()).sum();
                 expect.tell(Event::Progress(Progress::Expect { objects: batch.len() as u64, bytes })).await;
                 feed.send(batch).await.is_ok()
@@ -251,7 +270,10 @@ pub async fn run(
             planned
         };
         let (proofs, bytes) = (&mut synced.proofs, &mut synced.bytes);
-        let moving = run.move_all(fed, |_, proven: Proven| {
+        let moving = run.move_all(fed, |action, proven: Proven| {
+            if let Some(lessons) = &lessons {
+                lessons.moved(&action, &proven);
+            }
             *proofs.entry(proven.rung.name()).or_default() += 1;
             *bytes += proven.bytes;
         });
@@ -277,6 +299,9 @@ pub async fn run(
         leftovers.give_up(Stay::None, listener).await;
     }
     synced.kept_uploads = run.kept_uploads();
+    if let Some(lessons) = lessons {
+        lessons.keep(request.shard, listener).await;
+    }
     Ok(synced)
 }
 

@@ -7,7 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the file edge")]
 
 use crate::hashing::digest;
-use crate::model::{Algorithm, BucketName, Intent, ObjectKey, Remembered};
+use crate::model::{Algorithm, BucketName, Intent, ObjectKey, Unfinished};
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -42,7 +42,7 @@ pub struct Claim {
     file: File,
     path: PathBuf,
     length: u64,
-    former: Option<Remembered>,
+    former: Option<Unfinished>,
     set_aside: Option<PathBuf>,
     shared_key: bool,
 }
@@ -51,9 +51,9 @@ pub struct Claim {
 #[derive(Debug)]
 pub enum Found {
     /// No run works on it.
-    Idle(Box<(Claim, Remembered)>),
+    Idle(Box<(Claim, Unfinished)>),
     /// A process works on it right now.
-    Busy(Remembered),
+    Busy(Unfinished),
     /// It could not be understood and was set aside under this name.
     Damaged(PathBuf),
 }
@@ -88,7 +88,7 @@ struct Opened {
 /// What a file holds.
 enum Content {
     Nothing,
-    Entry(Box<Remembered>),
+    Entry(Box<Unfinished>),
     Damaged,
 }
 
@@ -162,7 +162,7 @@ impl Journal {
     }
 
     /// What is remembered of a bucket's uploads, without a lock on any.
-    pub fn remembered(&self, bucket: &BucketName) -> Result<Vec<Remembered>, JournalError> {
+    pub fn remembered(&self, bucket: &BucketName) -> Result<Vec<Unfinished>, JournalError> {
         let entry = |path: &PathBuf| match self.look(path) {
             Some(Content::Entry(remembered)) => Some(*remembered),
             _ => None,
@@ -258,12 +258,12 @@ fn parse(text: &[u8], endpoint: &str) -> Content {
     if of != endpoint || lines.next().is_some() {
         return Content::Damaged;
     }
-    Content::Entry(Box::new(Remembered { begun, intent, upload_id }))
+    Content::Entry(Box::new(Unfinished { begun, intent, upload_id }))
 }
 
 impl Claim {
     /// What an earlier run left unfinished.
-    pub const fn former(&self) -> Option<&Remembered> {
+    pub const fn former(&self) -> Option<&Unfinished> {
         self.former.as_ref()
     }
 
@@ -307,7 +307,7 @@ impl Claim {
 #[cfg(test)]
 mod tests {
     use super::{Claim, Found, Journal};
-    use crate::model::{Algorithm, BucketName, Fingerprint, Intent, ObjectKey, Remembered};
+    use crate::model::{Algorithm, BucketName, Fingerprint, Intent, ObjectKey, Unfinished};
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;
@@ -435,7 +435,7 @@ mod tests {
         claim.begin(&journal, &intent("k")).unwrap();
         drop(claim);
         let Some(Found::Idle(idle)) = journal.entries(&bucket()).unwrap().pop() else { panic!("written anew") };
-        let Remembered { intent: remembered, .. } = &idle.1;
+        let Unfinished { intent: remembered, .. } = &idle.1;
         assert_eq!(*remembered, intent("k"));
     }
 }

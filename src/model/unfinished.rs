@@ -56,7 +56,7 @@ pub struct Intent {
 
 /// What the journal holds of one upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
+pub struct Unfinished {
     /// When it was written down, by the clock of this machine.
     pub begun: Timestamp,
     /// What was to be sent where.

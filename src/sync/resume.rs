@@ -3,7 +3,7 @@
 //! The journal says what was to be sent; what arrived only the service knows. So a part stays if the service holds it
 //! with the length and the checksum that the file has there now, whatever happened in between.
 
-use crate::model::{Algorithm, Checksum, Fingerprint, Intent, OpenPart, OpenUpload, Remembered};
+use crate::model::{Algorithm, Checksum, Fingerprint, Intent, OpenPart, OpenUpload, Unfinished};
 use jiff::SignedDuration;
 use std::fmt;
 
@@ -86,8 +86,8 @@ pub fn is_held(held: &OpenPart, length: u64, checksum: &Checksum, md5: impl FnOn
 /// The uploads that may have come of an intent whose upload id was never written down: of exactly its key and
 /// algorithm, begun after it. The caller makes sure that they are empty, because ours got its first part only after its
 /// id was written down; another's upload that has parts is never touched.
-pub fn orphans<'found>(remembered: &Remembered, found: &'found [OpenUpload]) -> Vec<&'found OpenUpload> {
-    let Remembered { begun, intent, .. } = remembered;
+pub fn orphans<'found>(remembered: &Unfinished, found: &'found [OpenUpload]) -> Vec<&'found OpenUpload> {
+    let Unfinished { begun, intent, .. } = remembered;
     // Some servers tell whole seconds only.
     let earliest = begun.as_second();
     let fits = |upload: &&OpenUpload| {
@@ -103,7 +103,7 @@ pub fn orphans<'found>(remembered: &Remembered, found: &'found [OpenUpload]) -> 
 mod tests {
     use super::{Stale, is_held, judge, judge_leftover, orphans};
     use crate::hashing::digest;
-    use crate::model::{Algorithm, ETag, Fingerprint, Intent, OpenPart, OpenUpload, Remembered};
+    use crate::model::{Algorithm, ETag, Fingerprint, Intent, OpenPart, OpenUpload, Unfinished};
 
     const FILE: Fingerprint = Fingerprint { size_bytes: 30, mtime_ns: 1, ctime_ns: 2, device: 3, inode: 4 };
 
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn only_what_can_be_ours_is_an_orphan() {
         let remembered =
-            Remembered { begun: "2026-11-02T10:00:00.9Z".parse().unwrap(), intent: intent(), upload_id: None };
+            Unfinished { begun: "2026-11-02T10:00:00.9Z".parse().unwrap(), intent: intent(), upload_id: None };
         let upload = |key: &str, initiated: Option<&str>, algorithm| OpenUpload {
             key: key.parse().unwrap(),
             upload_id: "id".to_owned(),

@@ -8,7 +8,7 @@ use super::{Run, TransferError};
 use crate::apply::leftovers::{self, Aborted, GRACE};
 use crate::aws::s3::{ErrorClass, MultipartUpload, S3Error, object_url};
 use crate::local::{Claim, Journal, JournalError, absolute};
-use crate::model::{BucketName, Fingerprint, Intent, OpenPart, Remembered};
+use crate::model::{BucketName, Fingerprint, Intent, OpenPart, Unfinished};
 use crate::plan::Upload;
 use crate::report::{Event, Progress};
 use crate::sync::content_type;
@@ -67,7 +67,7 @@ impl Run {
     pub(super) async fn begin(&self, intent: &Intent, claim: Option<Claim>) -> Result<Begun, TransferError> {
         let former = claim.as_ref().and_then(Claim::former).cloned();
         // An upload without a name can be told from one that another process has just begun only if there is none such.
-        let untold = |former: &Remembered| former.upload_id.is_none() && claim.as_ref().is_some_and(Claim::shares_key);
+        let untold = |former: &Unfinished| former.upload_id.is_none() && claim.as_ref().is_some_and(Claim::shares_key);
         if let Some(former) = former.filter(|former| !untold(former))
             && let Some((multipart, parts)) = self.take_up(&former, intent).await?
         {
@@ -83,7 +83,7 @@ impl Run {
     /// The upload that is remembered and its parts, if it is of use; what is of none is given up.
     async fn take_up(
         &self,
-        former: &Remembered,
+        former: &Unfinished,
         intent: &Intent,
     ) -> Result<Option<(MultipartUpload, Vec<OpenPart>)>, TransferError> {
         let stale = match (resume::judge(&former.intent, intent), leftovers::remembered_upload(former)) {
