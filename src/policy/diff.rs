@@ -116,6 +116,8 @@ pub struct Doubt {
     pub direction: Direction,
     /// The statement, by its name.
     pub statement: String,
+    /// True for a statement of the side before.
+    pub is_gone: bool,
     /// Its place in its document.
     pub path: DocumentPath,
     /// The actions in doubt, as entries of the policy.
@@ -163,6 +165,7 @@ pub fn compare(before: &Side, after: &Side) -> Result<Difference, DiffError> {
         let doubt = doubts.entry((direction, statement.clone())).or_insert_with(|| Doubt {
             direction,
             statement,
+            is_gone: source == Source::Before,
             path: atom.statement.path.clone(),
             actions: BTreeSet::new(),
             resources: BTreeSet::new(),

@@ -186,14 +186,16 @@ fn finding(principal: &str, doubt: &Doubt) -> Finding {
         Obstacle::Extent => "no single statement of the other side covers it".to_owned(),
     };
     let message = format!(
-        "{}: no request was found that changes, but it may {would} for {} on {}, because {why}",
+        "{}{}: no request was found that changes, but the new side may {would} for {} on {}, because {why}",
         doubt.statement,
+        if doubt.is_gone { ", which is gone" } else { "" },
         list(&doubt.actions),
         list(&doubt.resources)
     );
     let fix = "read the statement; keep the other side's spelling of what is not meant to change";
     Finding {
-        path: Some(doubt.path.pointer()),
+        // The place is one of the new side.
+        path: (!doubt.is_gone).then(|| doubt.path.pointer()),
         ..Finding::new("unproven-change", severity, principal, message).with_fix(fix)
     }
 }
