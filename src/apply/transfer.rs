@@ -3,12 +3,14 @@
 //! A file up to [`parts::MULTIPART_FROM_BYTES`] is read whole between two looks at its fingerprint, then sent. A larger
 //! one goes up in parts that become an object only if the file is still the same after the last byte was read.
 
+mod copy;
 mod download;
 mod limits;
 mod multipart;
 mod prove;
 mod single;
 
+pub use copy::{CopyTask, Way, copy};
 pub use download::{Download, Fetched, download};
 
 use super::patience::{Patience, Situation};

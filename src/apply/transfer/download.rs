@@ -94,13 +94,18 @@ impl Wanted {
         object_url(&self.bucket, &self.key)
     }
 
+    /// True if `head` is of the object that was seen.
+    pub(super) fn is(&self, head: &ObjectHead, size_bytes: u64) -> bool {
+        head.size_bytes == size_bytes && (self.etag.is_none() || head.etag.is_none() || head.etag == self.etag)
+    }
+
     /// A failed read in the words of a transfer.
     fn failed(&self, error: S3Error) -> TransferError {
         if error.class == ErrorClass::Precondition { TransferError::ChangedThere(self.url()) } else { error.into() }
     }
 
     /// The rung that holds, or what speaks against it.
-    fn judged(&self, judgement: Judgement) -> Result<Rung, TransferError> {
+    pub(super) fn judged(&self, judgement: Judgement) -> Result<Rung, TransferError> {
         match judgement {
             Judgement::Same(rung) => Ok(rung),
             Judgement::Differs { stored, arrived } => {
@@ -135,7 +140,7 @@ impl Run {
         let mut buffer = self.pool.buffer(usize::try_from(download.size_bytes).unwrap_or(usize::MAX)).await;
         let head = {
             let _slot = self.requests.acquire().await;
-            self.receive(wanted, None, &mut buffer).await?
+            self.receive(&self.store, wanted, None, &mut buffer).await?
         };
         let fetched = if download.size_bytes <= WRITTEN_AT_ONCE_BYTES {
             keep_whole(tree, wanted, download, head, &buffer)?
@@ -177,13 +182,10 @@ impl Run {
     }
 
     /// What is kept of the object, if it still is the one that was seen.
-    pub(super) async fn head(&self, wanted: &Wanted, size_bytes: u64) -> Result<ObjectHead, TransferError> {
+    async fn head(&self, wanted: &Wanted, size_bytes: u64) -> Result<ObjectHead, TransferError> {
         let _slot = self.requests.acquire().await;
         let head = self.store.head_object(&wanted.bucket, &wanted.key).await?;
-        let same = |head: &ObjectHead| {
-            head.size_bytes == size_bytes && (wanted.etag.is_none() || head.etag.is_none() || head.etag == wanted.etag)
-        };
-        head.filter(same).ok_or_else(|| TransferError::ChangedThere(wanted.url()))
+        head.filter(|head| wanted.is(head, size_bytes)).ok_or_else(|| TransferError::ChangedThere(wanted.url()))
     }
 
     /// Brings all ranges, and gives the checksums of the whole, combined from theirs: the one for receipts, and the one
@@ -233,7 +235,7 @@ impl Run {
         mut buffer: Buffer,
         algorithms: Vec<Algorithm>,
     ) -> Result<Vec<Checksum>, TransferError> {
-        self.receive(wanted, Some(part), &mut buffer).await?;
+        self.receive(&self.store, wanted, Some(part), &mut buffer).await?;
         let file = Arc::clone(file);
         let write = move || {
             file.write_at(part.offset, &buffer)?;
@@ -247,6 +249,7 @@ impl Run {
     /// Reads the object or one part of it into memory, again where the answer breaks off.
     pub(super) async fn receive(
         &self,
+        store: &Store,
         wanted: &Wanted,
         part: Option<Part>,
         into: &mut [u8],
@@ -254,7 +257,7 @@ impl Run {
         let read = wanted.read(part);
         let (mut tries_left, mut pause) = (ATTEMPTS - 1, FIRST_PAUSE);
         loop {
-            let answer = self.store.read_object(&read).await.map_err(|error| wanted.failed(error))?;
+            let answer = store.read_object(&read).await.map_err(|error| wanted.failed(error))?;
             let Err(broken) = Store::fill(&read, answer.bytes, into).await else { return Ok(answer.head) };
             let passes = matches!(broken.class, ErrorClass::Unreachable | ErrorClass::DigestRefused);
             if tries_left == 0 || !passes {

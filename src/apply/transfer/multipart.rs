@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// How long a cancelled run waits for an upload to be begun or aborted, so that no parts stay behind.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// A part that arrived: `open.checksum` is what was sent, and `echoed` whether the endpoint named the same.
 struct SentPart {
@@ -169,7 +169,7 @@ impl Run {
     }
 
     /// Frees the parts. Where that fails a person must know, since parts cost money until someone removes them.
-    async fn abort(&self, multipart: &MultipartUpload) {
+    pub(super) async fn abort(&self, multipart: &MultipartUpload) {
         let failed = match tokio::time::timeout(GRACE, self.store.abort_multipart(multipart)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) if error.class == ErrorClass::NotFound => return,
