@@ -125,9 +125,9 @@ impl Run {
     ) -> Result<Fetched, TransferError> {
         let wanted = Wanted { bucket: bucket.clone(), key: download.key.clone(), etag: download.etag.clone() };
         if download.size_bytes < self.options.multipart_from_bytes {
-            self.unless_cancelled(self.fetch_whole(&wanted, download, tree)).await
+            self.fetch_whole(&wanted, download, tree).await
         } else {
-            self.unless_cancelled(self.fetch_ranges(wanted, download, tree)).await
+            self.fetch_ranges(wanted, download, tree).await
         }
     }
 
@@ -137,11 +137,14 @@ impl Run {
         download: &Download,
         tree: &Arc<TargetTree>,
     ) -> Result<Fetched, TransferError> {
-        let mut buffer = self.pool.buffer(usize::try_from(download.size_bytes).unwrap_or(usize::MAX)).await;
-        let head = {
+        let arrive = async {
+            let mut buffer = self.pool.buffer(usize::try_from(download.size_bytes).unwrap_or(usize::MAX)).await;
             let _slot = self.requests.acquire().await;
-            self.receive(&self.store, wanted, None, &mut buffer).await?
+            let head = self.receive(&self.store, wanted, None, &mut buffer).await?;
+            Ok((head, buffer))
         };
+        // What has arrived is written also by a cancelled run: that takes no time, and half of it would stay behind.
+        let (head, buffer) = self.unless_cancelled(arrive).await?;
         let fetched = if download.size_bytes <= WRITTEN_AT_ONCE_BYTES {
             keep_whole(tree, wanted, download, head, &buffer)?
         } else {
@@ -158,7 +161,7 @@ impl Run {
         download: &Download,
         tree: &Arc<TargetTree>,
     ) -> Result<Fetched, TransferError> {
-        let head = self.head(&wanted, download.size_bytes).await?;
+        let head = self.unless_cancelled(self.head(&wanted, download.size_bytes)).await?;
         // Where the listing showed no ETag, all ranges must at least be of the object that HEAD saw.
         wanted.etag = wanted.etag.or_else(|| head.etag.clone());
         let measure = Measure::of(&head, download.size_bytes);
@@ -166,13 +169,13 @@ impl Run {
         let begin = move || opened.begin(&to.path, to.size_bytes, to.replaces.as_ref());
         let file = Receiving(Arc::new(tokio::task::spawn_blocking(begin).await??));
         let wanted = Arc::new(wanted);
-        let Wholes { crc64nvme, measured } =
-            self.fill_file(&file.0, &wanted, download.size_bytes, measure.of_ranges()).await?;
-        let (part, modified) = (Arc::clone(&file.0), head.modified);
+        let fill = self.fill_file(&file.0, &wanted, download.size_bytes, measure.of_ranges());
+        let Wholes { crc64nvme, measured } = self.unless_cancelled(fill).await?;
+        let (part, modified, cancel) = (Arc::clone(&file.0), head.modified, self.cancel.clone());
         let finish = move || {
             let judgement = match &measured {
                 Some(measured) => measure.judge(measured),
-                None => judge_again(&part, &measure)?,
+                None => judge_again(&part, &measure, &cancel)?,
             };
             let rung = wanted.judged(judgement)?;
             let file = part.commit(modified)?;
@@ -297,12 +300,16 @@ fn keep_whole(
 }
 
 /// Reads what was written once more, for digests that cannot be combined from ranges.
-fn judge_again(file: &PartFile, measure: &Measure) -> Result<Judgement, WriteError> {
+fn judge_again(file: &PartFile, measure: &Measure, cancel: &CancellationToken) -> Result<Judgement, TransferError> {
     let mut pass = measure.pass();
     if !matches!(measure, Measure::Length) {
-        file.read_again(|bytes| pass.update(bytes))?;
+        let goes_on = |bytes: &[u8]| {
+            pass.update(bytes);
+            !cancel.is_cancelled()
+        };
+        file.read_again(goes_on)?;
     }
-    Ok(pass.finish(measure))
+    if cancel.is_cancelled() { Err(TransferError::Cancelled) } else { Ok(pass.finish(measure)) }
 }
 
 fn fetched(head: ObjectHead, checksum: Option<Checksum>, rung: Rung, file: Fingerprint) -> Fetched {

@@ -1,12 +1,13 @@
 //! Copies: inside the service, whole or part by part, and writes that take an object's attributes along.
 
+use super::multipart::kind_of;
 use super::objects::{echo, moment, read_head, send_body, with_checksum};
 use super::{ErrorClass, MultipartUpload, ObjectWrite, OpenPart, S3Error, Store, WriteCondition, Written, object_url};
 use crate::model::{Algorithm, BucketName, ETag, Echo, ObjectHead, ObjectKey};
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType};
+use aws_sdk_s3::types::ChecksumMode;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -77,25 +78,6 @@ fn encoded(text: &str, plain: &[u8]) -> String {
     text.bytes().map(one).collect()
 }
 
-fn named(algorithm: Algorithm) -> Option<ChecksumAlgorithm> {
-    match algorithm {
-        Algorithm::Crc64Nvme => Some(ChecksumAlgorithm::Crc64Nvme),
-        Algorithm::Crc32 => Some(ChecksumAlgorithm::Crc32),
-        Algorithm::Crc32c => Some(ChecksumAlgorithm::Crc32C),
-        Algorithm::Sha1 => Some(ChecksumAlgorithm::Sha1),
-        Algorithm::Sha256 => Some(ChecksumAlgorithm::Sha256),
-        Algorithm::Md5 => None,
-    }
-}
-
-const fn form(algorithm: Algorithm) -> Option<ChecksumType> {
-    match algorithm {
-        Algorithm::Crc64Nvme | Algorithm::Crc32 | Algorithm::Crc32c => Some(ChecksumType::FullObject),
-        Algorithm::Sha1 | Algorithm::Sha256 => Some(ChecksumType::Composite),
-        Algorithm::Md5 => None,
-    }
-}
-
 /// Puts attributes into a request; works on every builder that takes them.
 macro_rules! with_attributes {
     ($request:expr, $attributes:expr) => {{
@@ -123,7 +105,7 @@ impl Store {
         let request = request.set_copy_source_if_match(copy.from.if_match.map(ETag::quoted));
         let request = request.set_if_none_match(copy.condition.if_none_match());
         let request = request.set_if_match(copy.condition.if_match());
-        let request = request.set_checksum_algorithm(named(copy.algorithm));
+        let request = request.set_checksum_algorithm(kind_of(copy.algorithm).map(|(kind, _)| kind));
         let answer = request.set_expected_bucket_owner(self.expected_owner()).send().await;
         let target = object_url(copy.bucket, copy.key);
         let answer = answer.map_err(|error| S3Error::new("CopyObject", &target, &error))?;
@@ -178,7 +160,8 @@ impl Store {
     ) -> Result<MultipartUpload, S3Error> {
         let request = self.client().create_multipart_upload().bucket(bucket.as_str()).key(key.as_str());
         let request = with_attributes!(request, attributes);
-        let request = request.set_checksum_algorithm(named(algorithm)).set_checksum_type(form(algorithm));
+        let (kind, form) = kind_of(algorithm).unzip();
+        let request = request.set_checksum_algorithm(kind).set_checksum_type(form);
         let answer = request.set_expected_bucket_owner(self.expected_owner()).send().await;
         let target = object_url(bucket, key);
         let answer = answer.map_err(|error| S3Error::new("CreateMultipartUpload", &target, &error))?;
