@@ -165,6 +165,9 @@ impl TransferError {
             Self::ChangedThere(_) | Self::Write(WriteError::Changed(_)) => {
                 Some("run again: a new plan starts from what is there now")
             }
+            Self::Damaged { .. } => {
+                Some("run again; if it stays so, a proxy on the way or the object itself is damaged")
+            }
             Self::Write(WriteError::Full { .. }) => Some("free some space, then run again: what is done stays done"),
             Self::Write(WriteError::Link(_)) => Some("remove the link, or choose another target"),
             Self::S3(error) if error.code.as_deref() == Some("InvalidObjectState") => {

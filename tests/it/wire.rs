@@ -45,6 +45,7 @@ impl Request {
             "PUT" => "PutObject",
             "HEAD" => "HeadObject",
             "GET" if has("list-type=2") => "ListObjectsV2",
+            "GET" if has("?tagging") => "GetObjectTagging",
             "GET" => "GetObject",
             "POST" if has("?delete") => "DeleteObjects",
             "POST" if has("uploadId=") => "CompleteMultipartUpload",

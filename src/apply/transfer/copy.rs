@@ -236,6 +236,8 @@ impl Run {
         source: &Store,
     ) -> Result<Proven, TransferError> {
         let Described { head, attributes } = self.describe(wanted, task.size_bytes, source).await?;
+        // Where the listing showed no ETag, bytes and attributes must at least be of one object.
+        let wanted = &Wanted { etag: wanted.etag.clone().or_else(|| head.etag.clone()), ..wanted.clone() };
         let mut buffer = self.pool.buffer(usize::try_from(task.size_bytes).unwrap_or(usize::MAX)).await;
         let _slot = self.requests.acquire().await;
         self.receive(source, wanted, None, &mut buffer).await?;
