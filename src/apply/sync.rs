@@ -248,7 +248,8 @@ pub async fn run(
     options: &TransferOptions,
     listener: &Listener,
 ) -> Result<Synced, LookError> {
-    let run = Run::between(stores.0, ends(&request.route).await?, options, &listener.events, &listener.cancel);
+    let ends = Ends { tree: tree(&request.route).await?, from: stores.1.cloned() };
+    let run = Run::between(stores.0, ends, options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
     let leftovers = Leftovers::of(&request, stores.0, options);
     leftovers.give_up(Stay::Usable, listener).await;
@@ -340,11 +341,11 @@ impl<'run> Leftovers<'run> {
 }
 
 /// The directory of a download, opened or made once.
-async fn ends(route: &Route) -> Result<Ends, LookError> {
-    let Route::Download { root, .. } = route else { return Ok(Ends::default()) };
+async fn tree(route: &Route) -> Result<Option<Arc<TargetTree>>, LookError> {
+    let Route::Download { root, .. } = route else { return Ok(None) };
     let root = root.clone();
     let tree = tokio::task::spawn_blocking(move || TargetTree::open(&root)).await??;
-    Ok(Ends { tree: Some(Arc::new(tree)) })
+    Ok(Some(Arc::new(tree)))
 }
 
 const fn work_of(route: &Route) -> Work {

@@ -3,6 +3,7 @@
 //! A file up to [`parts::MULTIPART_FROM_BYTES`] is read whole between two looks at its fingerprint, then sent. A larger
 //! one goes up in parts that become an object only if the file is still the same after the last byte was read.
 
+mod copy;
 mod crowd;
 mod download;
 mod limits;
@@ -12,12 +13,13 @@ mod resume;
 mod retry;
 mod single;
 
-pub use crate::plan::Download;
+pub use crate::plan::{CopyTask, Download};
+pub use copy::{Way, copy};
 pub(crate) use crowd::Tally;
 pub use download::{Fetched, download};
 
 use super::patience::Situation;
-use crate::aws::s3::{ErrorClass, S3Error, Store, object_url};
+use crate::aws::s3::{Doomed, ErrorClass, S3Error, Store, object_url};
 use crate::local::{Journal, ReadError, TargetTree, WriteError, fingerprint};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint};
 use crate::plan::{Action, Delete, Step, Upload};
@@ -107,6 +109,8 @@ impl Proven {
 pub(crate) struct Ends {
     /// The directory that downloads go to.
     pub(crate) tree: Option<Arc<TargetTree>>,
+    /// The store that copies come from, if it is another than the target's.
+    pub(crate) from: Option<Store>,
 }
 
 /// Why a file is not in place.
@@ -173,6 +177,9 @@ impl TransferError {
             Self::Read(ReadError::Changed(_)) => Some("wait until nothing writes to the file, then run again"),
             Self::ChangedThere(_) | Self::Write(WriteError::Changed(_)) => {
                 Some("run again: a new plan starts from what is there now")
+            }
+            Self::Damaged { .. } => {
+                Some("run again; if it stays so, a proxy on the way or the object itself is damaged")
             }
             Self::Write(WriteError::Full { .. }) => Some("free some space, then run again: what is done stays done"),
             Self::Write(WriteError::Link(_)) => Some("remove the link, or choose another target"),
@@ -366,6 +373,10 @@ impl Run {
             (Step::Download { download, .. }, Some(tree)) => {
                 Ok(self.fetch(&action.bucket, download, tree).await?.proven)
             }
+            (Step::Copy(task), _) => {
+                let way = self.ends.from.clone().map_or(Way::INSIDE, Way::Through);
+                self.copy(&action.bucket, task, &way).await
+            }
             (Step::Delete(delete), _) => self.delete(&action.bucket, delete).await,
             (Step::DeleteFile { path, fingerprint, .. }, Some(tree)) => {
                 let (tree, path, seen) = (Arc::clone(tree), path.clone(), *fingerprint);
@@ -390,7 +401,12 @@ impl Run {
     /// Deletes an object if it still is the one that was seen. One that is gone already is as wanted.
     async fn delete(&self, bucket: &BucketName, delete: &Delete) -> Result<Proven, TransferError> {
         let _slot = self.requests.acquire().await;
-        let deleted = self.store.delete_object(bucket, &delete.key, None, delete.etag.as_ref()).await;
+        let doomed = Doomed { key: delete.key.clone(), etag: delete.etag.clone() };
+        let deleted = if self.store.honours_delete_conditions() {
+            self.store.delete_object(bucket, &doomed.key, None, doomed.etag.as_ref()).await
+        } else {
+            self.store.delete_after_look(bucket, &doomed).await
+        };
         match deleted {
             Err(error) if error.class == ErrorClass::Precondition => {
                 Err(TransferError::ChangedThere(object_url(bucket, &delete.key)))

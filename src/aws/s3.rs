@@ -3,6 +3,8 @@
 //! Nothing here decides; it asks, writes, and says truthfully what came back.
 
 mod bucket_state;
+mod copy;
+mod delete;
 mod get;
 mod lifecycle;
 mod list;
@@ -12,6 +14,8 @@ mod settings;
 mod uploads;
 mod versions;
 
+pub use copy::{ObjectAttributes, ObjectCopy, Source};
+pub use delete::{Deleted, Doomed, MAX_DELETES};
 pub use get::ObjectRead;
 pub use multipart::{Completion, MultipartUpload};
 pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
@@ -62,6 +66,12 @@ impl Store {
     /// The account that every bucket must belong to.
     pub fn expected_owner(&self) -> Option<String> {
         self.expected_owner.clone()
+    }
+
+    /// The same store for buckets of any account: to read what is copied from there.
+    #[must_use]
+    pub fn of_any_owner(&self) -> Self {
+        Self { expected_owner: None, ..self.clone() }
     }
 
     /// True if the client speaks to AWS itself, and to no other server.

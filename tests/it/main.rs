@@ -3,7 +3,9 @@
 
 mod adoption;
 mod bad_input;
+mod copy;
 mod dataset;
+mod deletes;
 mod download;
 mod enforcement;
 mod faults;
