@@ -5,7 +5,9 @@ mod signals;
 mod usage;
 
 use crate::commands::stop::Stop;
-use crate::commands::{Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, tree, verify};
+use crate::commands::{
+    Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, tree, uploads, verify,
+};
 use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags};
 use crate::error::CommandError;
 use crate::model::Region;
@@ -108,6 +110,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    #[command(subcommand)]
+    Uploads(uploads::UploadsCommand),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -233,6 +237,7 @@ fn context(global: GlobalArgs, ui: &Ui, stop: &Stop, run_id: u64) -> Context {
         set: global.set.into_iter().collect(),
         yes: global.yes,
         run_id,
+        now: jiff::Timestamp::now(),
         stop: stop.clone(),
     }
 }
@@ -264,6 +269,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Ending, Command
         Command::Apply(args) => apply::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Policy(command) => policy::run(&command, context),
+        Command::Uploads(command) => uploads::run(&command, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Completions(args) => Ok(completions::run(&args, context, command_tree)),
         Command::Man(args) => man::run(&args, context, command_tree),

@@ -11,6 +11,7 @@ pub mod policy;
 pub mod serve;
 pub mod stop;
 pub mod tree;
+pub mod uploads;
 pub mod verify;
 
 use crate::apply::dataset::{self, DatasetRequest};
@@ -29,6 +30,7 @@ use crate::ui::Ui;
 use crate::world::World;
 use clap::{Args, ValueEnum};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,6 +58,8 @@ pub struct Context {
     pub yes: bool,
     /// A random number that names what this run makes.
     pub run_id: u64,
+    /// When the run began.
+    pub now: Timestamp,
     /// The user's wish to stop.
     pub stop: Stop,
 }
