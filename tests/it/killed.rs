@@ -10,10 +10,12 @@ use crate::testenv::{TestEnv, files_below};
 use aws_sdk_s3::Client;
 use bucketwright::hashing::digest;
 use bucketwright::model::Algorithm;
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -197,17 +199,23 @@ impl Scene {
 
     /// Runs `apply` and kills it once so many bytes are on the wire. Returns whether it was still running.
     fn killed_after(&self, bytes: u64) -> bool {
+        let ended = self.signalled_after(bytes, Signal::KILL);
+        ended.is_some_and(|output| output.status.signal() == Some(Signal::KILL.as_raw()))
+    }
+
+    /// Runs `apply` and signals it once so many bytes are on the wire; none if it ended before.
+    fn signalled_after(&self, bytes: u64, signal: Signal) -> Option<Output> {
         self.endpoint.relay.sent.store(0, Ordering::Relaxed);
         let mut command = self.env.command(&["apply", "--yes"]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         while self.endpoint.relay.sent.load(Ordering::Relaxed) < bytes {
             if child.try_wait().unwrap().is_some() {
-                return false;
+                return None;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        child.kill().unwrap();
-        child.wait().unwrap().code().is_none()
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        Some(child.wait_with_output().unwrap())
     }
 
     /// The bytes that the endpoint holds in objects and in parts.
@@ -303,12 +311,31 @@ async fn a_killed_upload_goes_on_at_scale() {
     kill_and_go_on(Scale::from_environment().unwrap()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_keeps_what_arrived_and_says_so() {
+    let scene = Scene::new(Scale { rounds: 1, small_files: 3, large_files: 1, large_bytes: 40 * MIB });
+    let bucket = scene.bucket(0);
+    scene.endpoint.relay.one_by_one.store(true, Ordering::Relaxed);
+    let stopped = scene.signalled_after(28 * MIB, Signal::INT).unwrap();
+    assert_eq!(stopped.status.code(), Some(130));
+    let said = String::from_utf8(stopped.stderr).unwrap();
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("hint: 1 upload keeps its finished parts for that; `uploads list` shows them"), "{said}");
+    let held = scene.held_bytes(&bucket).await;
+    assert!(held >= 8 * MIB, "{held}");
+    scene.endpoint.relay.sent.store(0, Ordering::Relaxed);
+    scene.env.expect(0, &["apply", "--yes"]);
+    let sent = scene.endpoint.relay.sent.load(Ordering::Relaxed);
+    assert!(sent < scene.source_bytes - held + MIB, "{sent}");
+    scene.check(&bucket).await;
+}
+
 #[test]
 fn what_was_left_is_listed_as_ours_and_can_be_given_up() {
     let scene = Scene::new(Scale { rounds: 1, small_files: 0, large_files: 1, large_bytes: 30 * MIB });
     let bucket = scene.bucket(0);
     scene.endpoint.relay.one_by_one.store(true, Ordering::Relaxed);
-    assert!(scene.killed_after(12 * MIB));
+    assert!(scene.killed_after(24 * MIB));
     let place = format!("s3://{bucket}");
     let [upload] = scene
         .env

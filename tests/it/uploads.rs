@@ -104,7 +104,8 @@ async fn only_what_was_chosen_and_confirmed_is_aborted() {
     assert_eq!(one.json()[0]["type"], "identity");
     kept(2);
     let rest = scene.run(0, &["abort", "s3://bucket/data/", "--older-than", "0s", "--yes"]).stdout;
-    assert_eq!(rest, "aborted the upload of s3://bucket/data/two (0 parts, 0 s old)\nUploads: 1 aborted\n");
+    assert!(rest.starts_with("aborted the upload of s3://bucket/data/two (0 parts, "), "{rest}");
+    assert!(rest.ends_with(" old)\nUploads: 1 aborted\n"), "{rest}");
     kept(1);
 }
 
