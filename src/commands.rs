@@ -10,6 +10,7 @@ pub mod plan;
 pub mod policy;
 pub mod serve;
 pub mod stop;
+pub mod sync;
 pub mod tree;
 pub mod uploads;
 pub mod verify;
@@ -23,8 +24,8 @@ use crate::layout::{Dataset, Grant, Layout, Manage, ParseOptions};
 use crate::local::{self, Journal};
 use crate::model::{AccountId, BucketName, BucketState, Excludes, Existence, HumanBytes};
 use crate::plan::{Plan, Step};
-use crate::policy::assertions;
 use crate::policy::matrix::Granted;
+use crate::policy::{assertions, lockout};
 use crate::report::{Event, Finding, Outcome, Severity, Summary};
 use crate::ui::Ui;
 use crate::world::World;
@@ -268,7 +269,9 @@ pub async fn plan_all(
 ) -> Result<Planned, CommandError> {
     let layout = &loaded.layout;
     let found = announced("looking at the buckets", observe(layout, world), context).await?;
-    let plan = scaffold::plan(layout, &found, &world.circumstances(), sections);
+    let around = world.circumstances();
+    let mut plan = scaffold::plan(layout, &found, &around, sections);
+    lockout::guard(&mut plan, layout, &found, &around);
     let mut planned = Planned { plan, receipts: Vec::new() };
     if sections.datasets {
         for dataset in &layout.datasets {

@@ -5,6 +5,7 @@
 mod digest;
 mod journal;
 mod replace;
+mod sink;
 mod source_file;
 mod text_file;
 mod walk;
@@ -12,6 +13,7 @@ mod walk;
 pub use digest::{DigestsWanted, FileDigests, digest_file};
 pub use journal::{Claim, Found, Journal, JournalError, absolute};
 pub use replace::{read_text, replace_file};
+pub use sink::{PartFile, TargetTree, WriteError};
 pub use source_file::{ReadError, SourceFile, fingerprint};
 pub use text_file::{exists, read_at_most, read_stdin_at_most, write_new};
 pub use walk::{SourceKind, Walk, source_kind, walk};

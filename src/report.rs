@@ -3,11 +3,13 @@
 //! The serde form of these types is the JSON contract that scripts rely on: fields are added, never renamed. How they
 //! read in words stands in [`phrase`].
 
+mod change;
 mod decision;
 mod phrase;
 pub mod receipt;
 mod upload;
 
+pub use change::{ChangeRecord, EditRecord, Turn};
 pub use decision::{DecisionRecord, ReasonRecord};
 pub use phrase::Words;
 pub use upload::UploadRecord;
@@ -34,6 +36,11 @@ pub enum Event {
     Decision(DecisionRecord),
     /// One policy document made.
     Policy(PolicyRecord),
+    /// What opens or closes between two sets of policies; in JSON one `cell` for each operation.
+    #[serde(skip)]
+    Change(ChangeRecord),
+    /// One statement that differs between two sets of policies.
+    Edit(EditRecord),
     /// One check that held, for verbs that list what they checked.
     Check(Check),
     /// One folder or object of a bucket's tree.
@@ -66,6 +73,8 @@ pub enum Progress {
         /// Their bytes.
         bytes: u64,
     },
+    /// Everything that lies ahead has been told, so that the end can be foreseen.
+    AllExpected,
     /// Bytes went over the wire.
     Advanced {
         /// How many since the last such event.
@@ -464,8 +473,9 @@ impl Summary {
             Status::Failed => self.failed += 1,
             Status::Done => {
                 self.done += 1;
-                self.bytes += action.bytes.unwrap_or_default();
-                self.deleted += u64::from(action.action == "delete");
+                let deleted = action.action == "delete";
+                self.deleted += u64::from(deleted);
+                self.bytes += if deleted { 0 } else { action.bytes.unwrap_or_default() };
             }
         }
     }

@@ -2,10 +2,16 @@
 //!
 //! Values in, values out. The edges walk, list, hash and ask; the modules here decide.
 
+pub mod arrival;
 pub mod compare;
 pub mod content_type;
+pub mod decide;
+pub mod deletes;
 pub mod diff;
+pub mod item;
 pub mod keys;
 pub mod parts;
+pub mod paths;
 pub mod proof;
 pub mod resume;
+pub mod shard;

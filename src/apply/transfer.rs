@@ -3,33 +3,41 @@
 //! A file up to [`parts::MULTIPART_FROM_BYTES`] is read whole between two looks at its fingerprint, then sent. A larger
 //! one goes up in parts that become an object only if the file is still the same after the last byte was read.
 
+mod crowd;
+mod download;
 mod limits;
 mod multipart;
 mod prove;
 mod resume;
+mod retry;
 mod single;
 
-use super::patience::{Patience, Situation};
+pub use crate::plan::Download;
+pub(crate) use crowd::Tally;
+pub use download::{Fetched, download};
+
+use super::patience::Situation;
 use crate::aws::s3::{ErrorClass, S3Error, Store, object_url};
-use crate::local::{Journal, ReadError, fingerprint};
+use crate::local::{Journal, ReadError, TargetTree, WriteError, fingerprint};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint};
-use crate::plan::{Action, Reason, Step, Upload};
-use crate::report::{ErrorRecord, Event, Progress, Status};
+use crate::plan::{Action, Delete, Step, Upload};
+use crate::report::{Event, Progress, Status};
 use crate::sync::parts;
 use crate::sync::proof::Rung;
+use bytes::Bytes;
+use futures_util::stream;
 use limits::Pool;
+use retry::Retry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often one file is tried when it changes while it is read, or when another writer is in the way.
-const ATTEMPTS: u32 = 2;
-
-/// How long a file gets to come to rest before it is tried again.
-const PAUSE_BEFORE_RETRY: Duration = Duration::from_millis(200);
+/// Longer than a load balancer takes to find a new home, shorter than anybody waits for a typo in an endpoint.
+const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(30);
 
 /// How files are sent.
 #[derive(Debug, Clone)]
@@ -44,6 +52,8 @@ pub struct TransferOptions {
     pub part_bytes: u64,
     /// From which size on a file goes up in parts.
     pub multipart_from_bytes: u64,
+    /// How long trouble that passes is waited out for each file.
+    pub retry_for: Duration,
     /// What the run did to the buckets before, so that a 404 is waited out where one is to be expected.
     pub situation: Situation,
     /// Where uploads in parts are remembered until they are finished, so that a run that ends early is taken up again;
@@ -61,29 +71,9 @@ impl TransferOptions {
             body_bytes: 128 * 1024 * 1024,
             part_bytes: parts::DEFAULT_PART_BYTES,
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
+            retry_for: DEFAULT_RETRY_FOR,
             situation: Situation::SETTLED,
             journal: None,
-        }
-    }
-}
-
-/// One file to send, and why.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    /// The bucket.
-    pub bucket: BucketName,
-    /// The file and its key.
-    pub upload: Upload,
-    /// Why it is needed.
-    pub reason: Reason,
-}
-
-impl Job {
-    /// The upload that an action is; gives back any other action.
-    pub fn from_action(action: Action) -> Result<Self, Box<Action>> {
-        match action {
-            Action { bucket, step: Step::Upload(upload), reason } => Ok(Self { bucket, upload, reason }),
-            other => Err(Box::new(other)),
         }
     }
 }
@@ -101,6 +91,22 @@ pub struct Proven {
     pub version_id: Option<String>,
     /// Its length in bytes.
     pub bytes: u64,
+    /// What the local file was when it was sent, or is since it arrived.
+    pub file: Option<Fingerprint>,
+}
+
+impl Proven {
+    /// Of something that was deleted.
+    const fn gone() -> Self {
+        Self { etag: None, checksum: None, rung: Rung::Gone, version_id: None, bytes: 0, file: None }
+    }
+}
+
+/// Where things come from and go to, beside the store.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    /// The directory that downloads go to.
+    pub(crate) tree: Option<Arc<TargetTree>>,
 }
 
 /// Why a file is not in place.
@@ -109,6 +115,9 @@ pub enum TransferError {
     /// The file could not be read whole, or did not stay the same.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The file could not be put in its place.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The object is not what the plan saw, so it was left alone.
     #[error("`{0}` was changed by somebody else since the plan was made; it was left as it is")]
     ChangedThere(String),
@@ -130,9 +139,22 @@ pub enum TransferError {
         /// What the endpoint says.
         answered: String,
     },
+    /// What arrived is not what the endpoint keeps; it was thrown away.
+    #[error("`{target}` did not arrive as it is kept there: kept {stored}, arrived {arrived}")]
+    Damaged {
+        /// The object.
+        target: String,
+        /// What the endpoint keeps of it.
+        stored: String,
+        /// The same of what arrived.
+        arrived: String,
+    },
     /// The endpoint took it, but nothing it says proves that it holds what was sent.
     #[error("nothing that the endpoint says proves that `{0}` arrived whole")]
     Unproven(String),
+    /// The action moves nothing, so it is none of the transfers.
+    #[error("`{0}` is not to be moved")]
+    NoTransfer(String),
     /// A call failed.
     #[error(transparent)]
     S3(#[from] S3Error),
@@ -149,7 +171,14 @@ impl TransferError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Read(ReadError::Changed(_)) => Some("wait until nothing writes to the file, then run again"),
-            Self::ChangedThere(_) => Some("run again: a new plan starts from what is there now"),
+            Self::ChangedThere(_) | Self::Write(WriteError::Changed(_)) => {
+                Some("run again: a new plan starts from what is there now")
+            }
+            Self::Write(WriteError::Full { .. }) => Some("free some space, then run again: what is done stays done"),
+            Self::Write(WriteError::Link(_)) => Some("remove the link, or choose another target"),
+            Self::S3(error) if error.code.as_deref() == Some("InvalidObjectState") => {
+                Some("the object is in an archive: restore it first")
+            }
             Self::Unproven(_) => Some("pass `--checksum md5`: this endpoint keeps no other checksum"),
             Self::S3(error) if error.status == Some(400) && error.operation.contains("MultipartUpload") => {
                 Some("if this endpoint does not know CRC64NVME for uploads in parts, pass `--checksum md5`")
@@ -161,7 +190,7 @@ impl TransferError {
     /// True where the same file may well succeed on another try.
     fn deserves_another_try(&self) -> bool {
         match self {
-            Self::Read(ReadError::Changed(_)) => true,
+            Self::Read(ReadError::Changed(_)) | Self::Damaged { .. } => true,
             // S3 says so itself: of two conditional writes at once, one gets this answer and should try again.
             Self::S3(error) => error.class == ErrorClass::Conflict,
             _ => false,
@@ -173,7 +202,7 @@ impl TransferError {
 #[derive(Debug, Default)]
 pub struct Transferred {
     /// What is in place now, in the order in which it arrived.
-    pub proven: Vec<(Job, Proven)>,
+    pub proven: Vec<(Action, Proven)>,
     /// How many failed; each was reported as an event.
     pub failed: u64,
     /// How many were not sent, or not wholly, because the run was cancelled.
@@ -182,17 +211,15 @@ pub struct Transferred {
     pub kept_uploads: u64,
 }
 
-/// A file's end.
-type Ended = (Job, Result<Proven, TransferError>);
-
 /// All that the tasks of one run share.
-struct Run {
+pub(crate) struct Run {
     store: Store,
     options: TransferOptions,
     requests: Arc<Semaphore>,
     pool: Pool,
     events: mpsc::Sender<Event>,
     cancel: CancellationToken,
+    ends: Ends,
     /// Set once the endpoint has refused a conditional write as unknown to it.
     without_conditions: AtomicBool,
     /// Set once the journal could not be used.
@@ -201,8 +228,18 @@ struct Run {
 }
 
 impl Run {
-    fn new(
+    pub(crate) fn new(
         store: &Store,
+        options: &TransferOptions,
+        events: &mpsc::Sender<Event>,
+        cancel: &CancellationToken,
+    ) -> Arc<Self> {
+        Self::between(store, Ends::default(), options, events, cancel)
+    }
+
+    pub(crate) fn between(
+        store: &Store,
+        ends: Ends,
         options: &TransferOptions,
         events: &mpsc::Sender<Event>,
         cancel: &CancellationToken,
@@ -214,10 +251,20 @@ impl Run {
             pool: Pool::new(options.body_bytes),
             events: events.clone(),
             cancel: cancel.clone(),
+            ends,
             without_conditions: AtomicBool::new(false),
             journal_failed: AtomicBool::new(false),
             kept_uploads: AtomicU64::new(0),
         })
+    }
+
+    /// How many uploads in parts stay unfinished for the next run to go on with.
+    pub(crate) fn kept_uploads(&self) -> u64 {
+        self.kept_uploads.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 
     /// Lets `work` go on until the run is cancelled.
@@ -237,7 +284,7 @@ impl Run {
         let _ = self.events.try_send(Event::Progress(Progress::Advanced { bytes }));
     }
 
-    async fn tell(&self, event: Event) {
+    pub(crate) async fn tell(&self, event: Event) {
         // A listener that has gone does not stop the work.
         let _ = self.events.send(event).await;
     }
@@ -252,117 +299,146 @@ pub async fn upload(
     events: &mpsc::Sender<Event>,
 ) -> Result<Proven, TransferError> {
     let run = Run::new(store, options, events, &CancellationToken::new());
-    run.send_file(bucket, upload).await
+    run.send_file(bucket, upload, None).await
 }
 
 /// Sends all files side by side. One that fails does not stop the others; a cancelled run starts no more, ends those
 /// under way, and aborts what they had begun.
 pub async fn upload_all(
     store: &Store,
-    jobs: Vec<Job>,
+    actions: Vec<Action>,
     options: &TransferOptions,
     events: &mpsc::Sender<Event>,
     cancel: &CancellationToken,
 ) -> Transferred {
     let run = Run::new(store, options, events, cancel);
-    let bytes = jobs.iter().map(|job| job.upload.fingerprint.size_bytes).sum();
-    run.tell(Event::Progress(Progress::Expect { objects: jobs.len() as u64, bytes })).await;
-    let mut transferred = Transferred::default();
-    let mut under_way = JoinSet::new();
-    for job in jobs {
-        // As many files as requests: each file has at least one request to wait for.
-        if under_way.len() >= options.requests.max(1)
-            && let Some(ended) = under_way.join_next().await
-        {
-            run.count(&mut transferred, ended).await;
-        }
-        if cancel.is_cancelled() {
-            transferred.cancelled += 1;
-            continue;
-        }
-        let run = Arc::clone(&run);
-        under_way.spawn(async move {
-            let result = run.send_file(&job.bucket, &job.upload).await;
-            run.report(&job, &result).await;
-            (job, result)
-        });
+    let bytes = actions.iter().filter_map(|action| action.step.bytes()).sum();
+    run.tell(Event::Progress(Progress::Expect { objects: actions.len() as u64, bytes })).await;
+    run.tell(Event::Progress(Progress::AllExpected)).await;
+    let mut proven = Vec::with_capacity(actions.len());
+    let tally = run.move_all(stream::iter([actions]), |action, arrived| proven.push((action, arrived))).await;
+    for (action, error) in &tally.moved_there {
+        run.report_failure(action, error).await;
     }
-    while let Some(ended) = under_way.join_next().await {
-        run.count(&mut transferred, ended).await;
+    Transferred {
+        proven,
+        failed: tally.failed + tally.moved_there.len() as u64,
+        cancelled: tally.cancelled,
+        kept_uploads: run.kept_uploads(),
     }
-    transferred.kept_uploads = run.kept_uploads.load(Ordering::Relaxed);
-    transferred
 }
 
 impl Run {
-    async fn count(&self, transferred: &mut Transferred, ended: Result<Ended, JoinError>) {
-        match ended {
-            Ok((job, Ok(proven))) => transferred.proven.push((job, proven)),
-            Ok((_, Err(TransferError::Cancelled))) => transferred.cancelled += 1,
-            Ok((_, Err(_))) => transferred.failed += 1,
-            // A task that panicked could not report its file itself.
-            Err(error) => {
-                transferred.failed += 1;
-                let message = error_text(&error.into());
-                self.tell(Event::Error(ErrorRecord::new("internal", message))).await;
-            }
-        }
-    }
-
-    async fn report(&self, job: &Job, result: &Result<Proven, TransferError>) {
-        let status = match result {
-            Ok(_) => Status::Done,
-            Err(TransferError::Cancelled) => return,
-            Err(_) => Status::Failed,
-        };
-        let action =
-            Action { bucket: job.bucket.clone(), step: Step::Upload(job.upload.clone()), reason: job.reason.clone() };
-        let mut record = action.record(status);
-        match result {
-            Ok(proven) => {
-                record.bytes = Some(proven.bytes);
-                record.proof = Some(proven.rung.name());
-            }
-            Err(error) => {
-                record.reason = error_text(error);
-                if let Some(hint) = error.hint() {
-                    record.reason = format!("{}; {hint}", record.reason);
-                }
-            }
+    pub(crate) async fn report_failure(&self, action: &Action, error: &TransferError) {
+        let mut record = action.record(Status::Failed);
+        record.reason = error_text(error);
+        if let Some(hint) = error.hint() {
+            record.reason = format!("{}; {hint}", record.reason);
         }
         self.tell(Event::Action(record)).await;
         self.tell(Event::Progress(Progress::Settled)).await;
     }
 
-    /// Sends a file, and once more if it changed meanwhile or another writer was in the way.
-    async fn send_file(self: &Arc<Self>, bucket: &BucketName, upload: &Upload) -> Result<Proven, TransferError> {
-        let mut expected = upload.fingerprint;
-        let mut tries_left = ATTEMPTS - 1;
-        let mut patience = Patience::new(self.options.situation);
-        let started = tokio::time::Instant::now();
+    async fn report_arrival(&self, action: &Action, proven: &Proven) {
+        let mut record = action.record(Status::Done);
+        record.bytes = Some(proven.bytes);
+        record.proof = Some(proven.rung.name());
+        self.tell(Event::Action(record)).await;
+        self.tell(Event::Progress(Progress::Settled)).await;
+    }
+
+    /// Does what one action says, and again where that is worth it.
+    async fn move_one(self: &Arc<Self>, action: &Action) -> Result<Proven, TransferError> {
+        if let Step::Upload(upload) = &action.step {
+            return self.send_file(&action.bucket, upload, None).await;
+        }
+        let (mut retry, began) = (Retry::new(self.options.situation, self.options.retry_for), Instant::now());
         loop {
-            let error = match self.send_as(bucket, upload, &expected).await {
+            match self.try_one(action).await {
                 Ok(proven) => return Ok(proven),
-                Err(error) => error,
+                Err(error) => self.rest(retry.after(&error, began.elapsed()), error, action.target()).await?,
+            }
+        }
+    }
+
+    async fn try_one(self: &Arc<Self>, action: &Action) -> Result<Proven, TransferError> {
+        match (&action.step, &self.ends.tree) {
+            (Step::Download { download, .. }, Some(tree)) => {
+                Ok(self.fetch(&action.bucket, download, tree).await?.proven)
+            }
+            (Step::Delete(delete), _) => self.delete(&action.bucket, delete).await,
+            (Step::DeleteFile { path, fingerprint, .. }, Some(tree)) => {
+                let (tree, path, seen) = (Arc::clone(tree), path.clone(), *fingerprint);
+                tokio::task::spawn_blocking(move || tree.remove_if_unchanged(&path, &seen)).await??;
+                Ok(Proven::gone())
+            }
+            _ => Err(TransferError::NoTransfer(action.target())),
+        }
+    }
+
+    /// Waits before the next try, and says so; gives the error back if there should be none.
+    async fn rest(&self, pause: Option<Duration>, error: TransferError, target: String) -> Result<(), TransferError> {
+        let Some(pause) = pause else { return Err(error) };
+        self.tell(Event::Progress(Progress::Retried { target, reason: error_text(&error) })).await;
+        let paused = async {
+            tokio::time::sleep(pause).await;
+            Ok(())
+        };
+        self.unless_cancelled(paused).await
+    }
+
+    /// Deletes an object if it still is the one that was seen. One that is gone already is as wanted.
+    async fn delete(&self, bucket: &BucketName, delete: &Delete) -> Result<Proven, TransferError> {
+        let _slot = self.requests.acquire().await;
+        let deleted = self.store.delete_object(bucket, &delete.key, None, delete.etag.as_ref()).await;
+        match deleted {
+            Err(error) if error.class == ErrorClass::Precondition => {
+                Err(TransferError::ChangedThere(object_url(bucket, &delete.key)))
+            }
+            Err(error) if error.class != ErrorClass::NotFound => Err(error.into()),
+            _ => Ok(Proven::gone()),
+        }
+    }
+
+    /// Sends a small file that was read already. Where that fails and deserves another try, the file is read again.
+    async fn send_small(
+        self: &Arc<Self>,
+        bucket: &BucketName,
+        upload: &Upload,
+        read: Result<(Bytes, Checksum), ReadError>,
+    ) -> Result<Proven, TransferError> {
+        let sent = match read {
+            Ok((body, checksum)) => {
+                let _slot = self.requests.acquire().await;
+                self.send_body(bucket, upload, body, checksum).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        match sent {
+            Ok(proven) => Ok(Proven { file: Some(upload.fingerprint), ..proven }),
+            Err(error) => self.send_file(bucket, upload, Some(error)).await,
+        }
+    }
+
+    /// Sends a file, and once more if it changed meanwhile or another writer was in the way. `failed` is what the first
+    /// try ended with, if there was one already.
+    async fn send_file(
+        self: &Arc<Self>,
+        bucket: &BucketName,
+        upload: &Upload,
+        mut failed: Option<TransferError>,
+    ) -> Result<Proven, TransferError> {
+        let mut expected = upload.fingerprint;
+        let (mut retry, began) = (Retry::new(self.options.situation, self.options.retry_for), Instant::now());
+        loop {
+            let error = match failed.take() {
+                Some(error) => error,
+                None => match self.send_as(bucket, upload, &expected).await {
+                    Ok(proven) => return Ok(Proven { file: Some(expected), ..proven }),
+                    Err(error) => error,
+                },
             };
-            let pause = match &error {
-                TransferError::S3(refused) if refused.class == ErrorClass::NotFound => {
-                    patience.after(refused.class, started.elapsed())
-                }
-                other if other.deserves_another_try() && tries_left > 0 => {
-                    tries_left -= 1;
-                    Some(PAUSE_BEFORE_RETRY)
-                }
-                _ => None,
-            };
-            let Some(pause) = pause else { return Err(error) };
-            let target = object_url(bucket, &upload.key);
-            self.tell(Event::Progress(Progress::Retried { target, reason: error_text(&error) })).await;
-            let paused = async {
-                tokio::time::sleep(pause).await;
-                Ok(())
-            };
-            self.unless_cancelled(paused).await?;
+            self.rest(retry.after(&error, began.elapsed()), error, object_url(bucket, &upload.key)).await?;
             // What the file is now is what counts: the next try sends that, or sees it change again.
             let path = upload.path.clone();
             expected = tokio::task::spawn_blocking(move || fingerprint(&path)).await??;

@@ -3,6 +3,7 @@
 //! Nothing here decides; it asks, writes, and says truthfully what came back.
 
 mod bucket_state;
+mod get;
 mod lifecycle;
 mod list;
 mod multipart;
@@ -11,6 +12,7 @@ mod settings;
 mod uploads;
 mod versions;
 
+pub use get::ObjectRead;
 pub use multipart::{Completion, MultipartUpload};
 pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
 pub use settings::MarkerWrite;

@@ -51,7 +51,7 @@ pub struct ApplyArgs {
 
 /// The checksums that an upload can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ChecksumChoice {
+pub(super) enum ChecksumChoice {
     /// CRC-64/NVME, for the whole object also in multipart uploads
     Crc64nvme,
     /// SHA-256
@@ -61,7 +61,7 @@ enum ChecksumChoice {
 }
 
 impl ChecksumChoice {
-    const fn algorithm(self) -> Algorithm {
+    pub(super) const fn algorithm(self) -> Algorithm {
         match self {
             Self::Crc64nvme => Algorithm::Crc64Nvme,
             Self::Sha256 => Algorithm::Sha256,
@@ -207,7 +207,7 @@ async fn carry_out(
 }
 
 /// What is said of uploads that stay unfinished for the next run.
-fn kept(uploads: u64) -> Option<String> {
+pub(super) fn kept(uploads: u64) -> Option<String> {
     let what = match uploads {
         0 => return None,
         1 => "1 upload keeps its finished parts".to_owned(),

@@ -3,6 +3,7 @@
 //! What belongs together is held back until its group is whole, and printed before anything else is.
 
 mod actions;
+mod changes;
 mod decision;
 mod errors;
 mod findings;
@@ -20,6 +21,7 @@ use crate::plan::Plan;
 use crate::report::{ErrorRecord, Event, IdentityRecord, Outcome, Progress, Summary};
 use crate::tree::Tree;
 use actions::Actions;
+use changes::Changes;
 use findings::Findings;
 use proofs::Proofs;
 use row::{Hang, Row};
@@ -37,6 +39,7 @@ pub(super) struct Human {
     actions: Actions,
     findings: Findings,
     proofs: Proofs,
+    changes: Changes,
 }
 
 /// How lines are written, the same for all of them.
@@ -90,6 +93,7 @@ impl Human {
             actions: Actions::default(),
             findings: Findings::default(),
             proofs: Proofs::default(),
+            changes: Changes::default(),
         }
     }
 
@@ -113,6 +117,8 @@ impl Human {
             Event::Action(action) => self.actions.action(action, voice, screen),
             Event::Check(check) => self.proofs.check(check, voice, screen),
             Event::Decision(record) => decision::show(self, record, screen),
+            Event::Change(change) => self.changes.change(change, voice, screen),
+            Event::Edit(edit) => self.changes.edit(edit, voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::UnfinishedUpload(upload) => {

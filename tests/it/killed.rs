@@ -2,7 +2,7 @@
 //! nothing is left unfinished, and every object is its file.
 //!
 //! The moment is a number of bytes on the wire, not a time, so that it falls into the upload on any machine. The client
-//! speaks through a relay that counts them, and that in every other round lets one request through at a time, so that
+//! speaks through a relay that counts them, and that in most rounds lets one request through at a time, so that
 //! parts arrive one after the other instead of all at the end.
 
 use crate::server_env::client_with;
@@ -197,16 +197,27 @@ impl Scene {
         bucket
     }
 
-    /// Runs `apply` and kills it once so many bytes are on the wire. Returns whether it was still running.
-    fn killed_after(&self, bytes: u64) -> bool {
-        let ended = self.signalled_after(bytes, Signal::KILL);
+    /// The command of a round: `sync` and `apply` in turn, which share one engine.
+    async fn words(&self, round: u64) -> (String, Vec<String>) {
+        let bucket = self.bucket(round);
+        if round % 2 == 1 {
+            return (bucket, ["apply", "--yes"].map(str::to_owned).to_vec());
+        }
+        self.endpoint.client().create_bucket().bucket(&bucket).send().await.unwrap();
+        let target = format!("s3://{bucket}/p/data/");
+        (bucket, ["sync", "data", &target].map(str::to_owned).to_vec())
+    }
+
+    /// Runs the command and kills it once so many bytes are on the wire. Returns whether it was still running.
+    fn killed_after(&self, words: &[&str], bytes: u64) -> bool {
+        let ended = self.signalled_after(words, bytes, Signal::KILL);
         ended.is_some_and(|output| output.status.signal() == Some(Signal::KILL.as_raw()))
     }
 
-    /// Runs `apply` and signals it once so many bytes are on the wire; none if it ended before.
-    fn signalled_after(&self, bytes: u64, signal: Signal) -> Option<Output> {
+    /// Runs the command and signals it once so many bytes are on the wire; none if it ended before.
+    fn signalled_after(&self, words: &[&str], bytes: u64, signal: Signal) -> Option<Output> {
         self.endpoint.relay.sent.store(0, Ordering::Relaxed);
-        let mut command = self.env.command(&["apply", "--yes"]);
+        let mut command = self.env.command(words);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         while self.endpoint.relay.sent.load(Ordering::Relaxed) < bytes {
             if child.try_wait().unwrap().is_some() {
@@ -264,18 +275,19 @@ async fn kill_and_go_on(scale: Scale) {
     let mut dice = Dice(0xd1ce);
     let mut killed = 0;
     for round in 0..scale.rounds {
-        let bucket = scene.bucket(round);
+        let (bucket, words) = scene.words(round).await;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let moment = dice.below(scene.source_bytes);
-        scene.endpoint.relay.one_by_one.store(round % 2 == 0, Ordering::Relaxed);
-        killed += u64::from(scene.killed_after(moment));
+        scene.endpoint.relay.one_by_one.store(round % 3 != 2, Ordering::Relaxed);
+        killed += u64::from(scene.killed_after(&words, moment));
         let before = scene.endpoint.relay.sent.load(Ordering::Relaxed);
         let held = scene.held_bytes(&bucket).await;
         scene.endpoint.relay.sent.store(0, Ordering::Relaxed);
-        let second = scene.env.expect(0, &["apply", "--yes", "--output", "json"]);
+        let second = scene.env.expect(0, &[&words[..], &["--output", "json"]].concat());
         let after = scene.endpoint.relay.sent.load(Ordering::Relaxed);
         println!(
-            "round {round}: killed at {before} bytes, {held} of {} arrived, then {after} bytes",
-            scene.source_bytes
+            "round {round}, {}: killed at {before} bytes, {held} of {} arrived, then {after} bytes",
+            words[0], scene.source_bytes
         );
         // A request has some hundred bytes around its body.
         let around = (scale.small_files + scale.large_files * (scale.large_bytes / (8 * MIB) + 4) + 100) * 3 * 1024;
@@ -283,7 +295,8 @@ async fn kill_and_go_on(scale: Scale) {
         assert!(after <= missing + around, "{after} bytes sent for {missing} missing: {}", second.stdout);
         assert!(before + after <= scene.source_bytes + UNDER_WAY_BYTES + 2 * around, "{before} + {after}");
         scene.check(&bucket).await;
-        scene.env.expect(0, &["plan", "--check"]);
+        let third = scene.env.expect(0, &[&words[..], &["--output", "json"]].concat()).summary();
+        assert_eq!((&third["planned"], &third["done"]), (&0.into(), &0.into()), "{third}");
         if scale.rounds > 5 {
             // What was checked makes room for the next round.
             delete_all(&scene.endpoint.client(), &bucket).await;
@@ -316,7 +329,7 @@ async fn ctrl_c_keeps_what_arrived_and_says_so() {
     let scene = Scene::new(Scale { rounds: 1, small_files: 3, large_files: 1, large_bytes: 40 * MIB });
     let bucket = scene.bucket(0);
     scene.endpoint.relay.one_by_one.store(true, Ordering::Relaxed);
-    let stopped = scene.signalled_after(28 * MIB, Signal::INT).unwrap();
+    let stopped = scene.signalled_after(&["apply", "--yes"], 28 * MIB, Signal::INT).unwrap();
     assert_eq!(stopped.status.code(), Some(130));
     let said = String::from_utf8(stopped.stderr).unwrap();
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -335,7 +348,7 @@ fn what_was_left_is_listed_as_ours_and_can_be_given_up() {
     let scene = Scene::new(Scale { rounds: 1, small_files: 0, large_files: 1, large_bytes: 30 * MIB });
     let bucket = scene.bucket(0);
     scene.endpoint.relay.one_by_one.store(true, Ordering::Relaxed);
-    assert!(scene.killed_after(24 * MIB));
+    assert!(scene.killed_after(&["apply", "--yes"], 24 * MIB));
     let place = format!("s3://{bucket}");
     let [upload] = scene
         .env

@@ -5,11 +5,11 @@ use crate::server_env::Endpoint;
 use crate::wire::{Answer, Log, Request, bucket, forget_checksums, key, listened, tampered};
 use aws_sdk_s3::types::ChecksumAlgorithm;
 use bucketwright::apply::leftovers::{Scope, reconcile};
-use bucketwright::apply::transfer::{Job, TransferError, TransferOptions, Transferred, upload, upload_all};
+use bucketwright::apply::transfer::{TransferError, TransferOptions, Transferred, upload, upload_all};
 use bucketwright::aws::s3::Store;
 use bucketwright::local::{Journal, fingerprint};
 use bucketwright::model::{Algorithm, Intent, ObjectKey, Prefix};
-use bucketwright::plan::{Reason, Upload};
+use bucketwright::plan::{Action, Reason, Step, Upload};
 use bucketwright::report::{Event, Progress};
 use std::fs;
 use std::path::PathBuf;
@@ -21,6 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 const MIB: usize = 1024 * 1024;
 const PARTS: usize = 4;
+
+fn upload_of(action: &Action) -> &Upload {
+    match &action.step {
+        Step::Upload(upload) => upload,
+        other => panic!("no upload: {other:?}"),
+    }
+}
 
 /// A file of four parts, an endpoint, and a journal.
 struct Scene {
@@ -57,14 +64,11 @@ impl Scene {
         self.source().join("large")
     }
 
-    fn job(&self) -> Job {
+    fn job(&self) -> Action {
         let path = self.file();
         let fingerprint = fingerprint(&path).unwrap();
-        Job {
-            bucket: bucket(),
-            upload: Upload { path, fingerprint, key: key("p/large"), replaces: None },
-            reason: Reason::Missing,
-        }
+        let upload = Upload { path, fingerprint, key: key("p/large"), replaces: None };
+        Action { bucket: bucket(), step: Step::Upload(upload), reason: Reason::Missing }
     }
 
     fn options(&self, checksum: Algorithm) -> TransferOptions {
@@ -214,7 +218,7 @@ async fn a_run_that_vanished_is_taken_up() {
     let (store, _) = tampered(&scene.endpoint, before, |_, _| {});
     let (job, options) = (scene.job(), scene.options(Algorithm::Crc64Nvme));
     let (events, _listener) = mpsc::channel(1000);
-    let run = tokio::spawn(async move { upload(&store, &bucket(), &job.upload, &options, &events).await });
+    let run = tokio::spawn(async move { upload(&store, &bucket(), upload_of(&job), &options, &events).await });
     gone_out.notified().await;
     run.abort();
     assert!(run.await.is_err_and(|error| error.is_cancelled()));
@@ -357,8 +361,8 @@ async fn two_at_once_do_not_meet() {
     let (options, job) = (scene.options(Algorithm::Crc64Nvme), scene.job());
     let (events, _listener) = mpsc::channel(10_000);
     let bucket = bucket();
-    let one = upload(&store, &bucket, &job.upload, &options, &events);
-    let other = upload(&store, &bucket, &job.upload, &options, &events);
+    let one = upload(&store, &bucket, upload_of(&job), &options, &events);
+    let other = upload(&store, &bucket, upload_of(&job), &options, &events);
     let (one, other) = tokio::join!(one, other);
     assert!(one.is_ok() || other.is_ok());
     for refused in [one, other].into_iter().filter_map(Result::err) {

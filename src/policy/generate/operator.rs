@@ -11,9 +11,10 @@ use crate::model::{Arn, BucketName, Control};
 use serde_json::{Value, json};
 
 /// What every verb reads of a bucket.
-const READ_BUCKET: [&str; 10] = [
+const READ_BUCKET: [&str; 11] = [
     "s3:ListBucket",
     "s3:ListBucketVersions",
+    "s3:ListBucketMultipartUploads",
     "s3:GetBucketTagging",
     "s3:GetBucketOwnershipControls",
     "s3:GetBucketPublicAccessBlock",
@@ -97,7 +98,8 @@ fn render(layout: &Layout, buckets: &[Bucket], frame: &Frame) -> Value {
     let write = arns(&|bucket| bucket.manage != Manage::Verify && !bucket.folders.is_empty(), "/*");
     let probed = arns(&|bucket| !bucket.folders.is_empty(), "/*/.bucketwright/*");
     let upload = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
-    let probe = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"];
+    // A probe of uploads in parts leaves some behind where the role that made them may not abort them.
+    let probe = [&upload[..], &["s3:DeleteObject", "s3:DeleteObjectVersion"]].concat();
     for (sid, actions, resources) in
         [("ReadObjects", &["s3:GetObject"][..], read), ("WriteObjects", &upload, write), ("Probe", &probe, probed)]
     {
