@@ -7,6 +7,7 @@ mod endpoint;
 mod lab;
 mod layouts;
 mod principals;
+mod resume;
 mod venv;
 
 use anyhow::{Result, bail};
@@ -44,6 +45,7 @@ const CASES: &[Case] = &[
     Case { name: "settings-seaweedfs", run: layouts::settings_seaweedfs },
     Case { name: "serve-ends-on-sigterm", run: crash::ends_on_sigterm },
     Case { name: "serve-survives-kill-9", run: crash::survives_kill_9 },
+    Case { name: "kill-resume", run: resume::kill_resume },
 ];
 
 /// What to run.
@@ -57,6 +59,9 @@ pub(crate) struct Options {
     /// The server that the client cases drive; another one than ours shows whether a case or our endpoint is wrong.
     #[arg(long, value_enum, default_value = "embedded")]
     against: Peer,
+    /// Runs `kill-resume` at its full size, 30 runs of 2 GiB, which takes a quarter of an hour or more.
+    #[arg(long)]
+    full: bool,
 }
 
 /// Runs the chosen cases one after the other; every case is tried, and any failure fails the run.
@@ -71,6 +76,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         bail!("no case is named so; `cargo xtask conformance --list` prints the names");
     }
     let mut lab = Lab::open(root, options.against)?;
+    lab.full = options.full;
     let (mut passed, mut failed) = (0, 0);
     for case in chosen {
         let began = Instant::now();

@@ -24,6 +24,8 @@ pub(crate) struct Lab {
     pub(crate) root: PathBuf,
     /// The server that client cases drive.
     pub(crate) against: Peer,
+    /// Whether cases that have a full size take it.
+    pub(crate) full: bool,
     folder: PathBuf,
     case: PathBuf,
     clients: PathBuf,
@@ -49,9 +51,8 @@ impl Lab {
         ensure!(built.success(), "`cargo build --bin bucketwright` failed");
         let folder = root.join("target/conformance");
         let clients = venv::install(&folder.join("clients"), CLIENTS)?;
-        let lab =
-            Self { root: root.into(), against, case: folder.clone(), folder, clients, commands: AtomicU32::new(0) };
-        Ok(lab)
+        let (root, case, commands) = (root.into(), folder.clone(), AtomicU32::new(0));
+        Ok(Self { root, against, full: false, case, folder, clients, commands })
     }
 
     /// Starts a case with an empty folder of its own.
