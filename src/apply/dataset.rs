@@ -21,6 +21,7 @@ use futures_util::StreamExt as _;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::task::JoinError;
 
 /// A dataset as it is looked at: where it is, and where it belongs.
@@ -181,7 +182,7 @@ impl DatasetRequest {
             _ => Side::Nothing,
         };
         let (root, rename, excludes) = (self.source.clone(), self.rename.clone(), self.excludes.clone());
-        let source = Side::Files(Files { root, rename, excludes });
+        let source = Side::Files(Files { root, rename, excludes, leftovers: Arc::default() });
         Look { source, target, compare: Compare::Content, shard: None, extras: false, memory: None }
     }
 

@@ -20,7 +20,7 @@ use crate::sync::shard::Shard;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -248,7 +248,8 @@ pub async fn run(
     options: &TransferOptions,
     listener: &Listener,
 ) -> Result<Synced, LookError> {
-    let ends = Ends { tree: tree(&request.route).await?, from: stores.1.cloned() };
+    let tree = tree(&request.route).await?;
+    let ends = Ends { tree: tree.clone(), from: stores.1.cloned() };
     let run = Run::between(stores.0, ends, options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
     let leftovers = Leftovers::of(&request, stores.0, options);
@@ -299,6 +300,9 @@ pub async fn run(
     if synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled() {
         leftovers.give_up(Stay::None, listener).await;
     }
+    if let Some(tree) = tree {
+        settle_tree(tree, &request.target, listener).await;
+    }
     synced.kept_uploads = run.kept_uploads();
     if let Some(lessons) = lessons {
         lessons.keep(request.shard, listener).await;
@@ -346,6 +350,29 @@ async fn tree(route: &Route) -> Result<Option<Arc<TargetTree>>, LookError> {
     let root = root.clone();
     let tree = tokio::task::spawn_blocking(move || TargetTree::open(&root)).await??;
     Ok(Some(Arc::new(tree)))
+}
+
+/// Clears away what killed downloads left, and waits until the disk has what arrived, before anything remembers it.
+async fn settle_tree(tree: Arc<TargetTree>, target: &Side, listener: &Listener) {
+    let found = match target {
+        Side::Files(files) => std::mem::take(&mut *files.leftovers.lock().unwrap_or_else(PoisonError::into_inner)),
+        Side::Objects(_) | Side::Nothing => Vec::new(),
+    };
+    let settling = tokio::task::spawn_blocking(move || {
+        for folder in found {
+            // A folder that is reached through a link is not written to, and what lies there is not ours to clear.
+            let _ = match folder.parse() {
+                Ok(folder) => tree.remove_leftovers(Some(&folder)),
+                Err(_) => tree.remove_leftovers(None),
+            };
+        }
+        tree.flush()
+    });
+    if let Ok(Err(error)) = settling.await {
+        let finding = Finding::new("not-flushed", Severity::Warning, "target", error.to_string());
+        let fix = "what arrived may be lost if the machine stops now; run `sync` again to be sure";
+        let _ = listener.events.send(Event::Finding(finding.with_fix(fix))).await;
+    }
 }
 
 const fn work_of(route: &Route) -> Work {

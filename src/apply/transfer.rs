@@ -21,7 +21,7 @@ pub use download::{Fetched, download};
 use super::patience::Situation;
 use crate::aws::s3::{Doomed, ErrorClass, S3Error, Store, object_url};
 use crate::local::{Journal, ReadError, TargetTree, WriteError, fingerprint};
-use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint};
+use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint, ObjectKey};
 use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{Event, Progress, Status};
 use crate::sync::parts;
@@ -30,8 +30,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use limits::Pool;
 use retry::Retry;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinError;
@@ -231,7 +232,8 @@ pub(crate) struct Run {
     without_conditions: AtomicBool,
     /// Set once the journal could not be used.
     journal_failed: AtomicBool,
-    kept_uploads: AtomicU64,
+    /// Keys whose uploads in parts stay unfinished.
+    kept: Mutex<BTreeSet<ObjectKey>>,
 }
 
 impl Run {
@@ -261,13 +263,17 @@ impl Run {
             ends,
             without_conditions: AtomicBool::new(false),
             journal_failed: AtomicBool::new(false),
-            kept_uploads: AtomicU64::new(0),
+            kept: Mutex::default(),
         })
     }
 
     /// How many uploads in parts stay unfinished for the next run to go on with.
     pub(crate) fn kept_uploads(&self) -> u64 {
-        self.kept_uploads.load(Ordering::Relaxed)
+        self.kept().len() as u64
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeSet<ObjectKey>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {

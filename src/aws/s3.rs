@@ -40,12 +40,14 @@ pub struct Store {
     is_aws: bool,
     /// Whether object bodies go without a signature of their own.
     unsigned_payload: bool,
+    /// Whether the service is known to delete only what still is what was seen, if told to.
+    delete_conditions: bool,
 }
 
 impl Store {
     /// A store that asks `client`, and that refuses buckets of accounts other than `expected_owner`.
     pub const fn new(client: Client, expected_owner: Option<String>, is_aws: bool) -> Self {
-        Self { client, expected_owner, is_aws, unsigned_payload: false }
+        Self { client, expected_owner, is_aws, unsigned_payload: false, delete_conditions: is_aws }
     }
 
     /// The same store, sending object bodies unsigned: for HTTPS, loopback and in-process endpoints only.
@@ -56,6 +58,18 @@ impl Store {
     pub fn with_unsigned_payload(mut self) -> Self {
         self.unsigned_payload = true;
         self
+    }
+
+    /// The same store of a service that honours conditions on deletes. Others may ignore them without a word.
+    #[must_use]
+    pub const fn with_delete_conditions(mut self) -> Self {
+        self.delete_conditions = true;
+        self
+    }
+
+    /// Whether a delete can be made conditional on what was seen.
+    pub const fn honours_delete_conditions(&self) -> bool {
+        self.delete_conditions
     }
 
     /// The SDK's client.

@@ -8,7 +8,7 @@ use crate::aws::s3::{ErrorClass, MultipartUpload, S3Error, object_url};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::local::Journal;
-use crate::model::{Algorithm, BucketName, OpenUpload, Remembered, escaped};
+use crate::model::{Algorithm, BucketName, OpenUpload, Unfinished, escaped};
 use crate::report::UploadRecord;
 use crate::world::World;
 use clap::Subcommand;
@@ -68,7 +68,7 @@ struct Looked {
 }
 
 /// What this machine remembers of a bucket's uploads, by their ids.
-async fn remembered(journal: Option<Journal>, bucket: &BucketName) -> BTreeMap<String, Remembered> {
+async fn remembered(journal: Option<Journal>, bucket: &BucketName) -> BTreeMap<String, Unfinished> {
     let Some(journal) = journal else { return BTreeMap::new() };
     let bucket = bucket.clone();
     // A journal that cannot be read says of no upload that it is ours; the uploads are listed all the same.
@@ -82,7 +82,7 @@ async fn look(
     world: &World,
     bucket: &BucketName,
     found: OpenUpload,
-    ours: &BTreeMap<String, Remembered>,
+    ours: &BTreeMap<String, Unfinished>,
     now: Timestamp,
 ) -> Result<Option<Looked>, S3Error> {
     let OpenUpload { key, upload_id, initiated, initiator, algorithm } = found;

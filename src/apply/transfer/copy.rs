@@ -12,13 +12,13 @@ use super::limits::Buffer;
 use super::prove::{ExpectedEtag, Sent};
 use super::{Proven, Run, TransferError, TransferOptions};
 use crate::apply::leftovers::{self, GRACE};
-use crate::plan::CopyTask;
 use crate::aws::s3::{
-    Completion, ErrorClass, MultipartUpload, ObjectAttributes, ObjectCopy, ObjectWrite, S3Error, Source,
-    Store, Written, object_url,
+    Completion, ErrorClass, MultipartUpload, ObjectAttributes, ObjectCopy, ObjectWrite, S3Error, Source, Store,
+    Written, object_url,
 };
 use crate::hashing;
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, ObjectHead, ObjectKey, OpenPart};
+use crate::plan::CopyTask;
 use crate::report::{Event, Finding, Severity};
 use crate::sync::arrival::Measure;
 use crate::sync::parts::{self, Part};
@@ -148,7 +148,14 @@ impl Run {
             Some(Echo::Whole(checksum)) => Some(checksum),
             Some(Echo::Composite(_)) | None => None,
         };
-        let proven = |rung, checksum| Proven { etag: etag.clone(), checksum, rung, version_id, bytes: task.size_bytes };
+        let proven = |rung, checksum| Proven {
+            etag: etag.clone(),
+            checksum,
+            rung,
+            version_id,
+            bytes: task.size_bytes,
+            file: None,
+        };
         if etag.is_some() && etag == wanted.etag {
             return Ok(proven(Rung::AsSource, whole));
         }
@@ -188,7 +195,7 @@ impl Run {
         {
             let checksum = copy.checksum(Algorithm::Crc64Nvme).cloned();
             let ObjectHead { etag, version_id, size_bytes: bytes, .. } = copy;
-            return Ok(Proven { etag, checksum, rung: Rung::AsSource, version_id, bytes });
+            return Ok(Proven { etag, checksum, rung: Rung::AsSource, version_id, bytes, file: None });
         }
         Err(if error.class == ErrorClass::Precondition { TransferError::ChangedThere(target) } else { error.into() })
     }
@@ -505,8 +512,8 @@ fn both_legs(came: Rung, went: Rung) -> Rung {
 #[cfg(test)]
 mod tests {
     use super::{compare, etag_of_parts, part_bytes};
-    use crate::aws::s3::OpenPart;
     use crate::hashing::{digest, multipart_etag};
+    use crate::model::OpenPart;
     use crate::model::{Algorithm, Checksum, ETag, ObjectHead};
     use crate::sync::proof::Rung;
 

@@ -2,8 +2,8 @@
 
 use super::multipart::kind_of;
 use super::objects::{echo, moment, read_head, send_body, with_checksum};
-use super::{ErrorClass, MultipartUpload, ObjectWrite, OpenPart, S3Error, Store, WriteCondition, Written, object_url};
-use crate::model::{Algorithm, BucketName, ETag, Echo, ObjectHead, ObjectKey};
+use super::{ErrorClass, MultipartUpload, ObjectWrite, S3Error, Store, WriteCondition, Written, object_url};
+use crate::model::{Algorithm, BucketName, ETag, Echo, ObjectHead, ObjectKey, OpenPart};
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
