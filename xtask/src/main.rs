@@ -3,6 +3,7 @@
 
 mod codegen;
 mod conformance;
+mod lint_cases;
 mod numbers;
 mod source;
 mod tidy;
