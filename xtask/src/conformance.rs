@@ -1,6 +1,7 @@
 //! `cargo xtask conformance`: the real binary against servers written by others, and its endpoint driven by clients
 //! written by others. Peers are installed under target/; traffic stays on the loopback interface.
 
+mod access;
 mod clients;
 mod crash;
 mod endpoint;
@@ -42,6 +43,8 @@ const CASES: &[Case] = &[
     Case { name: "raw-refusals", run: |lab| clients::script(lab, "refusals.py") },
     Case { name: "policies-iam-simulate", run: simulate::differential },
     Case { name: "policies-parliament", run: parliament::compared },
+    Case { name: "access-matrix-embedded", run: access::embedded_matrix },
+    Case { name: "access-matrix-ministack", run: access::ministack_matrix },
     Case { name: "aws-cli-as-role", run: principals::aws_as_role },
     Case { name: "s5cmd-as-role", run: principals::s5cmd_as_role },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
