@@ -3,6 +3,8 @@
 
 mod codegen;
 mod conformance;
+mod fuzz;
+mod lint_cases;
 mod numbers;
 mod source;
 mod tidy;
@@ -25,6 +27,8 @@ enum Chore {
     },
     /// Runs the binary against servers, and its endpoint with clients, written by others.
     Conformance(conformance::Options),
+    /// Feeds the parsers, the evaluator and the linter with random cases.
+    Fuzz(fuzz::Options),
     /// Prints how large the code is, as a Markdown table.
     Numbers,
 }
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(root()),
         Chore::Codegen { check } => codegen::run(root(), check),
         Chore::Conformance(options) => conformance::run(root(), &options),
+        Chore::Fuzz(options) => fuzz::run(root(), &options),
         Chore::Numbers => numbers::run(root()),
     };
     match done {

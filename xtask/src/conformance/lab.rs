@@ -76,8 +76,13 @@ impl Lab {
     }
 
     /// The folder that keeps an installed peer.
+    pub(crate) fn kept(&self, peer: &str) -> PathBuf {
+        self.folder.join(peer)
+    }
+
+    /// The folder of programs of an installed peer.
     pub(crate) fn install(&self, peer: &str, requirements: &[&str]) -> Result<PathBuf> {
-        venv::install(&self.folder.join(peer), requirements)
+        venv::install(&self.kept(peer), requirements)
     }
 
     /// A client from the clients' environment: `aws`, `s5cmd`, `rclone`, `python`.
