@@ -7,7 +7,7 @@ mod endpoint;
 mod lab;
 mod layouts;
 mod principals;
-mod venv;
+pub(crate) mod venv;
 
 use anyhow::{Result, bail};
 use endpoint::Peer;

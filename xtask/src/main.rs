@@ -1,6 +1,7 @@
 //! Chores of the project that cargo alone cannot do: `cargo xtask --help` lists them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore's answer goes to the terminal")]
 
+mod bench;
 mod codegen;
 mod conformance;
 mod numbers;
@@ -25,6 +26,8 @@ enum Chore {
     },
     /// Runs the binary against servers, and its endpoint with clients, written by others.
     Conformance(conformance::Options),
+    /// Measures the release build against its peers.
+    Bench(bench::Options),
     /// Prints how large the code is, as a Markdown table.
     Numbers,
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(root()),
         Chore::Codegen { check } => codegen::run(root(), check),
         Chore::Conformance(options) => conformance::run(root(), &options),
+        Chore::Bench(options) => bench::run(root(), &options),
         Chore::Numbers => numbers::run(root()),
     };
     match done {
