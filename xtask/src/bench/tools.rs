@@ -89,7 +89,7 @@ impl Lab {
         fs::create_dir_all(lab.folder.join("home"))?;
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--release", "--package", "bucketwright", "--bin", "bucketwright", "--package", "xtask"]);
+        build.args(["build", "--release", "--package", "bucketwright", "--package", "xtask", "--bins"]);
         let built = build.current_dir(root).status().context("cannot run cargo")?;
         ensure!(built.success(), "the release build failed");
         Ok(lab)
@@ -212,7 +212,7 @@ fn bucketwright(command: &mut Command, job: &Job<'_>) {
 }
 
 fn s3sync(command: &mut Command, job: &Job<'_>) {
-    command.args(["-v", "--show-no-progress", "--disable-color-tracing", "--target-force-path-style"]);
+    command.args(["--show-no-progress", "--disable-color-tracing", "--target-force-path-style"]);
     command.args(["--target-endpoint-url", &job.endpoint.url, "--target-region", "us-east-1"]);
     command.args(["--target-access-key", &job.endpoint.key, "--target-secret-access-key", &job.endpoint.secret]);
     if job.settings == Settings::Equal {
