@@ -6,8 +6,10 @@
 
 pub mod dataset;
 pub mod patience;
+pub mod pipeline;
 pub mod receipts;
 pub mod round_trip;
+pub mod sync;
 pub mod transfer;
 
 use crate::aws::s3::{ErrorClass, MarkerWrite, S3Error, Store};
@@ -20,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use transfer::{Job, TransferOptions, Transferred};
+use transfer::{TransferOptions, Transferred};
 
 /// How many buckets are set up at once.
 const BUCKETS_AT_ONCE: usize = 8;
@@ -140,7 +142,12 @@ impl Apply<'_> {
                 // Whoever was faster wanted the same folder.
                 MarkerWrite::Written | MarkerWrite::AlreadyThere => Ok(()),
             },
-            Step::Upload(_) | Step::SkipDataset { .. } => Ok(()),
+            Step::Upload(_)
+            | Step::Download(_)
+            | Step::Copy(_)
+            | Step::Delete(_)
+            | Step::DeleteFile(_)
+            | Step::SkipDataset { .. } => Ok(()),
         }
     }
 
@@ -151,9 +158,10 @@ impl Apply<'_> {
                 self.skip(&action, "the bucket could not be made").await;
                 continue;
             }
-            match Job::from_action(action) {
-                Ok(job) => jobs.push(job),
-                Err(absent) => self.emit(Event::Action(absent.record(Status::Skipped))).await,
+            if matches!(action.step, Step::SkipDataset { .. }) {
+                self.emit(Event::Action(action.record(Status::Skipped))).await;
+            } else {
+                jobs.push(action);
             }
         }
         let situation = {
@@ -200,10 +208,10 @@ fn split(plan: Plan) -> (BTreeMap<BucketName, Phases>, Vec<Action>) {
     for action in plan.actions {
         let phases = buckets.entry(action.bucket.clone()).or_default();
         match &action.step {
-            Step::Upload(_) | Step::SkipDataset { .. } => files.push(action),
             Step::PutSetting(Setting::AccessLog(_)) => phases.access_logs.push(action),
             Step::PutMarker { .. } => phases.markers.push(action),
             Step::CreateBucket { .. } | Step::PutSetting(_) => phases.settings.push(action),
+            _ => files.push(action),
         }
     }
     (buckets, files)

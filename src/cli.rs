@@ -5,7 +5,9 @@ mod signals;
 mod usage;
 
 use crate::commands::stop::Stop;
-use crate::commands::{Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, tree, verify};
+use crate::commands::{
+    Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, sync, tree, verify,
+};
 use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags};
 use crate::error::CommandError;
 use crate::model::Region;
@@ -105,6 +107,7 @@ enum Command {
     Tree(tree::TreeArgs),
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Sync(sync::SyncArgs),
     Verify(verify::VerifyArgs),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -262,6 +265,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Ending, Command
         Command::Tree(args) => tree::run(&args, context).await,
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Apply(args) => apply::run(&args, context).await,
+        Command::Sync(args) => sync::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Policy(command) => policy::run(&command, context),
         Command::Serve(args) => serve::run(&args, context).await,

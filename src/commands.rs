@@ -10,6 +10,7 @@ pub mod plan;
 pub mod policy;
 pub mod serve;
 pub mod stop;
+pub mod sync;
 pub mod tree;
 pub mod verify;
 

@@ -1,6 +1,7 @@
 //! What a verb fails with: a kind, a message with its causes, hints, and the exit code that they amount to.
 
 use crate::apply::dataset::DatasetError;
+use crate::apply::pipeline::LookError;
 use crate::aws::ConnectError;
 use crate::aws::s3::{ErrorClass, S3Error};
 use crate::config::NoArn;
@@ -255,6 +256,15 @@ impl From<TrustError> for CommandError {
                  cluster.identity.oidc.issuer` shows it"
             )),
             TrustError::NoAccount => failed.hint("pass `--account`, or name the account in the layout"),
+        }
+    }
+}
+
+impl From<LookError> for CommandError {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::S3(error) => error.into(),
+            _ => Self::new("sync", Outcome::Failed, chain(&error)),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The plan: what turns the found state into the wanted one, as a value that is shown, saved, compared and applied.
 
-use crate::model::{BucketName, ETag, Fingerprint, ObjectKey, Region, Setting, Tags};
+use crate::model::{BucketName, ETag, Fingerprint, ObjectKey, Region, Setting, Tags, escaped};
 use crate::report::{ActionRecord, Finding, Status};
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -20,11 +21,7 @@ pub struct Plan {
 impl Plan {
     /// The bytes of all files to send.
     pub fn upload_bytes(&self) -> u64 {
-        let bytes = |action: &Action| match &action.step {
-            Step::Upload(upload) => upload.fingerprint.size_bytes,
-            _ => 0,
-        };
-        self.actions.iter().map(bytes).sum()
+        self.actions.iter().filter_map(|action| action.step.bytes()).sum()
     }
 
     /// Files that are left out because they cannot be sent.
@@ -67,6 +64,14 @@ pub enum Step {
     },
     /// Sends one file.
     Upload(Upload),
+    /// Fetches one object.
+    Download(Download),
+    /// Copies one object inside S3.
+    Copy(Copy),
+    /// Deletes one object that was seen.
+    Delete(Delete),
+    /// Deletes one local file that was seen.
+    DeleteFile(DeleteFile),
     /// A dataset that cannot be sent now; counts as skipped.
     SkipDataset {
         /// The dataset's source as the layout names it.
@@ -74,6 +79,20 @@ pub enum Step {
         /// The folder it belongs in.
         to: String,
     },
+}
+
+impl Step {
+    /// The length in bytes of the file or object that it moves or deletes.
+    pub const fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Upload(upload) => Some(upload.fingerprint.size_bytes),
+            Self::Download(download) => Some(download.size_bytes),
+            Self::Copy(copy) => Some(copy.size_bytes),
+            Self::Delete(delete) => Some(delete.size_bytes),
+            Self::DeleteFile(delete) => Some(delete.fingerprint.size_bytes),
+            Self::CreateBucket { .. } | Self::PutSetting(_) | Self::PutMarker { .. } | Self::SkipDataset { .. } => None,
+        }
+    }
 }
 
 /// One file to send.
@@ -88,6 +107,64 @@ pub struct Upload {
     pub key: ObjectKey,
     /// The object that the upload replaces; none where there is none. The write is conditional on it.
     pub replaces: Option<ETag>,
+}
+
+/// One object to fetch. `bucket` of its action is where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Download {
+    /// The object's key.
+    pub key: ObjectKey,
+    /// Its length in bytes, as it was listed.
+    pub size_bytes: u64,
+    /// Its ETag, as it was listed. The fetch is conditional on it.
+    pub etag: Option<ETag>,
+    /// When it was written.
+    pub modified: Option<Timestamp>,
+    /// The path below the target, with `/` between names.
+    pub relative: String,
+    /// The whole path, for people.
+    pub path: PathBuf,
+    /// The file that it replaces; none where there is none.
+    pub replaces: Option<Fingerprint>,
+}
+
+/// One object to copy. `bucket` of its action is where it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copy {
+    /// The bucket that it comes from.
+    pub from_bucket: BucketName,
+    /// Its key there.
+    pub from_key: ObjectKey,
+    /// Its length in bytes, as it was listed.
+    pub size_bytes: u64,
+    /// Its ETag, as it was listed. The copy is conditional on it.
+    pub etag: Option<ETag>,
+    /// Its key in the target.
+    pub key: ObjectKey,
+    /// The object that the copy replaces; none where there is none.
+    pub replaces: Option<ETag>,
+}
+
+/// One object to delete, if it still is what was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delete {
+    /// The object's key.
+    pub key: ObjectKey,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// Its ETag, as it was listed.
+    pub etag: Option<ETag>,
+}
+
+/// One local file to delete, if it still is what was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteFile {
+    /// The path below the target, with `/` between names.
+    pub relative: String,
+    /// The whole path, for people.
+    pub path: PathBuf,
+    /// What it was when it was seen.
+    pub fingerprint: Fingerprint,
 }
 
 /// Why an action is needed. The words are for people; nothing reads them back.
@@ -128,6 +205,12 @@ pub enum Reason {
     Adopted,
     /// The local source is not there.
     SourceAbsent,
+    /// Everything is to be sent again.
+    Asked,
+    /// The source was written after the target.
+    Younger,
+    /// The source does not have it.
+    NotInSource,
 }
 
 impl Reason {
@@ -161,6 +244,9 @@ impl fmt::Display for Reason {
             Self::ContentUntold { why } => write!(out, "content cannot be compared: {why}"),
             Self::Adopted => out.write_str("adopted, as the layout says"),
             Self::SourceAbsent => out.write_str("the source is not here"),
+            Self::Asked => out.write_str("everything is sent again, as asked"),
+            Self::Younger => out.write_str("the source is younger"),
+            Self::NotInSource => out.write_str("the source does not have it"),
         }
     }
 }
@@ -176,7 +262,11 @@ impl Reason {
             }
             Self::ContentDiffers { by } => format!("content differed by {by}"),
             Self::Several(reasons) => reasons.iter().map(Self::past).collect::<Vec<_>>().join("; "),
-            Self::Wanted(_) | Self::ContentUntold { .. } | Self::Adopted | Self::SourceAbsent => self.to_string(),
+            Self::Younger => "the source was younger".to_owned(),
+            Self::NotInSource => "the source did not have it".to_owned(),
+            Self::Wanted(_) | Self::ContentUntold { .. } | Self::Adopted | Self::SourceAbsent | Self::Asked => {
+                self.to_string()
+            }
         }
     }
 
@@ -197,16 +287,19 @@ pub enum Effect {
     Create,
     /// Something that is there gets another value.
     Change,
+    /// Something that is there goes.
+    Delete,
     /// Nothing, for cause: a person should look.
     Skip,
 }
 
 impl Effect {
-    /// `+`, `~` or `!`.
+    /// `+`, `~`, `-` or `!`.
     pub const fn sign(self) -> &'static str {
         match self {
             Self::Create => "+",
             Self::Change => "~",
+            Self::Delete => "-",
             Self::Skip => "!",
         }
     }
@@ -218,9 +311,12 @@ impl Action {
         match &self.step {
             Step::SkipDataset { .. } => Effect::Skip,
             Step::CreateBucket { .. } | Step::PutMarker { .. } => Effect::Create,
-            Step::Upload(upload) if upload.replaces.is_none() => Effect::Create,
+            Step::Upload(Upload { replaces: None, .. })
+            | Step::Download(Download { replaces: None, .. })
+            | Step::Copy(Copy { replaces: None, .. }) => Effect::Create,
             Step::PutSetting(_) if self.reason.is_new() => Effect::Create,
-            Step::Upload(_) | Step::PutSetting(_) => Effect::Change,
+            Step::Upload(_) | Step::Download(_) | Step::Copy(_) | Step::PutSetting(_) => Effect::Change,
+            Step::Delete(_) | Step::DeleteFile(_) => Effect::Delete,
         }
     }
 
@@ -234,7 +330,11 @@ impl Action {
         let bucket = &self.bucket;
         match &self.step {
             Step::CreateBucket { .. } | Step::PutSetting(_) => format!("s3://{bucket}"),
-            Step::PutMarker { key } | Step::Upload(Upload { key, .. }) => format!("s3://{bucket}/{key}"),
+            Step::PutMarker { key }
+            | Step::Upload(Upload { key, .. })
+            | Step::Copy(Copy { key, .. })
+            | Step::Delete(Delete { key, .. }) => format!("s3://{bucket}/{key}"),
+            Step::Download(Download { path, .. }) | Step::DeleteFile(DeleteFile { path, .. }) => escaped(path),
             Step::SkipDataset { to, .. } => format!("s3://{to}"),
         }
     }
@@ -246,6 +346,9 @@ impl Action {
             Step::PutSetting(_) => "put-setting",
             Step::PutMarker { .. } => "put-marker",
             Step::Upload(_) | Step::SkipDataset { .. } => "upload",
+            Step::Download(_) => "download",
+            Step::Copy(_) => "copy",
+            Step::Delete(_) | Step::DeleteFile(_) => "delete",
         }
     }
 
@@ -253,9 +356,15 @@ impl Action {
     pub fn record(&self, status: Status) -> ActionRecord {
         let (setting, source, bytes) = match &self.step {
             Step::PutSetting(setting) => (Some(setting.name()), None, None),
-            Step::Upload(upload) => {
-                (None, Some(upload.path.display().to_string()), Some(upload.fingerprint.size_bytes))
+            Step::Upload(upload) => (None, Some(escaped(&upload.path)), Some(upload.fingerprint.size_bytes)),
+            Step::Download(download) => {
+                (None, Some(format!("s3://{}/{}", self.bucket, download.key)), Some(download.size_bytes))
             }
+            Step::Copy(copy) => {
+                (None, Some(format!("s3://{}/{}", copy.from_bucket, copy.from_key)), Some(copy.size_bytes))
+            }
+            Step::Delete(delete) => (None, None, Some(delete.size_bytes)),
+            Step::DeleteFile(delete) => (None, None, Some(delete.fingerprint.size_bytes)),
             Step::SkipDataset { source, .. } => (None, Some(source.clone()), None),
             Step::CreateBucket { .. } | Step::PutMarker { .. } => (None, None, None),
         };

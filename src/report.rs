@@ -62,6 +62,8 @@ pub enum Progress {
         /// Their bytes.
         bytes: u64,
     },
+    /// Everything that lies ahead has been told, so that the end can be foreseen.
+    AllExpected,
     /// Bytes went over the wire.
     Advanced {
         /// How many since the last such event.
@@ -453,8 +455,9 @@ impl Summary {
             Status::Failed => self.failed += 1,
             Status::Done => {
                 self.done += 1;
-                self.bytes += action.bytes.unwrap_or_default();
-                self.deleted += u64::from(action.action == "delete");
+                let deleted = action.action == "delete";
+                self.deleted += u64::from(deleted);
+                self.bytes += if deleted { 0 } else { action.bytes.unwrap_or_default() };
             }
         }
     }

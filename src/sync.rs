@@ -4,7 +4,11 @@
 
 pub mod compare;
 pub mod content_type;
+pub mod decide;
+pub mod deletes;
 pub mod diff;
+pub mod item;
 pub mod keys;
 pub mod parts;
 pub mod proof;
+pub mod shard;

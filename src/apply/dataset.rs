@@ -1,22 +1,23 @@
 //! Looks at both sides of a dataset, files here and objects there, and tells what an apply must send, or what a
 //! verification finds wrong. Reads and asks; writes nothing but receipts.
 
-mod judge;
 mod receipt;
 
 pub use receipt::{read_receipt, receipt_row, verify_receipt, write_receipt};
 
+use crate::apply::pipeline::{Compared, Files, Listing, Look, LookError, Objects, Seen, Side, look};
 use crate::aws::s3::{S3Error, Store, object_url};
 use crate::local::{SourceKind, source_kind};
-use crate::model::{BucketName, Checksum, ETag, Excludes, HumanBytes, ObjectEntry, Odd, Prefix, escaped};
-use crate::plan::{Action, ODD_FILE, Reason, Step, Upload};
+use crate::model::{BucketName, Checksum, Excludes, HumanBytes, LocalFile, ObjectEntry, Odd, Prefix, escaped};
+use crate::plan::{Action, ODD_FILE, Reason, Step};
 use crate::report::receipt::ReceiptRow;
 use crate::report::{Finding, Severity};
-use crate::sync::compare::{By, Known, Verdict};
-use crate::sync::diff::{OrderError, Side};
-use crate::sync::keys::{Placed, is_file_name};
+use crate::sync::compare::{By, Compare, Known, Verdict};
+use crate::sync::decide::{Decision, Route};
+use crate::sync::diff::{self, OrderError};
+use crate::sync::item::Item;
+use crate::sync::keys::is_file_name;
 use futures_util::StreamExt as _;
-use judge::{Compared, Listing, Seen};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -71,6 +72,16 @@ pub enum DatasetError {
     Worker(#[from] JoinError),
 }
 
+impl From<LookError> for DatasetError {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::S3(error) => Self::S3(error),
+            LookError::Order(error) => Self::Order(error),
+            LookError::Worker(error) => Self::Worker(error),
+        }
+    }
+}
+
 /// What a dataset needs.
 #[derive(Debug, Default)]
 pub struct DatasetPlan {
@@ -83,9 +94,6 @@ pub struct DatasetPlan {
     /// The receipt's rows of what is unchanged, if they were wanted.
     pub rows: Vec<ReceiptRow>,
 }
-
-/// The pipeline answers every question, so this is never seen; were it, sending is the safe side.
-const NOT_COMPARED: Reason = Reason::ContentUntold { why: "the comparison did not end" };
 
 /// What a verification found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,7 +112,7 @@ pub struct DatasetCheck {
 ///
 /// Walks and lists side by side; reads only files whose object has their size. Objects without a file are left alone.
 pub async fn plan_dataset(store: &Store, request: &DatasetRequest) -> Result<DatasetPlan, DatasetError> {
-    match look(store, request, DatasetPlan::add).await? {
+    match look_at(store, request, DatasetPlan::add).await? {
         Some(plan) => Ok(plan),
         None => Ok(DatasetPlan { actions: vec![skipped(request)], ..DatasetPlan::default() }),
     }
@@ -114,11 +122,11 @@ pub async fn plan_dataset(store: &Store, request: &DatasetRequest) -> Result<Dat
 ///
 /// `None` if the source is not here; a receipt can then stand in for it.
 pub async fn verify_dataset(store: &Store, request: &DatasetRequest) -> Result<Option<DatasetCheck>, DatasetError> {
-    look(store, request, DatasetCheck::add).await
+    look_at(store, request, DatasetCheck::add).await
 }
 
 /// Folds all that is seen of both sides in key order; `None` if the source is absent.
-async fn look<T: Default>(
+async fn look_at<T: Default>(
     store: &Store,
     request: &DatasetRequest,
     add: fn(&mut T, &DatasetRequest, Seen),
@@ -131,15 +139,11 @@ async fn look<T: Default>(
         (SourceKind::File, Some(name)) if !is_file_name(name) => return Err(DatasetError::BadName(name.clone())),
         (SourceKind::File | SourceKind::Tree, _) => {}
     }
-    let listing = match (request.bucket_exists, kind) {
-        (false, _) => Listing::None,
-        (true, SourceKind::File) => Listing::OneKey,
-        (true, _) => Listing::Streamed,
-    };
+    let listing = if kind == SourceKind::File { request.one_key() } else { Some(Listing::Streamed) };
     match fold(store, request, listing, add).await {
         // Some servers list in another order, and so do directory buckets; the whole listing is then sorted here.
-        Err(DatasetError::Order(OrderError { side: Side::Target, .. })) => {
-            fold(store, request, Listing::Sorted, add).await.map(Some)
+        Err(DatasetError::Order(OrderError { side: diff::Side::Target, .. })) => {
+            fold(store, request, Some(Listing::Sorted), add).await.map(Some)
         }
         other => other.map(Some),
     }
@@ -148,18 +152,46 @@ async fn look<T: Default>(
 async fn fold<T: Default>(
     store: &Store,
     request: &DatasetRequest,
-    listing: Listing,
+    listing: Option<Listing>,
     add: fn(&mut T, &DatasetRequest, Seen),
 ) -> Result<T, DatasetError> {
     let mut folded = T::default();
-    let batches = judge::judge(store, request, listing).await?;
+    let batches = look(request.sides(store, listing)).await?;
     let mut batches = std::pin::pin!(batches);
     while let Some(batch) = batches.next().await {
-        for seen in batch? {
+        for seen in batch?.seen {
             add(&mut folded, request, seen);
         }
     }
     Ok(folded)
+}
+
+impl DatasetRequest {
+    /// Both sides; no objects where there is no bucket, or no key that could have one.
+    fn sides(&self, store: &Store, listing: Option<Listing>) -> Look {
+        let (bucket, folder) = (self.bucket.clone(), self.folder.clone());
+        let target = match listing {
+            Some(listing) if self.bucket_exists => {
+                Side::Objects(Objects { store: store.clone(), bucket, folder, listing })
+            }
+            _ => Side::Nothing,
+        };
+        let (root, rename, excludes) = (self.source.clone(), self.rename.clone(), self.excludes.clone());
+        let source = Side::Files(Files { root, rename, excludes });
+        Look { source, target, compare: Compare::Content, shard: None, extras: false, memory: None }
+    }
+
+    /// The object of a source that is one file. A name that no key can carry comes out of the walk as odd, so there is
+    /// nothing to ask for.
+    fn one_key(&self) -> Option<Listing> {
+        let name = self.rename.as_deref().or_else(|| self.source.file_name().and_then(|name| name.to_str()))?;
+        let key = self.folder.key(name).ok()?;
+        Some(Listing::One { key, name: None })
+    }
+
+    fn route(&self) -> Route {
+        Route::Upload { bucket: self.bucket.clone(), folder: self.folder.clone() }
+    }
 }
 
 fn skipped(request: &DatasetRequest) -> Action {
@@ -178,29 +210,26 @@ fn odd_file(odd: &Odd) -> Finding {
 
 impl DatasetPlan {
     fn add(&mut self, request: &DatasetRequest, seen: Seen) {
-        match seen {
-            Seen::Odd(odd) => self.findings.push(odd_file(&odd)),
-            Seen::Missing(placed) => self.send(request, placed, None, Reason::Missing),
+        let route = request.route();
+        let decision = match seen {
+            Seen::Odd(odd) => Decision::Odd(odd),
+            Seen::Missing(item) => route.missing(item),
+            Seen::Extra(_) => Decision::Marker,
             Seen::Both(both) => {
-                let Compared { placed, object, known, verdict } = *both;
-                match verdict {
-                    Verdict::Changed(reason) => self.send(request, placed, object.etag, reason),
-                    Verdict::Ask(_) => self.send(request, placed, object.etag, NOT_COMPARED),
-                    Verdict::Unchanged { by } => {
-                        self.unchanged += 1;
-                        if request.wants_rows {
-                            self.rows.push(unchanged_row(object, &known, by));
-                        }
-                    }
+                let Compared { source, target, known, verdict } = *both;
+                if let (true, Item::Object(found), Verdict::Unchanged { by }) = (request.wants_rows, &target, &verdict)
+                {
+                    self.rows.push(unchanged_row(found.entry.clone(), &known, *by));
                 }
+                route.both(source, target, verdict)
             }
+        };
+        match decision {
+            Decision::Unchanged { .. } => self.unchanged += 1,
+            Decision::Transfer(action) => self.actions.push(action),
+            Decision::Odd(odd) => self.findings.push(odd_file(&odd)),
+            Decision::Delete(_) | Decision::Marker => {}
         }
-    }
-
-    fn send(&mut self, request: &DatasetRequest, placed: Placed, replaces: Option<ETag>, reason: Reason) {
-        let Placed { key, file } = placed;
-        let upload = Upload { path: file.path, fingerprint: file.fingerprint, key, replaces };
-        self.actions.push(Action { bucket: request.bucket.clone(), step: Step::Upload(upload), reason });
     }
 }
 
@@ -220,25 +249,33 @@ impl DatasetCheck {
     fn add(&mut self, request: &DatasetRequest, seen: Seen) {
         match seen {
             Seen::Odd(odd) => self.findings.push(odd_file(&odd)),
-            Seen::Missing(placed) => {
-                let (url, path) = (object_url(&request.bucket, &placed.key), escaped(&placed.file.path));
-                self.fail("data-missing", &url, format!("there is no object for `{path}`"));
-            }
-            Seen::Both(both) => {
-                let Compared { placed, object, verdict, .. } = *both;
-                let url = object_url(&request.bucket, &object.key);
-                match verdict {
-                    Verdict::Unchanged { by } => self.pass(object.size_bytes, by),
-                    Verdict::Changed(reason @ Reason::ContentUntold { .. }) => {
-                        self.fail("data-untold", &url, reason.to_string());
-                    }
-                    Verdict::Changed(reason) => {
-                        let message = format!("is not `{}`: {reason}", escaped(&placed.file.path));
-                        self.fail("data-differs", &url, message);
-                    }
-                    Verdict::Ask(_) => self.fail("data-untold", &url, NOT_COMPARED.to_string()),
+            Seen::Extra(_) => {}
+            Seen::Missing(item) => match request.route().missing(item) {
+                Decision::Transfer(Action { step: Step::Upload(upload), .. }) => {
+                    let (url, path) = (object_url(&request.bucket, &upload.key), escaped(&upload.path));
+                    self.fail("data-missing", &url, format!("there is no object for `{path}`"));
                 }
+                Decision::Odd(odd) => self.findings.push(odd_file(&odd)),
+                _ => {}
+            },
+            Seen::Both(both) => {
+                let Compared { source, target, verdict, .. } = *both;
+                let (Item::File(file), Item::Object(found)) = (source, target) else { return };
+                self.judge(&object_url(&request.bucket, &found.entry.key), &file, verdict);
             }
+        }
+    }
+
+    fn judge(&mut self, url: &str, file: &LocalFile, verdict: Verdict) {
+        match verdict {
+            Verdict::Unchanged { by } => self.pass(file.fingerprint.size_bytes, by),
+            Verdict::Changed(reason @ Reason::ContentUntold { .. }) => {
+                self.fail("data-untold", url, reason.to_string());
+            }
+            Verdict::Changed(reason) => {
+                self.fail("data-differs", url, format!("is not `{}`: {reason}", escaped(&file.path)));
+            }
+            Verdict::Ask(_) => self.fail("data-untold", url, "the comparison did not end".to_owned()),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::dataset::{self, DatasetError};
 use super::transfer::Transferred;
 use crate::model::{BucketName, ObjectKey};
+use crate::plan::Step;
 use crate::report::receipt::ReceiptRow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -31,11 +32,14 @@ impl PendingReceipt {
         if self.planned.is_empty() && self.exists || !self.complete {
             return Ok(false);
         }
-        let sent = transferred
-            .proven
-            .iter()
-            .filter(|(job, _)| job.bucket == self.bucket && self.planned.contains(&job.upload.key))
-            .map(|(job, proven)| dataset::receipt_row(job, proven));
+        let sent = transferred.proven.iter().filter(|(action, _)| action.bucket == self.bucket).filter_map(
+            |(action, proven)| match &action.step {
+                Step::Upload(upload) if self.planned.contains(&upload.key) => {
+                    Some(dataset::receipt_row(&upload.key, proven))
+                }
+                _ => None,
+            },
+        );
         let mut rows = self.unchanged;
         let before = rows.len();
         rows.extend(sent);

@@ -3,6 +3,8 @@
 //! A file up to [`parts::MULTIPART_FROM_BYTES`] is read whole between two looks at its fingerprint, then sent. A larger
 //! one goes up in parts that become an object only if the file is still the same after the last byte was read.
 
+mod crowd;
+pub(crate) use crowd::Tally;
 mod limits;
 mod multipart;
 mod prove;
@@ -12,16 +14,18 @@ use super::patience::{Patience, Situation};
 use crate::aws::s3::{ErrorClass, S3Error, Store, object_url};
 use crate::local::{ReadError, fingerprint};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint};
-use crate::plan::{Action, Reason, Step, Upload};
-use crate::report::{ErrorRecord, Event, Progress, Status};
+use crate::plan::{Action, Delete, Step, Upload};
+use crate::report::{Event, Progress, Status};
 use crate::sync::parts;
 use crate::sync::proof::Rung;
+use bytes::Bytes;
+use futures_util::stream;
 use limits::Pool;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 /// How often one file is tried when it changes while it is read, or when another writer is in the way.
@@ -58,27 +62,6 @@ impl TransferOptions {
             part_bytes: parts::DEFAULT_PART_BYTES,
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
             situation: Situation::SETTLED,
-        }
-    }
-}
-
-/// One file to send, and why.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    /// The bucket.
-    pub bucket: BucketName,
-    /// The file and its key.
-    pub upload: Upload,
-    /// Why it is needed.
-    pub reason: Reason,
-}
-
-impl Job {
-    /// The upload that an action is; gives back any other action.
-    pub fn from_action(action: Action) -> Result<Self, Box<Action>> {
-        match action {
-            Action { bucket, step: Step::Upload(upload), reason } => Ok(Self { bucket, upload, reason }),
-            other => Err(Box::new(other)),
         }
     }
 }
@@ -128,6 +111,9 @@ pub enum TransferError {
     /// The endpoint took it, but nothing it says proves that it holds what was sent.
     #[error("nothing that the endpoint says proves that `{0}` arrived whole")]
     Unproven(String),
+    /// The action moves nothing, so it is none of the transfers.
+    #[error("`{0}` is not to be moved")]
+    NoTransfer(String),
     /// A call failed.
     #[error(transparent)]
     S3(#[from] S3Error),
@@ -168,18 +154,15 @@ impl TransferError {
 #[derive(Debug, Default)]
 pub struct Transferred {
     /// What is in place now, in the order in which it arrived.
-    pub proven: Vec<(Job, Proven)>,
+    pub proven: Vec<(Action, Proven)>,
     /// How many failed; each was reported as an event.
     pub failed: u64,
     /// How many were not sent, or not wholly, because the run was cancelled.
     pub cancelled: u64,
 }
 
-/// A file's end.
-type Ended = (Job, Result<Proven, TransferError>);
-
 /// All that the tasks of one run share.
-struct Run {
+pub(crate) struct Run {
     store: Store,
     options: TransferOptions,
     requests: Arc<Semaphore>,
@@ -191,7 +174,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(
+    pub(crate) fn new(
         store: &Store,
         options: &TransferOptions,
         events: &mpsc::Sender<Event>,
@@ -206,6 +189,10 @@ impl Run {
             cancel: cancel.clone(),
             without_conditions: AtomicBool::new(false),
         })
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 
     /// Lets `work` go on until the run is cancelled.
@@ -225,7 +212,7 @@ impl Run {
         let _ = self.events.try_send(Event::Progress(Progress::Advanced { bytes }));
     }
 
-    async fn tell(&self, event: Event) {
+    pub(crate) async fn tell(&self, event: Event) {
         // A listener that has gone does not stop the work.
         let _ = self.events.send(event).await;
     }
@@ -240,97 +227,110 @@ pub async fn upload(
     events: &mpsc::Sender<Event>,
 ) -> Result<Proven, TransferError> {
     let run = Run::new(store, options, events, &CancellationToken::new());
-    run.send_file(bucket, upload).await
+    run.send_file(bucket, upload, None).await
 }
 
 /// Sends all files side by side. One that fails does not stop the others; a cancelled run starts no more, ends those
 /// under way, and aborts what they had begun.
 pub async fn upload_all(
     store: &Store,
-    jobs: Vec<Job>,
+    actions: Vec<Action>,
     options: &TransferOptions,
     events: &mpsc::Sender<Event>,
     cancel: &CancellationToken,
 ) -> Transferred {
     let run = Run::new(store, options, events, cancel);
-    let bytes = jobs.iter().map(|job| job.upload.fingerprint.size_bytes).sum();
-    run.tell(Event::Progress(Progress::Expect { objects: jobs.len() as u64, bytes })).await;
-    let mut transferred = Transferred::default();
-    let mut under_way = JoinSet::new();
-    for job in jobs {
-        // As many files as requests: each file has at least one request to wait for.
-        if under_way.len() >= options.requests.max(1)
-            && let Some(ended) = under_way.join_next().await
-        {
-            run.count(&mut transferred, ended).await;
-        }
-        if cancel.is_cancelled() {
-            transferred.cancelled += 1;
-            continue;
-        }
-        let run = Arc::clone(&run);
-        under_way.spawn(async move {
-            let result = run.send_file(&job.bucket, &job.upload).await;
-            run.report(&job, &result).await;
-            (job, result)
-        });
+    let bytes = actions.iter().filter_map(|action| action.step.bytes()).sum();
+    run.tell(Event::Progress(Progress::Expect { objects: actions.len() as u64, bytes })).await;
+    run.tell(Event::Progress(Progress::AllExpected)).await;
+    let mut proven = Vec::with_capacity(actions.len());
+    let tally = run.move_all(stream::iter([actions]), |action, arrived| proven.push((action, arrived))).await;
+    for (action, error) in &tally.moved_there {
+        run.report_failure(action, error).await;
     }
-    while let Some(ended) = under_way.join_next().await {
-        run.count(&mut transferred, ended).await;
-    }
-    transferred
+    Transferred { proven, failed: tally.failed + tally.moved_there.len() as u64, cancelled: tally.cancelled }
 }
 
 impl Run {
-    async fn count(&self, transferred: &mut Transferred, ended: Result<Ended, JoinError>) {
-        match ended {
-            Ok((job, Ok(proven))) => transferred.proven.push((job, proven)),
-            Ok((_, Err(TransferError::Cancelled))) => transferred.cancelled += 1,
-            Ok((_, Err(_))) => transferred.failed += 1,
-            // A task that panicked could not report its file itself.
-            Err(error) => {
-                transferred.failed += 1;
-                let message = error_text(&error.into());
-                self.tell(Event::Error(ErrorRecord::new("internal", message))).await;
-            }
-        }
-    }
-
-    async fn report(&self, job: &Job, result: &Result<Proven, TransferError>) {
-        let status = match result {
-            Ok(_) => Status::Done,
-            Err(TransferError::Cancelled) => return,
-            Err(_) => Status::Failed,
-        };
-        let action =
-            Action { bucket: job.bucket.clone(), step: Step::Upload(job.upload.clone()), reason: job.reason.clone() };
-        let mut record = action.record(status);
-        match result {
-            Ok(proven) => {
-                record.bytes = Some(proven.bytes);
-                record.proof = Some(proven.rung.name());
-            }
-            Err(error) => {
-                record.reason = error_text(error);
-                if let Some(hint) = error.hint() {
-                    record.reason = format!("{}; {hint}", record.reason);
-                }
-            }
+    pub(crate) async fn report_failure(&self, action: &Action, error: &TransferError) {
+        let mut record = action.record(Status::Failed);
+        record.reason = error_text(error);
+        if let Some(hint) = error.hint() {
+            record.reason = format!("{}; {hint}", record.reason);
         }
         self.tell(Event::Action(record)).await;
         self.tell(Event::Progress(Progress::Settled)).await;
     }
 
-    /// Sends a file, and once more if it changed meanwhile or another writer was in the way.
-    async fn send_file(self: &Arc<Self>, bucket: &BucketName, upload: &Upload) -> Result<Proven, TransferError> {
+    async fn report_arrival(&self, action: &Action, proven: &Proven) {
+        let mut record = action.record(Status::Done);
+        record.bytes = Some(proven.bytes);
+        record.proof = Some(proven.rung.name());
+        self.tell(Event::Action(record)).await;
+        self.tell(Event::Progress(Progress::Settled)).await;
+    }
+
+    /// Does what one action says, and again where that is worth it.
+    async fn move_one(self: &Arc<Self>, action: &Action) -> Result<Proven, TransferError> {
+        match &action.step {
+            Step::Upload(upload) => self.send_file(&action.bucket, upload, None).await,
+            Step::Delete(delete) => self.delete(&action.bucket, delete).await,
+            _ => Err(TransferError::NoTransfer(action.target())),
+        }
+    }
+
+    /// Deletes an object if it still is the one that was seen. One that is gone already is as wanted.
+    async fn delete(&self, bucket: &BucketName, delete: &Delete) -> Result<Proven, TransferError> {
+        let _slot = self.requests.acquire().await;
+        let deleted = self.store.delete_object(bucket, &delete.key, None, delete.etag.as_ref()).await;
+        match deleted {
+            Err(error) if error.class == ErrorClass::Precondition => {
+                Err(TransferError::ChangedThere(object_url(bucket, &delete.key)))
+            }
+            Err(error) if error.class != ErrorClass::NotFound => Err(error.into()),
+            _ => Ok(Proven { etag: None, checksum: None, rung: Rung::Gone, version_id: None, bytes: 0 }),
+        }
+    }
+
+    /// Sends a small file that was read already. Where that fails and deserves another try, the file is read again.
+    async fn send_small(
+        self: &Arc<Self>,
+        bucket: &BucketName,
+        upload: &Upload,
+        read: Result<(Bytes, Checksum), ReadError>,
+    ) -> Result<Proven, TransferError> {
+        let sent = match read {
+            Ok((body, checksum)) => {
+                let _slot = self.requests.acquire().await;
+                self.send_body(bucket, upload, body, checksum).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        match sent {
+            Ok(proven) => Ok(proven),
+            Err(error) => self.send_file(bucket, upload, Some(error)).await,
+        }
+    }
+
+    /// Sends a file, and once more if it changed meanwhile or another writer was in the way. `failed` is what the first
+    /// try ended with, if there was one already.
+    async fn send_file(
+        self: &Arc<Self>,
+        bucket: &BucketName,
+        upload: &Upload,
+        mut failed: Option<TransferError>,
+    ) -> Result<Proven, TransferError> {
         let mut expected = upload.fingerprint;
         let mut tries_left = ATTEMPTS - 1;
         let mut patience = Patience::new(self.options.situation);
         let started = tokio::time::Instant::now();
         loop {
-            let error = match self.send_as(bucket, upload, &expected).await {
-                Ok(proven) => return Ok(proven),
-                Err(error) => error,
+            let error = match failed.take() {
+                Some(error) => error,
+                None => match self.send_as(bucket, upload, &expected).await {
+                    Ok(proven) => return Ok(proven),
+                    Err(error) => error,
+                },
             };
             let pause = match &error {
                 TransferError::S3(refused) if refused.class == ErrorClass::NotFound => {

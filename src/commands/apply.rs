@@ -48,7 +48,7 @@ pub struct ApplyArgs {
 
 /// The checksums that an upload can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ChecksumChoice {
+pub(super) enum ChecksumChoice {
     /// CRC-64/NVME, for the whole object also in multipart uploads
     Crc64nvme,
     /// SHA-256
@@ -58,7 +58,7 @@ enum ChecksumChoice {
 }
 
 impl ChecksumChoice {
-    const fn algorithm(self) -> Algorithm {
+    pub(super) const fn algorithm(self) -> Algorithm {
         match self {
             Self::Crc64nvme => Algorithm::Crc64Nvme,
             Self::Sha256 => Algorithm::Sha256,

@@ -63,6 +63,8 @@ pub struct ObjectHead {
     pub etag_is_md5: Option<bool>,
     /// The version, in a bucket with versioning.
     pub version_id: Option<String>,
+    /// When it was written.
+    pub modified: Option<Timestamp>,
 }
 
 impl ObjectHead {

@@ -9,14 +9,33 @@
 //! | ETag `...-N`, no checksum stored | the file's ETag for each likely part size | one is equal |
 //! | ETag is no MD5 (SSE-KMS, SSE-C, other servers) | HEAD; then the file's CRC-64/NVME if one is stored | it is equal |
 //! | none of it | | cannot be told: sent again |
+//! | the ETag that was remembered for the very file (size, times, inode) | nothing | always |
 //!
-//! Times play no part: a touched file is not sent, and a change that kept size and time is seen.
+//! Two objects are equal by ETag, else by a stored checksum that both have; both are asked with HEAD.
+//!
+//! Times play no part unless they are asked for: a touched file is not sent, and a change that kept size and time is
+//! seen.
 //! Multipart objects are asked for their stored CRC first, since one request and a cheap digest save an MD5 of a large
 //! file for each part size in question.
 
+use super::item::Item;
 use super::parts::candidates;
-use crate::model::{Algorithm, Checksum, ETag, ObjectEntry, ObjectHead};
+use crate::model::{Algorithm, Checksum, ETag, LocalFile, ObjectEntry, ObjectHead};
 use crate::plan::Reason;
+
+/// By what two sides are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compare {
+    /// By what they hold.
+    #[default]
+    Content,
+    /// By length alone.
+    Size,
+    /// By length, and by which is younger.
+    Mtime,
+    /// Not at all: everything counts as changed.
+    Always,
+}
 
 /// What is known about a file and its object beyond size and listing. Starts empty and grows as [`compare`] asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,8 +46,12 @@ pub struct Known {
     pub crc64nvme: Option<Checksum>,
     /// The file's ETags for the part sizes that were asked for.
     pub multipart: Option<Vec<ETag>>,
-    /// What HEAD said; an empty answer if the caller may not ask.
+    /// What HEAD said of the object, of two objects of the target's; an empty answer if the caller may not ask.
     pub head: Option<ObjectHead>,
+    /// What HEAD said of the source's object, where both sides are objects.
+    pub source_head: Option<ObjectHead>,
+    /// The ETag that an earlier run saw on an object with the very content that this file still has.
+    pub remembered: Option<ETag>,
     /// Whether ETags of this bucket are MD5s where they look like one, once one HEAD of the run has told.
     pub etags_are_md5s: Option<bool>,
 }
@@ -44,6 +67,8 @@ pub enum Evidence {
     FileMultipart(Vec<u64>),
     /// HeadObject with checksum mode.
     Head,
+    /// The same for the object in the source.
+    SourceHead,
 }
 
 /// The comparison that settled it.
@@ -59,6 +84,14 @@ pub enum By {
     Crc64Nvme,
     /// The ETag that a receipt remembers.
     ReceiptEtag,
+    /// The ETag that was remembered for the unchanged file.
+    Cache,
+    /// The ETags of two objects.
+    Etag,
+    /// A checksum other than CRC-64/NVME that both objects store.
+    Checksum,
+    /// The times, as was asked for.
+    Mtime,
 }
 
 impl By {
@@ -70,6 +103,10 @@ impl By {
             Self::MultipartEtag => "multipart ETag",
             Self::Crc64Nvme => "CRC64NVME",
             Self::ReceiptEtag => "ETag in the receipt",
+            Self::Cache => "cache",
+            Self::Etag => "ETag",
+            Self::Checksum => "checksum",
+            Self::Mtime => "time",
         }
     }
 }
@@ -98,6 +135,67 @@ impl Verdict {
     }
 }
 
+/// Compares what the source has with what the target has, by what is known so far.
+///
+/// Asks for one thing at a time and never twice for the same, so a caller that answers each question gets an end.
+pub fn compare_items(mode: Compare, source: &Item, target: &Item, known: &Known) -> Verdict {
+    let (wanted, found) = (source.size_bytes(), target.size_bytes());
+    if wanted != found {
+        return Verdict::Changed(Reason::SizeDiffers { found_bytes: found, wanted_bytes: wanted });
+    }
+    match mode {
+        Compare::Always => return Verdict::Changed(Reason::Asked),
+        Compare::Size => return Verdict::Unchanged { by: By::Size },
+        Compare::Mtime if is_younger(source, target) => return Verdict::Changed(Reason::Younger),
+        Compare::Mtime => return Verdict::Unchanged { by: By::Mtime },
+        Compare::Content => {}
+    }
+    match (source, target) {
+        (Item::File(_), Item::Object(found)) => compare(wanted, &found.entry, known),
+        (Item::Object(found), Item::File(_)) => compare(found.entry.size_bytes, &found.entry, known),
+        (Item::Object(source), Item::Object(target)) => compare_objects(&source.entry, &target.entry, known),
+        // No sync has files on both sides, and what is not compared is sent.
+        (Item::File(_), Item::File(_)) => Verdict::untold("both are files"),
+    }
+}
+
+/// Whether the source was written after the target. Where a time is unknown it counts as younger, the safe side.
+fn is_younger(source: &Item, target: &Item) -> bool {
+    let time = |item: &Item| match item {
+        Item::File(LocalFile { fingerprint, .. }) => Some(fingerprint.mtime_ns),
+        Item::Object(found) => found.entry.modified.map(|modified| modified.as_nanosecond()),
+    };
+    match (time(source), time(target)) {
+        // S3 keeps seconds, so a file that was downloaded within the same second is not younger.
+        (Some(source), Some(target)) => source.div_euclid(1_000_000_000) > target.div_euclid(1_000_000_000),
+        _ => true,
+    }
+}
+
+/// Compares two objects of equal length.
+fn compare_objects(source: &ObjectEntry, target: &ObjectEntry, known: &Known) -> Verdict {
+    if source.size_bytes == 0 {
+        return Verdict::Unchanged { by: By::Size };
+    }
+    let telling = |etag: &ETag| etag.md5_hex().is_some() || etag.part_count().is_some();
+    if source.etag.as_ref().is_some_and(|etag| telling(etag) && target.etag.as_ref() == Some(etag)) {
+        return Verdict::Unchanged { by: By::Etag };
+    }
+    let Some(ours) = &known.source_head else { return Verdict::Ask(Evidence::SourceHead) };
+    let Some(theirs) = &known.head else { return Verdict::Ask(Evidence::Head) };
+    let shared = ours.checksums.iter().find_map(|one| Some((one, theirs.checksum(one.algorithm())?)));
+    if let Some((one, other)) = shared {
+        let by = if one.algorithm() == Algorithm::Crc64Nvme { By::Crc64Nvme } else { By::Checksum };
+        return Verdict::by_equality(one == other, by);
+    }
+    let single = |etag: Option<&ETag>| etag.is_some_and(|etag| etag.md5_hex().is_some());
+    let are_md5s = ours.etag_is_md5 == Some(true) && theirs.etag_is_md5 == Some(true);
+    if are_md5s && single(source.etag.as_ref()) && single(target.etag.as_ref()) {
+        return Verdict::by_equality(false, By::Md5);
+    }
+    Verdict::untold("the two objects store no checksum of one kind")
+}
+
 /// Compares a file of `file_bytes` with the object, by what is known so far.
 ///
 /// Asks for one thing at a time and never twice for the same, so a caller that answers each question gets an end.
@@ -107,6 +205,9 @@ pub fn compare(file_bytes: u64, object: &ObjectEntry, known: &Known) -> Verdict 
     }
     if file_bytes == 0 {
         return Verdict::Unchanged { by: By::Size };
+    }
+    if known.remembered.is_some() && known.remembered == object.etag {
+        return Verdict::Unchanged { by: By::Cache };
     }
     match object.etag.as_ref() {
         Some(etag) if etag.md5_hex().is_some() => compare_md5(etag, known),
@@ -200,6 +301,7 @@ mod tests {
                         Evidence::FileCrc64 => known.crc64nvme = Some(crc(FILE)),
                         Evidence::FileMultipart(_) => known.multipart = Some(vec![ETag::new("right-3")]),
                         Evidence::Head => known.head = Some(answer.clone()),
+                        Evidence::SourceHead => known.source_head = Some(answer.clone()),
                     }
                     continue;
                 }

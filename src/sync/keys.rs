@@ -2,21 +2,9 @@
 
 use crate::model::{KeyError, LocalFile, ObjectKey, Odd, OddKind, Prefix};
 
-/// A file and where it belongs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
-    /// The object's key.
-    pub key: ObjectKey,
-    /// The file.
-    pub file: LocalFile,
-}
-
 /// The key of `file` below `folder`, by its relative path.
-pub fn place(folder: &Prefix, file: LocalFile) -> Result<Placed, Odd> {
-    match folder.key(&file.relative) {
-        Ok(key) => Ok(Placed { key, file }),
-        Err(error) => Err(Odd::at(&file.path, odd_kind(&error))),
-    }
+pub fn key_of(folder: &Prefix, file: &LocalFile) -> Result<ObjectKey, Odd> {
+    folder.key(&file.relative).map_err(|error| Odd::at(&file.path, odd_kind(&error)))
 }
 
 fn odd_kind(error: &KeyError) -> OddKind {
@@ -33,7 +21,7 @@ pub fn is_file_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_file_name, place};
+    use super::{is_file_name, key_of};
     use crate::model::{Fingerprint, LocalFile, OddKind, Prefix};
 
     fn file(relative: &str) -> LocalFile {
@@ -45,11 +33,11 @@ mod tests {
     fn keys_are_the_bytes_of_the_path() {
         let folder: Prefix = "p/data/".parse().unwrap();
         for name in ["a.csv", "deep/a b+c#d%e?f*[g].csv", "back\\slash", "new\nline", ".hidden", "é/e\u{301}"] {
-            assert_eq!(place(&folder, file(name)).unwrap().key.as_str(), format!("p/data/{name}"));
+            assert_eq!(key_of(&folder, &file(name)).unwrap().as_str(), format!("p/data/{name}"));
         }
         let longest = "x".repeat(1024 - 7);
-        assert!(place(&folder, file(&longest)).is_ok());
-        assert_eq!(place(&folder, file(&format!("{longest}x"))).unwrap_err().kind, OddKind::KeyTooLong);
+        assert!(key_of(&folder, &file(&longest)).is_ok());
+        assert_eq!(key_of(&folder, &file(&format!("{longest}x"))).unwrap_err().kind, OddKind::KeyTooLong);
     }
 
     #[test]

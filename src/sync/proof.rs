@@ -16,6 +16,8 @@ pub enum Rung {
     Parts,
     /// The ETag is the MD5 of what was sent, or of its parts.
     EtagMd5,
+    /// The service says that it deleted what was seen, and nothing else.
+    Gone,
 }
 
 impl Rung {
@@ -26,6 +28,7 @@ impl Rung {
             Self::Head => "checksum by HEAD",
             Self::Parts => "part checksums echoed",
             Self::EtagMd5 => "ETag equals MD5",
+            Self::Gone => "deleted as it was seen",
         }
     }
 }

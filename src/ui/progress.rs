@@ -193,7 +193,7 @@ mod tests {
         let mut screen = Screen::in_memory(80, out.clone(), Memory::default());
         let mut progress = Progress::new(Mode::Bar);
         progress.target = Some(ProgressDrawTarget::term_like(Box::new(bar.clone())));
-        transfer(&mut progress, &[Step::Expect { objects: 4211, bytes: 200 * MIB }]);
+        transfer(&mut progress, &[Step::Expect { objects: 4211, bytes: 200 * MIB }, Step::AllExpected]);
         progress.tick(Duration::from_millis(200), &mut screen);
         assert_eq!((bar.text().as_str(), screen.bar.is_some()), ("", false));
         transfer(&mut progress, &[Step::Advanced { bytes: 50 * MIB }, Step::Settled]);
@@ -230,7 +230,7 @@ mod tests {
         progress.tick(Duration::from_secs(9), &mut screen);
         assert_eq!(err.text(), "", "nothing is said before there is work");
         let mut progress = Progress::new(Mode::Lines);
-        transfer(&mut progress, &[Step::Expect { objects: 100, bytes: 1000 * MIB }]);
+        transfer(&mut progress, &[Step::Expect { objects: 100, bytes: 1000 * MIB }, Step::AllExpected]);
         for quarter in 1..=48_u64 {
             transfer(&mut progress, &[Step::Advanced { bytes: 10 * MIB }, Step::Settled]);
             progress.tick(Duration::from_millis(quarter * 250), &mut screen);

@@ -410,6 +410,7 @@ fn a_listener_prints_counts_and_sums_up_what_it_held_back() {
     let (ui, captured) = ui(UiOptions { stderr_is_terminal: false, ..options() });
     let (sender, listener) = ui.listen();
     sender.blocking_send(Event::Progress(Progress::Expect { objects: 25, bytes: 25 * 1024 })).unwrap();
+    sender.blocking_send(Event::Progress(Progress::AllExpected)).unwrap();
     for number in 1..=25 {
         let target = format!("s3://b/{number:02}");
         sender.blocking_send(Event::Action(done("upload", &target, Some(1024)))).unwrap();

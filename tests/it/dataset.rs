@@ -6,7 +6,7 @@ use bucketwright::apply::dataset::{
     DatasetError, DatasetPlan, DatasetRequest, plan_dataset, read_receipt, receipt_row, verify_dataset, verify_receipt,
     write_receipt,
 };
-use bucketwright::apply::transfer::{Job, TransferOptions, Transferred, upload_all};
+use bucketwright::apply::transfer::{TransferOptions, Transferred, upload_all};
 use bucketwright::aws::s3::Store;
 use bucketwright::model::{Algorithm, Excludes};
 use bucketwright::plan::{Action, Step};
@@ -50,10 +50,9 @@ fn options(checksum: Algorithm) -> TransferOptions {
 }
 
 async fn send(store: &Store, plan: DatasetPlan, checksum: Algorithm) -> Transferred {
-    let jobs = plan.actions.into_iter().map(|action| Job::from_action(action).unwrap()).collect();
     let (sender, mut receiver) = mpsc::channel(16);
     let listener = tokio::spawn(async move { while receiver.recv().await.is_some() {} });
-    let transferred = upload_all(store, jobs, &options(checksum), &sender, &CancellationToken::new()).await;
+    let transferred = upload_all(store, plan.actions, &options(checksum), &sender, &CancellationToken::new()).await;
     drop(sender);
     listener.await.unwrap();
     assert_eq!((transferred.failed, transferred.cancelled), (0, 0));
@@ -329,7 +328,11 @@ async fn a_receipt_stands_in_for_the_source() {
     let (store, _) = listened(&endpoint);
     let plan = plan_dataset(&store, &request(files.path())).await.unwrap();
     let transferred = send(&store, plan, Algorithm::Crc64Nvme).await;
-    let rows: Vec<_> = transferred.proven.iter().map(|(job, proven)| receipt_row(job, proven)).collect();
+    let rows = transferred.proven.iter().map(|(action, proven)| match &action.step {
+        Step::Upload(upload) => receipt_row(&upload.key, proven),
+        other => panic!("no upload: {other:?}"),
+    });
+    let rows: Vec<_> = rows.collect();
     let path = files.path().join("receipts/data.jsonl");
     write_receipt(&path, rows).unwrap();
     let rows = read_receipt(&path).unwrap();

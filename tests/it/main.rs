@@ -29,6 +29,7 @@ mod server_raw;
 mod server_settings;
 mod server_versions;
 mod stopping;
+mod sync;
 mod testenv;
 mod transfer;
 mod wire;

@@ -4,12 +4,12 @@ use crate::server_env::Endpoint;
 use crate::wire::{
     Answer, Log, Request, bucket, forget_checksums, key, listened, quick_retries, tampered, with_retries,
 };
-use bucketwright::apply::transfer::{Job, Proven, TransferError, TransferOptions, Transferred, upload, upload_all};
+use bucketwright::apply::transfer::{Proven, TransferError, TransferOptions, Transferred, upload, upload_all};
 use bucketwright::aws::s3::Store;
 use bucketwright::hashing::{composite, digest, multipart_etag};
 use bucketwright::local::fingerprint;
 use bucketwright::model::{Algorithm, Checksum};
-use bucketwright::plan::{Reason, Upload};
+use bucketwright::plan::{Action, Reason, Step, Upload};
 use bucketwright::report::{Event, Progress, Status};
 use bucketwright::sync::proof::Rung;
 use std::fs;
@@ -403,12 +403,12 @@ async fn a_file_that_keeps_changing_is_never_committed() {
 }
 
 /// A folder of files, and a job for each.
-fn jobs(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> (TempDir, Vec<Job>) {
+fn jobs(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> (TempDir, Vec<Action>) {
     let folder = tempfile::tempdir().unwrap();
     let jobs = files.into_iter().map(|(name, bytes)| {
         let path = folder.path().join(&name);
         fs::write(&path, bytes).unwrap();
-        Job { bucket: bucket(), upload: planned(&path, &name), reason: Reason::Missing }
+        Action { bucket: bucket(), step: Step::Upload(planned(&path, &name)), reason: Reason::Missing }
     });
     let jobs = jobs.collect();
     (folder, jobs)
@@ -416,7 +416,7 @@ fn jobs(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> (TempDir, Vec<Job
 
 async fn send_all(
     store: &Store,
-    jobs: Vec<Job>,
+    jobs: Vec<Action>,
     options: &TransferOptions,
     cancel: &CancellationToken,
 ) -> (Transferred, Vec<Event>) {
@@ -443,6 +443,7 @@ async fn one_failure_does_not_stop_the_others() {
     let (transferred, events) = send_all(&store, jobs, &whole(Algorithm::Crc64Nvme), &CancellationToken::new()).await;
     assert_eq!((transferred.proven.len(), transferred.failed, transferred.cancelled), (18, 2, 0));
     assert_eq!(events[0], Event::Progress(Progress::Expect { objects: 20, bytes: 19_000 }));
+    assert_eq!(events[1], Event::Progress(Progress::AllExpected));
     let actions = |status| {
         let actions =
             events.iter().filter_map(|event| if let Event::Action(action) = event { Some(action) } else { None });

@@ -1,7 +1,7 @@
 //! Receipts on disk, and a verification that needs nothing but one.
 
 use super::{DatasetCheck, DatasetError};
-use crate::apply::transfer::{Job, Proven};
+use crate::apply::transfer::Proven;
 use crate::aws::s3::{Store, object_url};
 use crate::local::{read_text, replace_file};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, ObjectEntry, ObjectKey, Prefix};
@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The row of a file that was just sent.
-pub fn receipt_row(job: &Job, proven: &Proven) -> ReceiptRow {
+pub fn receipt_row(key: &ObjectKey, proven: &Proven) -> ReceiptRow {
     let of = |algorithm| proven.checksum.as_ref().filter(|checksum| checksum.algorithm() == algorithm);
     let etag_md5 = proven.etag.as_ref().filter(|_| proven.rung == Rung::EtagMd5).and_then(ETag::md5_hex);
     ReceiptRow {
-        key: job.upload.key.clone(),
+        key: key.clone(),
         size: proven.bytes,
         etag: proven.etag.clone(),
         crc64nvme: of(Algorithm::Crc64Nvme).map(Checksum::base64),

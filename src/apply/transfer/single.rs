@@ -25,6 +25,17 @@ impl Run {
         let (path, seen, algorithm) = (upload.path.clone(), *expected, self.options.checksum);
         let read = tokio::task::spawn_blocking(move || read_whole(&path, &seen, algorithm, buffer));
         let (body, checksum) = self.unless_cancelled(async { Ok(read.await??) }).await?;
+        self.send_body(bucket, upload, body, checksum).await
+    }
+
+    /// Sends what was read, and makes sure that it arrived. The caller holds a slot.
+    pub(super) async fn send_body(
+        &self,
+        bucket: &BucketName,
+        upload: &Upload,
+        body: Bytes,
+        checksum: Checksum,
+    ) -> Result<Proven, TransferError> {
         let is_md5 = checksum.algorithm() == Algorithm::Md5;
         let sent = Sent {
             bucket,

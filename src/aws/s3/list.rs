@@ -1,10 +1,9 @@
 //! Listings: page after page, keys decoded, in the order in which the service gives them.
 
-use super::{S3Error, Store, bucket_url};
+use super::{S3Error, Store, bucket_url, timestamp};
 use crate::model::{BucketName, ETag, ObjectEntry, ObjectKey, Prefix};
 use aws_sdk_s3::types::{EncodingType, Object};
 use futures_util::stream::{self, Stream};
-use jiff::Timestamp;
 
 /// Where a listing stands between two pages.
 enum Position {
@@ -69,9 +68,7 @@ fn read_object(object: &Object, encoded: bool) -> Option<ObjectEntry> {
         key,
         size_bytes: u64::try_from(object.size().unwrap_or_default()).ok()?,
         etag: object.e_tag().map(ETag::new),
-        modified: object
-            .last_modified()
-            .and_then(|time| Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()).ok()),
+        modified: object.last_modified().and_then(timestamp),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Single objects: put with a checksum, look, read, delete.
 
-use super::{ErrorClass, S3Error, Store, object_url};
+use super::{ErrorClass, S3Error, Store, object_url, timestamp};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, ObjectHead, ObjectKey};
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -208,6 +208,7 @@ macro_rules! read_common {
             etag: answer.e_tag().map(ETag::new),
             etag_is_md5: etag_is_md5(answer.server_side_encryption(), answer.sse_customer_algorithm()),
             version_id: answer.version_id().map(str::to_owned),
+            modified: answer.last_modified().and_then(timestamp),
             ..ObjectHead::default()
         };
         for algorithm in STORED {

@@ -97,7 +97,7 @@ fn applied(mut state: BucketState, plan: &Plan) -> BucketState {
                 Setting::AccessLog(log) => state.access_log = Reading::Known(Some(log)),
             },
             Step::PutMarker { key } => drop(state.markers.insert(key.clone(), MarkerState::Present)),
-            Step::Upload(_) | Step::SkipDataset { .. } => {}
+            other => panic!("no step of a layout: {other:?}"),
         }
     }
     state

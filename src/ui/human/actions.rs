@@ -27,6 +27,7 @@ pub(super) struct Actions {
 /// What is counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
+    Planned { bucket: String, action: &'static str },
     Done { bucket: String, action: &'static str },
     Failed { bucket: String, action: &'static str },
     Skipped { bucket: String, reason: String },
@@ -44,7 +45,8 @@ impl Kind {
     fn of(record: &ActionRecord) -> Self {
         let (bucket, action) = (split_target(&record.target).0.to_owned(), record.action);
         match record.status {
-            Status::Done | Status::Planned => Self::Done { bucket, action },
+            Status::Planned => Self::Planned { bucket, action },
+            Status::Done => Self::Done { bucket, action },
             Status::Failed => Self::Failed { bucket, action },
             Status::Skipped => Self::Skipped { bucket, reason: record.reason.clone() },
         }
@@ -57,6 +59,7 @@ impl Kind {
     /// `uploaded in s3://b`, behind a number of them.
     fn words(&self) -> String {
         match self {
+            Self::Planned { bucket, action } => format!("to {} in {bucket}; `-v` shows all", Words::of(action).plain),
             Self::Done { bucket, action } => format!("{} in {bucket}", Words::of(action).past),
             Self::Failed { bucket, action } => format!("failed {} in {bucket}", Words::of(action).ongoing),
             Self::Skipped { bucket, reason } => format!("skipped in {bucket}: {reason}"),
@@ -129,13 +132,15 @@ impl Actions {
                 continue;
             }
             let size = match tally.hidden_bytes {
-                bytes if bytes > 0 && matches!(kind, Kind::Done { .. }) => format!(" ({})", HumanBytes(bytes)),
+                bytes if bytes > 0 && matches!(kind, Kind::Done { .. } | Kind::Planned { .. }) => {
+                    format!(" ({})", HumanBytes(bytes))
+                }
                 _ => String::new(),
             };
             let words = format!("... and {} more {}{size}", HumanCount(tally.hidden), escape(&kind.words()));
             match kind {
-                Kind::Done { .. } if how.quiet => {}
-                Kind::Done { .. } => screen.answer_line(&words),
+                Kind::Done { .. } | Kind::Planned { .. } if how.quiet => {}
+                Kind::Done { .. } | Kind::Planned { .. } => screen.answer_line(&words),
                 _ => Row::default().hang(&words, Hang::lead(screen.width, 2), &mut |line| screen.status_line(line)),
             }
         }

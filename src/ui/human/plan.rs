@@ -4,7 +4,7 @@ use super::findings::{self, Place};
 use super::row::{Hang, Row};
 use super::{Voice, WIDEST_COLUMN};
 use crate::model::{HumanBytes, HumanCount};
-use crate::plan::{Action, Effect, Plan, Step};
+use crate::plan::{Action, Copy, Delete, DeleteFile, Download, Effect, Plan, Step, Upload};
 use crate::report::{Finding, Severity, Summary, Words};
 use crate::ui::screen::Screen;
 use crate::ui::style::Role;
@@ -110,9 +110,11 @@ impl Cut {
     /// Whether the action is one too many.
     const fn hides(&mut self, action: &Action) -> bool {
         let bytes = match &action.step {
-            Step::Upload(upload) => upload.fingerprint.size_bytes,
             Step::PutMarker { .. } => 0,
-            _ => return false,
+            step => match step.bytes() {
+                Some(bytes) => bytes,
+                None => return false,
+            },
         };
         self.seen += 1;
         let hides = self.seen > SHOWN;
@@ -130,7 +132,10 @@ fn object(action: &Action) -> String {
         Step::CreateBucket { region, .. } => format!("bucket in {region}"),
         Step::PutSetting(setting) => setting.name().to_owned(),
         Step::PutMarker { key } => key.to_string(),
-        Step::Upload(upload) => upload.key.to_string(),
+        Step::Upload(Upload { key, .. }) | Step::Copy(Copy { key, .. }) | Step::Delete(Delete { key, .. }) => {
+            key.to_string()
+        }
+        Step::Download(Download { relative, .. }) | Step::DeleteFile(DeleteFile { relative, .. }) => relative.clone(),
         Step::SkipDataset { source, to } => format!("{source} to {to}"),
     };
     escape(&text).into_owned()
@@ -140,11 +145,12 @@ fn show_action(how: Voice, action: &Action, object: &str, screen: &mut Screen) {
     let (role, verb) = match action.effect() {
         Effect::Create => (Role::Good, Words::of(action.kind()).plain),
         Effect::Change => (Role::Change, Words::of(action.kind()).plain),
+        Effect::Delete => (Role::Bad, Words::of(action.kind()).plain),
         Effect::Skip => (Role::Change, "skip"),
     };
-    let reason = match &action.step {
-        Step::Upload(upload) => format!("{}, {}", HumanBytes(upload.fingerprint.size_bytes), action.reason),
-        _ => action.reason.to_string(),
+    let reason = match action.step.bytes() {
+        Some(bytes) => format!("{}, {}", HumanBytes(bytes), action.reason),
+        None => action.reason.to_string(),
     };
     let mut row = Row::default();
     row.push(how.out, None, "  ");

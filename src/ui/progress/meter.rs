@@ -15,6 +15,8 @@ pub(super) struct Meter {
     work: Work,
     expected_objects: u64,
     expected_bytes: u64,
+    /// Whether nothing more will be expected.
+    all_expected: bool,
     /// Bytes over the wire as far as anybody said so.
     moved_bytes: u64,
     /// Bytes of what is done, which counts where the moves were not told.
@@ -39,6 +41,7 @@ impl Meter {
             work: Work::default(),
             expected_objects: 0,
             expected_bytes: 0,
+            all_expected: false,
             moved_bytes: 0,
             done_bytes: 0,
             settled: 0,
@@ -55,6 +58,7 @@ impl Meter {
                 self.expected_objects += *objects;
                 self.expected_bytes += *bytes;
             }
+            Step::AllExpected => self.all_expected = true,
             Step::Advanced { bytes } => self.moved_bytes += *bytes,
             Step::Settled => self.settled += 1,
             Step::Retried { .. } => self.retried += 1,
@@ -106,8 +110,11 @@ impl Meter {
         (float(last.bytes - first.bytes) / seconds, float(last.objects.saturating_sub(first.objects)) / seconds)
     }
 
-    /// The time still needed at that rate; none while nothing moves.
+    /// The time still needed at that rate; none while nothing moves, or while nobody knows how much there is.
     fn left(&self) -> Option<Duration> {
+        if !self.all_expected {
+            return None;
+        }
         let (bytes, objects) = self.rate();
         let (position, length) = self.position();
         let rate = if self.expected_bytes > 0 { bytes } else { objects };
@@ -198,14 +205,15 @@ mod tests {
         for (steps, text) in [
             (vec![expect(2, 2 * GIB), expect(1, 2 * GIB)], "uploaded 0 B of 4.0 GiB, 0 of 3 objects"),
             (
-                vec![expect(3, 4 * GIB), advanced(GIB), Step::Settled],
+                vec![expect(3, 4 * GIB), Step::AllExpected, advanced(GIB), Step::Settled],
                 "uploaded 1.0 GiB of 4.0 GiB, 1 of 3 objects, 102.4 MiB/s, about 30 s left",
             ),
+            (vec![expect(3, 4 * GIB), advanced(GIB)], "uploaded 1.0 GiB of 4.0 GiB, 0 of 3 objects, 102.4 MiB/s"),
             (
-                vec![expect(1, GIB), advanced(2 * GIB), retried],
+                vec![expect(1, GIB), Step::AllExpected, advanced(2 * GIB), retried],
                 "uploaded 1.0 GiB of 1.0 GiB, 0 of 1 object, 102.4 MiB/s, 1 retried, about 0 s left",
             ),
-            (vec![expect(20, 0), Step::Settled], "uploaded 1 of 20 objects, about 4 min left"),
+            (vec![expect(20, 0), Step::AllExpected, Step::Settled], "uploaded 1 of 20 objects, about 4 min left"),
             (vec![Step::Work(Work::Check), advanced(GIB)], "checked 1.0 GiB, 0 objects, 102.4 MiB/s"),
         ] {
             assert_eq!(meter(&steps, 10).sentence(), text);
@@ -214,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_rate_is_that_of_the_last_seconds() {
-        let mut meter = meter(&[Step::Expect { objects: 1, bytes: 100 * GIB }], 0);
+        let mut meter = meter(&[Step::Expect { objects: 1, bytes: 100 * GIB }, Step::AllExpected], 0);
         for second in 1..=60 {
             let bytes = if second <= 30 { GIB } else { 0 };
             meter.note(&Step::Advanced { bytes });

@@ -1,0 +1,316 @@
+//! One sync: looks at both sides, and moves what differs while it is still looking.
+//!
+//! The same plan is shown by a dry run, written down by `--plan`, and done here: [`plan`] yields it action by action, and
+//! [`run`] feeds it to the transfers. Deletes wait until everything else is known to be right.
+
+use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
+use super::transfer::{Proven, Run, Tally, TransferOptions};
+use crate::aws::s3::Store;
+use crate::model::{Odd, escaped};
+use crate::plan::{Action, ODD_FILE};
+use crate::report::{Event, Finding, Progress, Severity, Work};
+use crate::sync::compare::{By, Compare};
+use crate::sync::decide::{Decision, Route};
+use crate::sync::deletes::{Refusal, Situation, may_delete};
+use crate::sync::diff;
+use crate::sync::shard::Shard;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use std::collections::BTreeMap;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How many batches of the plan may wait for their transfer. Looking is much faster than sending, so that the totals are
+/// known early, and so many actions take some 15 MiB.
+const AHEAD: usize = 512;
+
+/// What is synced, and how.
+#[derive(Debug)]
+pub struct SyncRequest {
+    /// Which side is what.
+    pub route: Route,
+    /// Where things come from.
+    pub source: Side,
+    /// Where they go.
+    pub target: Side,
+    /// By what they are compared.
+    pub compare: Compare,
+    /// The share of this machine.
+    pub shard: Option<Shard>,
+    /// Whether things that only the target has are deleted.
+    pub delete: Option<DeleteRules>,
+}
+
+/// When deletes may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeleteRules {
+    /// The most that may go.
+    pub max_delete: Option<u64>,
+    /// Whether the user said yes beforehand.
+    pub consented: bool,
+}
+
+/// What was seen and decided.
+#[derive(Debug, Default)]
+pub struct Tallied {
+    /// Things that are in place already.
+    pub unchanged: u64,
+    /// By what that was told.
+    pub unchanged_by: BTreeMap<By, u64>,
+    /// Actions that move something.
+    pub transfers: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Things in the source.
+    pub source_items: u64,
+    /// Things in the target.
+    pub target_items: u64,
+    /// Things that could not be taken; each was told as a finding.
+    pub odd: u64,
+    /// What is too much in the target.
+    pub deletes: Vec<Action>,
+}
+
+/// How a sync ended.
+#[derive(Debug, Default)]
+pub struct Synced {
+    /// What was seen and decided.
+    pub seen: Tallied,
+    /// What arrived, by how it was proven.
+    pub proofs: BTreeMap<&'static str, u64>,
+    /// Bytes that arrived.
+    pub bytes: u64,
+    /// What did not arrive.
+    pub failed: u64,
+    /// What was not begun, because the user wanted to stop.
+    pub cancelled: u64,
+    /// Why nothing was deleted, where something should have been.
+    pub refused: Option<Refusal>,
+}
+
+/// Who hears of what is found on the way.
+#[derive(Debug)]
+pub struct Listener {
+    /// Findings and progress.
+    pub events: mpsc::Sender<Event>,
+    /// Set when the user wants to stop.
+    pub cancel: CancellationToken,
+}
+
+impl SyncRequest {
+    fn look(&self, memory: Option<Memory>) -> Look {
+        Look {
+            source: self.source.clone(),
+            target: self.target.clone(),
+            compare: self.compare,
+            shard: self.shard,
+            extras: self.delete.is_some(),
+            memory,
+        }
+    }
+
+    /// The same request with the listing of one side sorted here.
+    fn sorted(&mut self, side: diff::Side) {
+        let side = match side {
+            diff::Side::Source => &mut self.source,
+            diff::Side::Target => &mut self.target,
+        };
+        if let Side::Objects(objects) = side {
+            objects.listing = Listing::Sorted;
+        }
+    }
+}
+
+/// Looks at both sides and gives every batch of transfers to `take`, in the order of names. Ends early if `take` says so.
+///
+/// A side that is not in the order of names is an error; what was given before may then be mistaken.
+async fn plan_once(
+    request: &SyncRequest,
+    memory: Option<Memory>,
+    listener: &Listener,
+    mut take: impl AsyncFnMut(Vec<Action>) -> bool,
+) -> Result<Tallied, LookError> {
+    let mut tallied = Tallied::default();
+    let batches = look(request.look(memory)).await?;
+    let mut batches = std::pin::pin!(batches);
+    loop {
+        let batch = tokio::select! {
+            biased;
+            () = listener.cancel.cancelled() => break,
+            batch = batches.next() => batch,
+        };
+        let Some(batch) = batch.transpose()? else { break };
+        tallied.source_items += batch.source_items;
+        tallied.target_items += batch.target_items;
+        let mut transfers = Vec::new();
+        for seen in batch.seen {
+            match decide(&request.route, seen) {
+                Decision::Unchanged { by } => {
+                    tallied.unchanged += 1;
+                    *tallied.unchanged_by.entry(by).or_default() += 1;
+                }
+                Decision::Transfer(action) => transfers.push(action),
+                Decision::Delete(action) => tallied.deletes.push(action),
+                Decision::Odd(odd) => {
+                    tallied.odd += 1;
+                    let _ = listener.events.send(Event::Finding(odd_item(&odd))).await;
+                }
+                Decision::Marker => {}
+            }
+        }
+        tallied.transfers += transfers.len() as u64;
+        tallied.bytes += transfers.iter().filter_map(|action| action.step.bytes()).sum::<u64>();
+        if !transfers.is_empty() && !take(transfers).await {
+            break;
+        }
+    }
+    Ok(tallied)
+}
+
+fn decide(route: &Route, seen: Seen) -> Decision {
+    match seen {
+        Seen::Odd(odd) => Decision::Odd(odd),
+        Seen::Missing(item) => route.missing(item),
+        Seen::Extra(item) => route.extra(item),
+        Seen::Both(both) => {
+            let Compared { source, target, verdict, .. } = *both;
+            route.both(source, target, verdict)
+        }
+    }
+}
+
+fn odd_item(odd: &Odd) -> Finding {
+    let path = escaped(odd.path.as_ref());
+    Finding::new(ODD_FILE, Severity::Warning, &path, format!("`{path}` {}", odd.kind))
+        .with_fix("make it a readable file, or leave it out with `--exclude`")
+}
+
+/// Looks at both sides and shows every action to `each`, transfers in the order of names, then deletes. Writes nothing.
+///
+/// What was shown cannot be taken back, so a listing that may be unordered is to be sorted from the start; one that
+/// turns out to be unordered later is an error.
+pub async fn plan(
+    mut request: SyncRequest,
+    memory: Option<Memory>,
+    listener: &Listener,
+    mut each: impl AsyncFnMut(Action),
+) -> Result<Tallied, LookError> {
+    let (mut memory, mut shown) = (memory, false);
+    loop {
+        let planned = plan_once(&request, memory.take(), listener, async |batch: Vec<Action>| {
+            shown = true;
+            for action in batch {
+                each(action).await;
+            }
+            true
+        });
+        match planned.await {
+            Ok(mut tallied) => {
+                for action in std::mem::take(&mut tallied.deletes) {
+                    each(action).await;
+                }
+                return Ok(tallied);
+            }
+            Err(LookError::Order(error)) if !shown => request.sorted(error.side),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Makes the target equal to the source.
+pub async fn run(
+    mut request: SyncRequest,
+    stores: (&Store, Option<&Store>),
+    options: &TransferOptions,
+    listener: &Listener,
+) -> Result<Synced, LookError> {
+    let run = Run::new(stores.0, options, &listener.events, &listener.cancel);
+    run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
+    let mut synced = Synced::default();
+    loop {
+        let (feed, fed) = mpsc::channel(AHEAD);
+        let fed = stream::unfold(fed, |mut fed| async { Some((fed.recv().await?, fed)) });
+        let expect = &run;
+        let planning = async {
+            let planned = plan_once(&request, None, listener, async |batch: Vec<Action>| {
+                let bytes = batch.iter().filter_map(|action| action.step.bytes()).sum();
+                expect.tell(Event::Progress(Progress::Expect { objects: batch.len() as u64, bytes })).await;
+                feed.send(batch).await.is_ok()
+            });
+            let planned = planned.await;
+            drop(feed);
+            expect.tell(Event::Progress(Progress::AllExpected)).await;
+            planned
+        };
+        let (proofs, bytes) = (&mut synced.proofs, &mut synced.bytes);
+        let moving = run.move_all(fed, |_, proven: Proven| {
+            *proofs.entry(proven.rung.name()).or_default() += 1;
+            *bytes += proven.bytes;
+        });
+        let (planned, tally) = tokio::join!(planning, moving);
+        let again = matches!(&planned, Err(LookError::Order(_)));
+        settle(&run, tally, &mut synced, again).await;
+        match planned {
+            Ok(tallied) => {
+                synced.seen = tallied;
+                break;
+            }
+            Err(LookError::Order(error)) => request.sorted(error.side),
+            Err(error) => return Err(error),
+        }
+    }
+    // What an earlier, mistaken look had sent is equal by now, and was counted as sent.
+    let sent_before: u64 = synced.proofs.values().sum::<u64>() + synced.failed + synced.cancelled;
+    synced.seen.unchanged -= sent_before.saturating_sub(synced.seen.transfers).min(synced.seen.unchanged);
+    if let Some(rules) = request.delete {
+        delete(&run, rules, &mut synced).await;
+    }
+    Ok(synced)
+}
+
+const fn work_of(route: &Route) -> Work {
+    match route {
+        Route::Upload { .. } => Work::Upload,
+        Route::Download { .. } => Work::Download,
+        Route::Copy { .. } => Work::Copy,
+    }
+}
+
+/// Counts what the transfers did. What met another state than its plan saw counts only if the plan was not mistaken.
+async fn settle(run: &Run, tally: Tally, synced: &mut Synced, again: bool) {
+    synced.failed += tally.failed;
+    synced.cancelled += tally.cancelled;
+    if again {
+        return;
+    }
+    for (action, error) in &tally.moved_there {
+        run.report_failure(action, error).await;
+        synced.failed += 1;
+    }
+}
+
+/// Deletes what is too much in the target, if that is known for sure.
+async fn delete(run: &std::sync::Arc<Run>, rules: DeleteRules, synced: &mut Synced) {
+    let situation = Situation {
+        source_items: synced.seen.source_items,
+        target_items: synced.seen.target_items,
+        candidates: synced.seen.deletes.len() as u64,
+        odd: synced.seen.odd,
+        failed: synced.failed + synced.cancelled,
+        max_delete: rules.max_delete,
+        consented: rules.consented,
+    };
+    if run.is_cancelled() {
+        return;
+    }
+    if let Err(refusal) = may_delete(&situation) {
+        let finding = Finding::new("deletes-refused", Severity::Warning, "target", refusal.to_string());
+        run.tell(Event::Finding(finding.with_fix(refusal.hint()))).await;
+        synced.refused = Some(refusal);
+        return;
+    }
+    let deletes = std::mem::take(&mut synced.seen.deletes);
+    run.tell(Event::Progress(Progress::Work(Work::Delete))).await;
+    let tally = run.move_all(stream::iter([deletes]), |_, _| {}).await;
+    settle(run, tally, synced, false).await;
+}

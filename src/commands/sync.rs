@@ -1,0 +1,151 @@
+//! `sync`: makes one place equal to another, and proves it.
+
+mod closing;
+mod places;
+
+use super::{Closing, Context, Ending};
+use crate::apply::sync::{self, DeleteRules, SyncRequest, Synced};
+use crate::apply::transfer::TransferOptions;
+use crate::commands::apply::ChecksumChoice;
+use crate::error::CommandError;
+use crate::model::{ByteSize, Location};
+use crate::report::{Event, Outcome, Status, Summary};
+use crate::sync::compare::Compare;
+use crate::sync::shard::Shard;
+use clap::{Args, ValueEnum};
+use places::Places;
+
+/// Make DST equal to SRC: local to S3, S3 to local, or S3 to S3
+///
+/// A directory goes as its contents: `sync data s3://bucket/p/` puts `data/x` at `p/x`. A file goes into a folder that
+/// ends in `/`, or becomes the very key that is named. What is equal by content is not sent, whatever its times say; what
+/// is sent is proven by a checksum that the service verified. A run that was interrupted goes on where it ended.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bucketwright sync data/ s3://my-bucket/project/data/
+  bucketwright sync data/ s3://my-bucket/project/data/ --delete --dry-run
+  bucketwright sync s3://my-bucket/project/models/ models/
+  bucketwright sync s3://my-bucket/a/ s3://other-bucket/b/
+  bucketwright sync data/ layout.toml:my-bucket/project/data    a folder that the layout declares")]
+pub struct SyncArgs {
+    /// A directory, a file, `s3://BUCKET/FOLDER/`, `s3://BUCKET/KEY`, or `LAYOUT.toml:BUCKET/FOLDER`
+    #[arg(value_name = "SRC")]
+    source: Location,
+    /// The same for where things go
+    #[arg(value_name = "DST")]
+    target: Location,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Delete what is in DST and not in SRC, once everything else has arrived
+    #[arg(long)]
+    delete: bool,
+    /// Delete nothing if it would be more than this [default: 1000, and at most half of DST, unless `--yes`]
+    #[arg(long, value_name = "N", requires = "delete")]
+    max_delete: Option<u64>,
+    /// How to tell what changed: content, size, mtime (size and the younger), or always
+    #[arg(long, value_enum, default_value_t = CompareChoice::Content, value_name = "HOW", hide_possible_values = true)]
+    compare: CompareChoice,
+    /// The checksum that uploads carry: crc64nvme, sha256, or md5 for servers that know no other
+    #[arg(long, value_enum, default_value_t = ChecksumChoice::Crc64nvme, value_name = "ALGORITHM")]
+    #[arg(hide_possible_values = true)]
+    checksum: ChecksumChoice,
+    /// Take only this share of SRC, such as 0/3: machines that take 0/3, 1/3 and 2/3 do all of it, each file once
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Stay within this much memory, such as 512MiB
+    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    memory: ByteSize,
+}
+
+/// By what two sides are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CompareChoice {
+    /// By content
+    Content,
+    /// By size
+    Size,
+    /// By size and time
+    Mtime,
+    /// Not at all
+    Always,
+}
+
+impl CompareChoice {
+    const fn mode(self) -> Compare {
+        match self {
+            Self::Content => Compare::Content,
+            Self::Size => Compare::Size,
+            Self::Mtime => Compare::Mtime,
+            Self::Always => Compare::Always,
+        }
+    }
+}
+
+/// Runs the verb.
+pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandError> {
+    let places = Places::resolve(args, context).await?;
+    let request = SyncRequest {
+        route: places.route.clone(),
+        source: places.source.clone(),
+        target: places.target.clone(),
+        compare: args.compare.mode(),
+        shard: args.shard,
+        delete: args.delete.then_some(DeleteRules { max_delete: args.max_delete, consented: context.yes }),
+    };
+    if args.dry_run {
+        return show(request, context).await;
+    }
+    context.stop.begin_writing()?;
+    let (events, listener) = context.ui.listen();
+    let watcher = sync::Listener { events, cancel: context.stop.token() };
+    let synced = sync::run(request, places.stores(), &options(args), &watcher).await;
+    drop(watcher);
+    let mut summary = listener.finish();
+    // What arrived before a listing broke off was told, and stays.
+    let synced = synced.map_err(CommandError::from)?;
+    summary.planned = synced.seen.transfers;
+    summary.unchanged = synced.seen.unchanged;
+    summary.skipped += synced.seen.odd;
+    let last_word = context.stop.is_asked().then(|| {
+        let stopped = CommandError::stopped("what has arrived stays");
+        stopped.hint("run the same command again: it goes on from here")
+    });
+    let outcome = if last_word.is_some() { Outcome::Interrupted } else { outcome(&synced, &summary) };
+    summary.closing = Some(closing::sentence(&places.route, &synced, &summary));
+    Ok(Ending { summary, outcome, closing: Closing::Shown, last_word })
+}
+
+fn options(args: &SyncArgs) -> TransferOptions {
+    // One half for the content of files, the other for the plan, the SDK and its buffers.
+    TransferOptions { body_bytes: args.memory.0 / 2, ..TransferOptions::with_checksum(args.checksum.algorithm()) }
+}
+
+fn outcome(synced: &Synced, summary: &Summary) -> Outcome {
+    let nothing_there = synced.seen.source_items == 0 && synced.refused.is_some();
+    match summary.outcome() {
+        _ if nothing_there => Outcome::Failed,
+        Outcome::Done if synced.refused.is_some() => Outcome::Partly,
+        other => other,
+    }
+}
+
+/// Shows the plan and does nothing.
+async fn show(request: SyncRequest, context: &Context) -> Result<Ending, CommandError> {
+    let (events, listener) = context.ui.listen();
+    let watcher = sync::Listener { events, cancel: context.stop.token() };
+    let planned = sync::plan(request, None, &watcher, async |action| {
+        // Nobody listens any more only when the run is over.
+        let _ = watcher.events.send(Event::Action(action.record(Status::Planned))).await;
+    });
+    let planned = planned.await;
+    drop(watcher);
+    let mut summary = listener.finish();
+    let seen = planned.map_err(CommandError::from)?;
+    summary.unchanged = seen.unchanged;
+    summary.skipped += seen.odd;
+    summary.closing = Some(closing::forecast(&seen, &summary));
+    let outcome = if seen.odd > 0 { Outcome::Partly } else { Outcome::Done };
+    Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: None })
+}

@@ -1,0 +1,167 @@
+//! From what both sides have under one name to what is done about it.
+
+use super::compare::{By, Verdict};
+use super::item::{Found, Item};
+use super::keys::key_of;
+use crate::model::{BucketName, ETag, Fingerprint, LocalFile, Odd, OddKind, Prefix};
+use crate::plan::{Action, Copy, Delete, DeleteFile, Download, Reason, Step, Upload};
+use std::path::{Path, PathBuf};
+
+/// Where a sync leads: which side is what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// Files go to a folder.
+    Upload {
+        /// The target's bucket.
+        bucket: BucketName,
+        /// The target's folder.
+        folder: Prefix,
+    },
+    /// Objects come to a directory.
+    Download {
+        /// The source's bucket.
+        bucket: BucketName,
+        /// The directory.
+        root: PathBuf,
+    },
+    /// Objects go from folder to folder.
+    Copy {
+        /// The source's bucket.
+        from: BucketName,
+        /// The target's bucket.
+        bucket: BucketName,
+        /// The target's folder.
+        folder: Prefix,
+    },
+}
+
+/// What is done about one name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Nothing: both are equal.
+    Unchanged {
+        /// What told.
+        by: By,
+    },
+    /// It goes from source to target.
+    Transfer(Action),
+    /// It is too much in the target, and goes if everything may that is too much.
+    Delete(Action),
+    /// Nothing, for cause.
+    Odd(Odd),
+    /// Nothing: it is no data of anybody.
+    Marker,
+}
+
+/// The pipeline answers every question, so this is never seen; were it, sending is the safe side.
+const NOT_COMPARED: Reason = Reason::ContentUntold { why: "the comparison did not end" };
+
+impl Route {
+    /// Only the source has it.
+    pub fn missing(&self, item: Item) -> Decision {
+        self.transfer(item, None, Reason::Missing)
+    }
+
+    /// Both have it.
+    pub fn both(&self, source: Item, target: Item, verdict: Verdict) -> Decision {
+        match verdict {
+            Verdict::Unchanged { by } => Decision::Unchanged { by },
+            Verdict::Changed(reason) => self.transfer(source, Some(target), reason),
+            Verdict::Ask(_) => self.transfer(source, Some(target), NOT_COMPARED),
+        }
+    }
+
+    /// Only the target has it. What makes a folder visible stays: it stands for no file of the source.
+    pub fn extra(&self, item: Item) -> Decision {
+        if item.is_marker() {
+            return Decision::Marker;
+        }
+        let (bucket, step) = match (self, item) {
+            (Self::Upload { bucket, .. } | Self::Copy { bucket, .. }, Item::Object(Found { entry, .. })) => {
+                let delete = Delete { key: entry.key, size_bytes: entry.size_bytes, etag: entry.etag };
+                (bucket, Step::Delete(delete))
+            }
+            (Self::Download { bucket, .. }, Item::File(file)) => {
+                let LocalFile { relative, path, fingerprint } = file;
+                (bucket, Step::DeleteFile(DeleteFile { relative, path, fingerprint }))
+            }
+            (_, other) => return misplaced(&other),
+        };
+        Decision::Delete(Action { bucket: bucket.clone(), step, reason: Reason::NotInSource })
+    }
+
+    fn transfer(&self, source: Item, target: Option<Item>, reason: Reason) -> Decision {
+        let made = match (self, source) {
+            (Self::Upload { bucket, folder }, Item::File(file)) => {
+                upload(bucket, folder, file, etag_of(target), reason)
+            }
+            (Self::Download { bucket, root }, Item::Object(found)) => {
+                if found.is_marker() {
+                    return Decision::Marker;
+                }
+                Ok(download(bucket, root, found, fingerprint_of(target.as_ref()), reason))
+            }
+            (Self::Copy { from, bucket, folder }, Item::Object(found)) => {
+                copy(from, bucket, folder, found, etag_of(target), reason)
+            }
+            (_, other) => return misplaced(&other),
+        };
+        made.map_or_else(Decision::Odd, Decision::Transfer)
+    }
+}
+
+/// No side of a route gives this, and what nobody understands is not touched.
+fn misplaced(item: &Item) -> Decision {
+    Decision::Odd(Odd { path: item.name().to_owned(), kind: OddKind::NotRegular })
+}
+
+fn etag_of(item: Option<Item>) -> Option<ETag> {
+    match item {
+        Some(Item::Object(found)) => found.entry.etag,
+        Some(Item::File(_)) | None => None,
+    }
+}
+
+fn fingerprint_of(item: Option<&Item>) -> Option<Fingerprint> {
+    match item {
+        Some(Item::File(LocalFile { fingerprint, .. })) => Some(*fingerprint),
+        Some(Item::Object(_)) | None => None,
+    }
+}
+
+fn upload(
+    bucket: &BucketName,
+    folder: &Prefix,
+    file: LocalFile,
+    replaces: Option<ETag>,
+    reason: Reason,
+) -> Result<Action, Odd> {
+    let key = key_of(folder, &file)?;
+    let upload = Upload { path: file.path, fingerprint: file.fingerprint, key, replaces };
+    Ok(Action { bucket: bucket.clone(), step: Step::Upload(upload), reason })
+}
+
+fn download(bucket: &BucketName, root: &Path, found: Found, replaces: Option<Fingerprint>, reason: Reason) -> Action {
+    let relative = found.name().to_owned();
+    let path = root.join(&relative);
+    let entry = found.entry;
+    let (key, size_bytes, etag, modified) = (entry.key, entry.size_bytes, entry.etag, entry.modified);
+    let download = Download { key, size_bytes, etag, modified, relative, path, replaces };
+    Action { bucket: bucket.clone(), step: Step::Download(download), reason }
+}
+
+fn copy(
+    from: &BucketName,
+    bucket: &BucketName,
+    folder: &Prefix,
+    found: Found,
+    replaces: Option<ETag>,
+    reason: Reason,
+) -> Result<Action, Odd> {
+    let key = folder.key(found.name());
+    let key = key.map_err(|_| Odd { path: format!("s3://{from}/{}", found.entry.key), kind: OddKind::KeyTooLong })?;
+    let entry = found.entry;
+    let (from_key, size_bytes, etag) = (entry.key, entry.size_bytes, entry.etag);
+    let copy = Copy { from_bucket: from.clone(), from_key, size_bytes, etag, key, replaces };
+    Ok(Action { bucket: bucket.clone(), step: Step::Copy(copy), reason })
+}
