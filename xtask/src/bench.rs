@@ -66,6 +66,9 @@ enum Part {
     Decisions {
         /// A file of cases.
         file: PathBuf,
+        /// Has every decision give its reasons.
+        #[arg(long)]
+        reasons: bool,
     },
     /// Prints where the time of our own client goes.
     Profile(ProfileOptions),
@@ -82,7 +85,7 @@ struct Limits {
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     match &options.part {
         Some(Part::NullServer(options)) => return null_server::run(options),
-        Some(Part::Decisions { file }) => return decisions::run(file),
+        Some(Part::Decisions { file, reasons }) => return decisions::run(file, *reasons),
         Some(Part::Profile(options)) => return profile::run(&Lab::open(root)?, options),
         None => {}
     }

@@ -45,9 +45,10 @@ pub(super) fn run(command: &mut Command, log: &Path) -> Result<Sample> {
     let wall_s = began.elapsed().as_secs_f64();
     if !ended.status.success() {
         let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let first = text.lines().find(|line| line.to_lowercase().contains("error")).or(text.lines().next());
         let lines: Vec<&str> = text.lines().collect();
         let tail = lines[lines.len().saturating_sub(20)..].join("\n");
-        bail!("$ {shown}\n{tail}\n{}", ended.status);
+        bail!("{}, {}\n$ {shown}\n{tail}", ended.status, first.unwrap_or("silent"));
     }
     Ok(Sample {
         wall_s,

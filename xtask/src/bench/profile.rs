@@ -4,7 +4,7 @@
 use super::data::Tree;
 use super::null_server::Etags;
 use super::servers::Endpoint;
-use super::tools::{Job, Lab, Settings, Tool, Work};
+use super::tools::{Job, Lab, Memory, Settings, Tool, Work};
 use super::workloads::{Kind, WORKLOADS};
 use super::{decisions, measure};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -51,11 +51,13 @@ fn sync(lab: &Lab, tree: Tree, work: Work, lines: usize) -> Result<()> {
     let (etags, seed) = if work == Work::Recheck { (Etags::Md5, Some(&*source)) } else { (Etags::Opaque, None) };
     let endpoint = Endpoint::null(lab, etags, seed)?;
     let prefix = if work == Work::Recheck { "seed" } else { "profile" };
-    let job = Job { work, source: &source, endpoint: &endpoint, prefix, settings: Settings::Defaults };
-    if work == Work::Recheck {
-        measure::run(&mut lab.job(Tool::Bucketwright, &job)?, &lab.folder.join("run.log"))?;
+    let (settings, memory) = (Settings::Defaults, Memory::Blank);
+    let job = Job { work, source: &source, endpoint: &endpoint, prefix, settings, memory };
+    if work == Work::Upload {
+        return profile(lab, &lab.job(Tool::Bucketwright, &job)?, lines);
     }
-    profile(lab, &lab.job(Tool::Bucketwright, &job)?, lines)
+    measure::run(&mut lab.job(Tool::Bucketwright, &job)?, &lab.folder.join("run.log"))?;
+    profile(lab, &lab.job(Tool::Bucketwright, &Job { memory: Memory::Kept, ..job })?, lines)
 }
 
 fn profile(lab: &Lab, command: &Command, lines: usize) -> Result<()> {

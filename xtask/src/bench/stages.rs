@@ -7,7 +7,7 @@ use super::null_server::Etags;
 use super::race::{Finish, Outcome, Runner, race};
 use super::results::{Role, Row};
 use super::servers::{Count, Endpoint};
-use super::tools::{BUCKET, Job, Lab, Settings, Tool, Work};
+use super::tools::{BUCKET, Job, Lab, Memory, Settings, Tool, Work};
 use super::workloads::PEERS;
 use super::{Limits, decisions};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -68,7 +68,8 @@ pub(super) fn upload(lab: &Lab, tree: Tree, has_curl: bool, limits: &Limits) -> 
         let label = name.replace([' ', '(', ')'], "");
         let run = move |round: usize| {
             let prefix = format!("{label}-{round}");
-            let job = Job { work: Work::Upload, source, endpoint, prefix: &prefix, settings };
+            let memory = Memory::Blank;
+            let job = Job { work: Work::Upload, source, endpoint, prefix: &prefix, settings, memory };
             let before = endpoint.count(BUCKET)?;
             let sample = measure::run(&mut lab.job(tool, &job)?, &lab.folder.join("run.log"))?;
             let after = endpoint.count(&format!("{BUCKET}/{prefix}/"))?;
@@ -111,11 +112,12 @@ fn proofs(before: &Count, after: &Count) -> String {
 pub(super) fn recheck(lab: &Lab, tree: Tree, limits: &Limits) -> Result<Finish> {
     let source = source(lab, tree)?;
     let endpoint = Endpoint::null(lab, Etags::Md5, Some(&source))?;
-    let job =
-        Job { work: Work::Recheck, source: &source, endpoint: &endpoint, prefix: "seed", settings: Settings::Equal };
+    let (settings, memory) = (Settings::Equal, Memory::Blank);
+    let job = Job { work: Work::Recheck, source: &source, endpoint: &endpoint, prefix: "seed", settings, memory };
     // The first sync of this machine, which fills the hash cache.
     let filled = measure::run(&mut lab.job(Tool::Bucketwright, &job)?, &lab.folder.join("run.log"));
     let filled = filled.map_err(|error| format!("{error:#}"));
+    let job = Job { memory: Memory::Kept, ..job };
     let runners = contenders(&Limits { settings: vec![Settings::Equal], ..limits.clone() }, &PEERS);
     let runners = runners.into_iter().map(|(tool, _, name)| {
         let (job, endpoint, filled) = (&job, &endpoint, &filled);
@@ -153,12 +155,12 @@ pub(super) fn rehash(lab: &Lab, tree: Tree, limits: &Limits) -> Result<Finish> {
     let source = source(lab, tree)?;
     let endpoint = Endpoint::embedded(lab, "rehash", true)?;
     make_bucket(lab, &endpoint)?;
-    let job =
-        Job { work: Work::Upload, source: &source, endpoint: &endpoint, prefix: "all", settings: Settings::Equal };
+    let (settings, memory) = (Settings::Equal, Memory::Blank);
+    let job = Job { work: Work::Upload, source: &source, endpoint: &endpoint, prefix: "all", settings, memory };
     println!("  filling the embedded endpoint");
     measure::run(&mut lab.job(Tool::Rclone, &job)?, &lab.folder.join("run.log"))?;
     let job = Job { work: Work::Rehash, ..job };
-    let runners = [(Tool::Bucketwright, " --no-cache"), (Tool::Rclone, " --checksum")].map(|(tool, how)| {
+    let runners = [(Tool::Bucketwright, ""), (Tool::Rclone, " --checksum")].map(|(tool, how)| {
         let job = &job;
         let run = move |_| {
             let sample = measure::run(&mut lab.job(tool, job)?, &lab.folder.join("run.log"))?;
@@ -229,15 +231,11 @@ pub(super) fn scale(lab: &Lab, few: u64, many: u64, file_bytes: u64, limits: &Li
         });
         for round in 0..runs {
             let prefix = format!("scale-{label}-{round}");
-            let job = Job {
-                work: Work::Upload,
-                source: &source,
-                endpoint: &endpoint,
-                prefix: &prefix,
-                settings: Settings::Defaults,
-            };
-            for row in &mut rows {
-                let sample = measure::run(&mut lab.job(Tool::Bucketwright, &job)?, &lab.folder.join("run.log"))?;
+            let (work, settings) = (Work::Upload, Settings::Defaults);
+            let job = |memory| Job { work, source: &source, endpoint: &endpoint, prefix: &prefix, settings, memory };
+            for (row, memory) in rows.iter_mut().zip([Memory::Blank, Memory::Kept]) {
+                let sample =
+                    measure::run(&mut lab.job(Tool::Bucketwright, &job(memory))?, &lab.folder.join("run.log"))?;
                 let there = endpoint.count(&format!("{BUCKET}/{prefix}/"))?.objects;
                 ensure!(there == files, "{there} of {files} objects arrived");
                 println!("  {} {:.3} s, {} MiB", row.name, sample.wall_s, sample.peak_bytes >> 20);
@@ -260,9 +258,9 @@ fn for_each(sample: Sample, files: u64) -> Sample {
 pub(super) fn decide(lab: &Lab, limits: &Limits) -> Result<Finish> {
     let simulate = lab.install_iam_simulate()?;
     let script = lab.root.join("xtask/bench/decisions.mjs");
-    let own = || {
+    let own = |words: &[&str]| {
         let mut command = lab.command(&lab.xtask(), Tool::Bucketwright);
-        command.args(["bench", "decisions"]).arg(lab.root.join(decisions::CASES));
+        command.args(["bench", "decisions"]).args(words).arg(lab.root.join(decisions::CASES));
         command
     };
     let other = |how: &str| {
@@ -280,7 +278,12 @@ pub(super) fn decide(lab: &Lab, limits: &Limits) -> Result<Finish> {
         Ok(Outcome { sample: Sample::of_time(seconds.parse()?), proof: verdicts.to_owned() })
     };
     let runners = vec![
-        Runner { name: "bucketwright".to_owned(), role: Role::Ours, run: Box::new(|_| timed(own())) },
+        Runner { name: "bucketwright".to_owned(), role: Role::Ours, run: Box::new(|_| timed(own(&[]))) },
+        Runner {
+            name: "bucketwright, with reasons".to_owned(),
+            role: Role::Ours,
+            run: Box::new(|_| timed(own(&["--reasons"]))),
+        },
         Runner { name: "iam-simulate".to_owned(), role: Role::Peer, run: Box::new(|_| timed(other("checked"))) },
         Runner {
             name: "iam-simulate, unchecked".to_owned(),

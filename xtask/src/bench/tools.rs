@@ -48,6 +48,15 @@ pub(super) enum Work {
     Rehash,
 }
 
+/// What a program remembers of earlier runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Nothing: its home is empty.
+    Blank,
+    /// What it wrote to its home, such as a hash cache.
+    Kept,
+}
+
 /// One piece of work.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Job<'job> {
@@ -57,6 +66,7 @@ pub(super) struct Job<'job> {
     /// The prefix below the bucket, without slashes around it.
     pub(super) prefix: &'job str,
     pub(super) settings: Settings,
+    pub(super) memory: Memory,
 }
 
 /// Where tools and data are.
@@ -147,6 +157,11 @@ impl Lab {
         Ok(folder)
     }
 
+    /// The home of a tool.
+    fn home(&self, tool: Tool) -> PathBuf {
+        self.folder.join("home").join(tool.name())
+    }
+
     /// What a tool calls itself, in one line.
     pub(super) fn version(&self, tool: Tool) -> Result<String> {
         let program = self.install(tool)?;
@@ -161,11 +176,9 @@ impl Lab {
 
     /// A program with nothing of the caller's environment but the search path, and a home of its own.
     pub(super) fn command(&self, program: &Path, tool: Tool) -> Command {
-        let home = self.folder.join("home").join(tool.name());
-        let _ = fs::create_dir_all(&home);
         let mut command = Command::new(program);
         command.env_clear().current_dir(&self.folder);
-        command.env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.home(tool)).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("AWS_REGION", "us-east-1").env("AWS_DEFAULT_REGION", "us-east-1");
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command
@@ -175,6 +188,11 @@ impl Lab {
     pub(super) fn job(&self, tool: Tool, job: &Job<'_>) -> Result<Command> {
         let mut command = self.command(&self.install(tool)?, tool);
         command.env("AWS_ACCESS_KEY_ID", &job.endpoint.key).env("AWS_SECRET_ACCESS_KEY", &job.endpoint.secret);
+        let home = self.home(tool);
+        if job.memory == Memory::Blank && home.exists() {
+            fs::remove_dir_all(&home)?;
+        }
+        fs::create_dir_all(&home)?;
         match tool {
             Tool::Bucketwright => bucketwright(&mut command, job),
             Tool::S3sync => s3sync(&mut command, job),
@@ -206,9 +224,6 @@ impl Lab {
 fn bucketwright(command: &mut Command, job: &Job<'_>) {
     command.args(["--endpoint-url", &job.endpoint.url, "--region", "us-east-1", "sync"]);
     command.arg(slashed(job.source)).arg(target(job));
-    if job.work == Work::Rehash {
-        command.arg("--no-cache");
-    }
 }
 
 fn s3sync(command: &mut Command, job: &Job<'_>) {

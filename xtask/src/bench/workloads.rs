@@ -120,7 +120,10 @@ pub(super) const WORKLOADS: &[Workload] = &[
         id: "W7",
         title: "100,000 policy decisions on one core",
         kind: Kind::Decisions,
-        targets: &[wall(Against::FastestPeer, 0.01, Some(1.0 / 300.0))],
+        targets: &[
+            wall(Against::FastestPeer, 0.01, Some(1.0 / 300.0)),
+            Target { ours: "bucketwright, with reasons", ..wall(Against::FastestPeer, 0.01, Some(1.0 / 300.0)) },
+        ],
     },
     Workload {
         id: "W8",
