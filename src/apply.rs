@@ -5,6 +5,8 @@
 //! that; files last.
 
 pub mod dataset;
+pub mod leftovers;
+mod lessons;
 pub mod patience;
 pub mod pipeline;
 pub mod receipts;
@@ -143,10 +145,10 @@ impl Apply<'_> {
                 MarkerWrite::Written | MarkerWrite::AlreadyThere => Ok(()),
             },
             Step::Upload(_)
-            | Step::Download(_)
+            | Step::Download { .. }
             | Step::Copy(_)
             | Step::Delete(_)
-            | Step::DeleteFile(_)
+            | Step::DeleteFile { .. }
             | Step::SkipDataset { .. } => Ok(()),
         }
     }

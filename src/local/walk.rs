@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the file edge")]
 
 use super::source_file::fingerprint_of;
-use crate::model::{Excludes, LocalFile, Odd, OddKind};
+use crate::model::{Excludes, LocalFile, Odd, OddKind, is_part_file_name};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use std::cmp::Ordering;
@@ -28,6 +28,7 @@ pub struct Walk {
     real_root: PathBuf,
     levels: Vec<Level>,
     first: Option<Result<LocalFile, Odd>>,
+    leftovers: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -82,7 +83,7 @@ fn is_absent(error: &io::Error) -> bool {
 
 /// Walks a directory, or yields the one file that `root` is. The root itself may be a link.
 pub fn walk(root: &Path, excludes: Excludes) -> Walk {
-    let mut walk = Walk { excludes, real_root: PathBuf::new(), levels: Vec::new(), first: None };
+    let mut walk = Walk { excludes, real_root: PathBuf::new(), levels: Vec::new(), first: None, leftovers: Vec::new() };
     match std::fs::canonicalize(root).and_then(|real| Ok((std::fs::metadata(&real)?, real))) {
         Ok((metadata, real)) if metadata.is_dir() => {
             walk.real_root.clone_from(&real);
@@ -132,15 +133,25 @@ fn link_or_unreadable(path: &Path, error: &io::Error) -> OddKind {
 }
 
 impl Walk {
+    /// The directories met so far, by their paths below the source, in which killed downloads left their temporary files;
+    /// empty for the source itself. Each is told once. Such files are no files of the source.
+    pub fn leftovers(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.leftovers)
+    }
+
     /// Reads a directory and puts it on the stack. One that cannot be read is one odd entry of its own.
     fn enter(&mut self, mut level: Level) {
         let mut entries = Vec::new();
+        let mut leftovers = false;
         let refused = |error: &io::Error| Entry { name: OsString::new(), kind: Kind::Odd(unreadable(error)) };
         match std::fs::read_dir(&level.path) {
             Err(error) => entries.push(refused(&error)),
             Ok(found) => {
                 for entry in found {
                     match entry.and_then(|entry| Ok((entry.file_type()?, entry.file_name()))) {
+                        Ok((file_type, name)) if file_type.is_file() && is_part_file_name(name.as_bytes()) => {
+                            leftovers = true;
+                        }
                         Ok((file_type, name)) => {
                             let kind = self.kind(&level, &name, file_type);
                             entries.extend(kind.map(|kind| Entry { name, kind }));
@@ -149,6 +160,9 @@ impl Walk {
                     }
                 }
             }
+        }
+        if leftovers {
+            self.leftovers.push(level.relative.trim_end_matches('/').to_owned());
         }
         entries.sort_unstable_by(key_order);
         level.entries = entries.into_iter();
@@ -264,7 +278,7 @@ fn link_kind(path: &Path, real_parent: &Path, real_root: &Path) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::{SourceKind, source_kind, walk};
-    use crate::model::{Excludes, OddKind};
+    use crate::model::{Excludes, OddKind, part_file_name};
     use proptest::collection::btree_set;
     use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
     use std::ffi::OsStr;
@@ -375,6 +389,19 @@ mod tests {
         let (files, odd) = seen(root, &[]);
         assert_eq!(files, ["a", "z"]);
         assert_eq!(odd, ["dir\\xfe: NotUtf8", "fifo: NotRegular", "not\\xffutf8: NotUtf8", "socket: NotRegular"]);
+    }
+
+    #[test]
+    fn files_that_are_being_received_are_none_of_the_source() {
+        let ours = part_file_name(7);
+        let folder = tree(&[&ours, "a/1", "a/x", &format!("a/b/{ours}"), &format!("a/b/{ours}.txt")]);
+        fs::create_dir_all(folder.path().join("c").join(&ours)).unwrap();
+        fs::write(folder.path().join("c").join(&ours).join("1"), b"").unwrap();
+        let mut walk = walk(folder.path(), Excludes::default());
+        let files: Vec<_> = walk.by_ref().map(|file| file.unwrap().relative).collect();
+        assert_eq!(files, ["a/1", &format!("a/b/{ours}.txt"), "a/x", &format!("c/{ours}/1")]);
+        assert_eq!(walk.leftovers(), ["", "a/b"]);
+        assert_eq!(walk.leftovers(), [""; 0], "told once");
     }
 
     #[test]
