@@ -101,8 +101,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     for workload in chosen {
         println!("{}: {}", workload.id, workload.title);
         let kind = sized(workload.kind, options);
+        let disturbance = machine::disturbance();
         let finish = stage(&lab, kind, &limits).with_context(|| format!("{} could not be measured", workload.id))?;
-        let mut notes = finish.failures.clone();
+        let mut notes: Vec<String> = finish.failures.iter().map(|failure| format!("{failure}.")).collect();
+        notes.extend(disturbance);
         if let Kind::Scale { few, many, .. } = kind {
             notes.push(format!("Times are for each 10,000 files; few are {few}, many {many} files of 64 bytes."));
         }

@@ -16,6 +16,17 @@ pub(super) fn describe() -> String {
     [Some(cores), memory, kernel].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// A sentence about other work on the machine, if there is so much of it that it disturbs.
+pub(super) fn disturbance() -> Option<String> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    let load: f64 = text.split_whitespace().next()?.parse().ok()?;
+    let cores = u32::try_from(thread::available_parallelism().map_or(1, usize::from)).ok()?;
+    let is_busy = load > 1.5 * f64::from(cores);
+    is_busy.then(|| {
+        format!("Other work disturbed the runs: the load average was {load:.1} on {cores} cores when they began.")
+    })
+}
+
 /// The value behind a name and a colon.
 fn field(text: &str, name: &str) -> Option<String> {
     let line = text.lines().find(|line| line.starts_with(name))?;

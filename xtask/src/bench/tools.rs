@@ -245,7 +245,8 @@ fn s5cmd(command: &mut Command, job: &Job<'_>) {
     if job.settings == Settings::Equal {
         command.args(["--numworkers", "32"]);
     }
-    command.arg("sync");
+    // Into an empty prefix its `cp` does the same work in a fraction of the time.
+    command.arg(if job.work == Work::Upload { "cp" } else { "sync" });
     if job.settings == Settings::Equal {
         command.args(["--concurrency", "4", "--part-size", "8"]);
     }
