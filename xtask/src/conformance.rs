@@ -12,7 +12,7 @@ mod parliament;
 mod principals;
 mod resume;
 mod simulate;
-mod venv;
+pub(crate) mod venv;
 
 use anyhow::{Result, bail};
 use endpoint::Peer;

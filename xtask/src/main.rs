@@ -1,6 +1,7 @@
 //! Chores of the project that cargo alone cannot do: `cargo xtask --help` lists them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore's answer goes to the terminal")]
 
+mod bench;
 mod codegen;
 mod conformance;
 mod fuzz;
@@ -29,6 +30,8 @@ enum Chore {
     Conformance(conformance::Options),
     /// Feeds the parsers, the evaluator and the linter with random cases.
     Fuzz(fuzz::Options),
+    /// Measures the release build against its peers.
+    Bench(bench::Options),
     /// Prints how large the code is, as a Markdown table.
     Numbers,
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Chore::Codegen { check } => codegen::run(root(), check),
         Chore::Conformance(options) => conformance::run(root(), &options),
         Chore::Fuzz(options) => fuzz::run(root(), &options),
+        Chore::Bench(options) => bench::run(root(), &options),
         Chore::Numbers => numbers::run(root()),
     };
     match done {
