@@ -5,6 +5,7 @@
 //! that; files last.
 
 pub mod dataset;
+pub mod explain;
 pub mod patience;
 pub mod pipeline;
 pub mod receipts;

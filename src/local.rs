@@ -3,13 +3,15 @@
 //! Everything here blocks; async callers run it on blocking threads. Nothing here decides what is sent.
 
 mod digest;
+mod ignore_file;
 mod replace;
 mod source_file;
 mod text_file;
 mod walk;
 
 pub use digest::{DigestsWanted, FileDigests, digest_file};
+pub use ignore_file::ignore_file_below;
 pub use replace::{read_text, replace_file};
 pub use source_file::{ReadError, SourceFile, fingerprint};
 pub use text_file::{exists, read_at_most, read_stdin_at_most, write_new};
-pub use walk::{SourceKind, Walk, source_kind, walk};
+pub use walk::{SourceKind, Told, Walk, explain, source_kind, walk};

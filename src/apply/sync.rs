@@ -6,7 +6,7 @@
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
 use super::transfer::{Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::Store;
-use crate::model::{Odd, escaped};
+use crate::model::{Filter, Odd, escaped};
 use crate::plan::{Action, ODD_FILE};
 use crate::report::{Event, Finding, Progress, Severity, Work};
 use crate::sync::compare::{By, Compare};
@@ -33,6 +33,8 @@ pub struct SyncRequest {
     pub source: Side,
     /// Where they go.
     pub target: Side,
+    /// What is left out on both sides: neither sent, nor deleted, nor counted.
+    pub filter: Filter,
     /// By what they are compared.
     pub compare: Compare,
     /// The share of this machine.
@@ -102,6 +104,7 @@ impl SyncRequest {
         Look {
             source: self.source.clone(),
             target: self.target.clone(),
+            filter: self.filter.clone(),
             compare: self.compare,
             shard: self.shard,
             extras: self.delete.is_some(),
@@ -179,7 +182,7 @@ fn decide(route: &Route, seen: Seen) -> Decision {
     }
 }
 
-fn odd_item(odd: &Odd) -> Finding {
+pub(super) fn odd_item(odd: &Odd) -> Finding {
     let path = escaped(odd.path.as_ref());
     Finding::new(ODD_FILE, Severity::Warning, &path, format!("`{path}` {}", odd.kind))
         .with_fix("make it a readable file, or leave it out with `--exclude`")

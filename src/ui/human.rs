@@ -5,6 +5,7 @@
 mod actions;
 mod decision;
 mod errors;
+mod filter;
 mod findings;
 mod plan;
 mod proofs;
@@ -112,6 +113,7 @@ impl Human {
             Event::Action(action) => self.actions.action(action, voice, screen),
             Event::Check(check) => self.proofs.check(check, voice, screen),
             Event::Decision(record) => decision::show(self, record, screen),
+            Event::Filter(record) => filter::show(record, voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::Answer { text } => {

@@ -5,8 +5,8 @@ use bucketwright::model::Identity;
 use bucketwright::plan::{Action, Plan, Reason, Step};
 use bucketwright::policy::Verdict as Ruling;
 use bucketwright::report::{
-    Access, ActionRecord, Cell, Check, DecisionRecord, ErrorRecord, Event, Finding, IdentityRecord, Mark, NodeKind,
-    NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status, Summary, Verdict,
+    Access, ActionRecord, Cell, Check, DecisionRecord, ErrorRecord, Event, FilterRecord, Finding, IdentityRecord, Mark,
+    NodeKind, NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status, Summary, Verdict,
 };
 use bucketwright::ui::{Captured, ColorChoice, Format, Ui, UiOptions};
 use serde::Deserialize;
@@ -21,6 +21,7 @@ enum Line {
     Decision(DecisionLine),
     Policy(PolicyLine),
     Check(CheckLine),
+    Filter(FilterLine),
     Node(NodeLine),
     Answer(AnswerLine),
     Error(ErrorLine),
@@ -156,6 +157,15 @@ struct CheckLine {
     target: String,
     verdict: VerdictWord,
     detail: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilterLine {
+    name: String,
+    selected: bool,
+    rule: Option<String>,
+    from: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -407,6 +417,11 @@ fn nodes_answers_and_errors() {
         let (bucket, path, kind, mark) = (text("b"), text("p/"), kind_word, mark_word);
         let line = NodeLine { bucket, path, kind, mark, bytes, objects, more_objects, more_bytes };
         check(&Event::Node(node), Line::Node(line));
+    }
+    for (selected, rule) in [(true, None), (false, Some("cache/"))] {
+        let (rule, from) = (rule.map(text), rule.map(|_| text("--exclude")));
+        let record = FilterRecord { name: text("cache/"), selected, rule: rule.clone(), from: from.clone() };
+        check(&Event::Filter(record), Line::Filter(FilterLine { name: text("cache/"), selected, rule, from }));
     }
     check(&Event::Answer { text: text("a\nb") }, Line::Answer(AnswerLine { text: text("a\nb") }));
     let (kind, message, hints) = ("expired-credentials", text("m"), vec![text("h")]);

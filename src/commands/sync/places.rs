@@ -7,7 +7,7 @@ use crate::commands::{Context, LayoutArgs};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::local::{SourceKind, source_kind};
-use crate::model::{BucketName, Excludes, Location, Prefix, S3Location, escaped};
+use crate::model::{BucketName, Location, Prefix, S3Location, escaped};
 use crate::report::Event;
 use crate::sync::decide::Route;
 use crate::sync::keys::is_file_name;
@@ -111,7 +111,7 @@ async fn upload(path: PathBuf, to: &S3Location, store: &Store) -> Result<Sides, 
     let key = name.as_deref().and_then(|name| folder.key(name).ok());
     let listing = key.map_or(Listing::Streamed, |key| Listing::One { key, name: None });
     let target = Side::Objects(Objects { store: store.clone(), bucket, folder, listing });
-    let source = Side::Files(Files { root: path, rename: name, excludes: Excludes::default() });
+    let source = Side::Files(Files { root: path, rename: name });
     Ok((route, source, target))
 }
 
@@ -143,7 +143,7 @@ async fn download(from: &S3Location, path: PathBuf, store: &Store) -> Result<Sid
     let file = root.join(&target_name);
     let target = match source_kind(&file) {
         SourceKind::Absent => Side::Nothing,
-        _ => Side::Files(Files { root: file, rename: Some(target_name), excludes: Excludes::default() }),
+        _ => Side::Files(Files { root: file, rename: Some(target_name) }),
     };
     Ok((route, source, target))
 }
@@ -151,7 +151,7 @@ async fn download(from: &S3Location, path: PathBuf, store: &Store) -> Result<Sid
 fn local_side(path: PathBuf) -> Side {
     match source_kind(&path) {
         SourceKind::Absent => Side::Nothing,
-        _ => Side::Files(Files { root: path, rename: None, excludes: Excludes::default() }),
+        _ => Side::Files(Files { root: path, rename: None }),
     }
 }
 
