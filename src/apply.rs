@@ -6,6 +6,8 @@
 
 pub mod dataset;
 pub mod explain;
+pub mod leftovers;
+mod lessons;
 pub mod patience;
 pub mod pipeline;
 pub mod receipts;
@@ -144,10 +146,10 @@ impl Apply<'_> {
                 MarkerWrite::Written | MarkerWrite::AlreadyThere => Ok(()),
             },
             Step::Upload(_)
-            | Step::Download(_)
+            | Step::Download { .. }
             | Step::Copy(_)
             | Step::Delete(_)
-            | Step::DeleteFile(_)
+            | Step::DeleteFile { .. }
             | Step::SkipDataset { .. } => Ok(()),
         }
     }

@@ -235,6 +235,7 @@ fn context(global: GlobalArgs, ui: &Ui, stop: &Stop, run_id: u64) -> Context {
             .collect::<BTreeMap<_, _>>(),
         set: global.set.into_iter().collect(),
         yes: global.yes,
+        started_ns: jiff::Timestamp::now().as_nanosecond(),
         run_id,
         stop: stop.clone(),
     }

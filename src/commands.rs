@@ -16,15 +16,15 @@ pub mod verify;
 
 use crate::apply::dataset::{self, DatasetRequest};
 use crate::apply::receipts::PendingReceipt;
-use crate::config::{Flags, Settings, Target};
+use crate::config::{self, Flags, Settings, Target};
 use crate::error::CommandError;
 use crate::layout::scaffold::{self, Sections};
 use crate::layout::{Dataset, Grant, Layout, Manage, ParseOptions};
-use crate::local;
+use crate::local::{self, Journal};
 use crate::model::{AccountId, BucketName, BucketState, Existence, Filter, HumanBytes};
 use crate::plan::{Plan, Step};
-use crate::policy::assertions;
 use crate::policy::matrix::Granted;
+use crate::policy::{assertions, lockout};
 use crate::report::{Event, Finding, Outcome, Severity, Summary};
 use crate::ui::Ui;
 use crate::world::World;
@@ -55,6 +55,8 @@ pub struct Context {
     pub set: BTreeMap<String, String>,
     /// `--yes`
     pub yes: bool,
+    /// When the run began, in nanoseconds since the epoch.
+    pub started_ns: i128,
     /// A random number that names what this run makes.
     pub run_id: u64,
     /// The user's wish to stop.
@@ -226,6 +228,21 @@ pub async fn open(settings: &Settings, account: Option<&AccountId>, context: &Co
     })
 }
 
+/// The journal of unfinished uploads to this world; none for a user without a home.
+pub fn journal(world: &World, context: &Context) -> Option<Journal> {
+    let folder = config::state_folder(&context.environment)?.join("uploads");
+    Some(Journal::new(folder, endpoint_name(world, context)))
+}
+
+/// What tells this endpoint from others in which a bucket of the same name may be.
+pub fn endpoint_name(world: &World, context: &Context) -> String {
+    match &context.flags.local {
+        // Two projects have the same words for two folders.
+        Some(dir) => format!("embedded endpoint in {}", local::absolute(dir).display()),
+        None => world.place.clone(),
+    }
+}
+
 /// Looks at every bucket of the layout.
 pub async fn observe(layout: &Layout, world: &World) -> Result<BTreeMap<BucketName, BucketState>, CommandError> {
     let look = |bucket| async move {
@@ -254,7 +271,9 @@ pub async fn plan_all(
 ) -> Result<Planned, CommandError> {
     let layout = &loaded.layout;
     let found = announced("looking at the buckets", observe(layout, world), context).await?;
-    let plan = scaffold::plan(layout, &found, &world.circumstances(), sections);
+    let around = world.circumstances();
+    let mut plan = scaffold::plan(layout, &found, &around, sections);
+    lockout::guard(&mut plan, layout, &found, &around);
     let mut planned = Planned { plan, receipts: Vec::new() };
     if sections.datasets {
         for dataset in &layout.datasets {

@@ -120,11 +120,42 @@ impl Settings {
     }
 }
 
+/// Where the program keeps what it must remember from run to run: the user's folder for state, where there is one.
+///
+/// Source: <https://specifications.freedesktop.org/basedir-spec/latest/>, which has relative paths ignored.
+pub fn state_folder(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+    own_folder(environment, "XDG_STATE_HOME", ".local/state")
+}
+
+/// Where the program keeps what it can do without: the user's folder for caches, where there is one.
+pub fn cache_folder(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+    own_folder(environment, "XDG_CACHE_HOME", ".cache")
+}
+
+fn own_folder(environment: &BTreeMap<String, String>, variable: &str, below_home: &str) -> Option<PathBuf> {
+    let folder = |name: &str| environment.get(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let base = folder(variable).or_else(|| Some(folder("HOME")?.join(below_home)))?;
+    Some(base.join("bucketwright"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{AsRole, Flags, Settings, Target};
+    use super::{AsRole, Flags, Settings, Target, state_folder};
     use std::collections::BTreeMap;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
+
+    #[test]
+    fn state_has_a_folder_where_the_user_has_one() {
+        for (variables, folder) in [
+            (&[("XDG_STATE_HOME", "/state"), ("HOME", "/home/me")][..], Some("/state/bucketwright")),
+            (&[("XDG_STATE_HOME", ""), ("HOME", "/home/me")], Some("/home/me/.local/state/bucketwright")),
+            (&[("XDG_STATE_HOME", "relative"), ("HOME", "")], None),
+            (&[], None),
+        ] {
+            let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            assert_eq!(state_folder(&environment).as_deref(), folder.map(Path::new));
+        }
+    }
 
     fn environment() -> BTreeMap<String, String> {
         BTreeMap::from([("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:1".to_owned())])

@@ -123,6 +123,43 @@ pub fn multipart_etag<'parts>(part_md5s: impl IntoIterator<Item = &'parts [u8]>)
     ETag::new(&format!("{}-{count}", hasher.finish().hex()))
 }
 
+/// The multipart ETag of a byte stream that was sent in parts of one size.
+#[derive(Debug)]
+pub struct PartedMd5 {
+    part_bytes: u64,
+    room: u64,
+    open: Hasher,
+    done: Vec<Checksum>,
+}
+
+impl PartedMd5 {
+    /// No bytes yet; `part_bytes` is not 0.
+    pub fn new(part_bytes: u64) -> Self {
+        Self { part_bytes, room: part_bytes, open: Hasher::new(Algorithm::Md5), done: Vec::new() }
+    }
+
+    /// Takes more bytes.
+    pub fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.room == 0 {
+                let full = std::mem::replace(&mut self.open, Hasher::new(Algorithm::Md5));
+                self.done.push(full.finish());
+                self.room = self.part_bytes;
+            }
+            let taken = usize::try_from(self.room).unwrap_or(usize::MAX).min(bytes.len());
+            self.open.update(&bytes[..taken]);
+            self.room -= taken as u64;
+            bytes = &bytes[taken..];
+        }
+    }
+
+    /// The ETag. The last part may be smaller, and of an empty stream it is empty.
+    pub fn finish(mut self) -> ETag {
+        self.done.push(self.open.finish());
+        multipart_etag(self.done.iter().map(Checksum::digest))
+    }
+}
+
 /// The composite checksum of a multipart object: the digest of the parts' raw digests. S3 writes it as `base64-N`.
 ///
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>

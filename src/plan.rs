@@ -1,8 +1,7 @@
 //! The plan: what turns the found state into the wanted one, as a value that is shown, saved, compared and applied.
 
-use crate::model::{BucketName, ETag, Fingerprint, ObjectKey, Region, Setting, Tags, escaped};
+use crate::model::{BucketName, ETag, Fingerprint, ObjectKey, Region, RelativePath, Setting, Tags, escaped};
 use crate::report::{ActionRecord, Finding, Status};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -64,14 +63,26 @@ pub enum Step {
     },
     /// Sends one file.
     Upload(Upload),
-    /// Fetches one object.
-    Download(Download),
+    /// Brings one object; the action's bucket is where it comes from.
+    Download {
+        /// The directory that it goes to.
+        root: PathBuf,
+        /// The object and its file.
+        download: Download,
+    },
     /// Copies one object inside S3.
     Copy(Copy),
     /// Deletes one object that was seen.
     Delete(Delete),
-    /// Deletes one local file that was seen.
-    DeleteFile(DeleteFile),
+    /// Deletes one local file, if it still is what was seen.
+    DeleteFile {
+        /// The directory that it is below.
+        root: PathBuf,
+        /// Its place there.
+        path: RelativePath,
+        /// What it was when it was seen.
+        fingerprint: Fingerprint,
+    },
     /// A dataset that cannot be sent now; counts as skipped.
     SkipDataset {
         /// The dataset's source as the layout names it.
@@ -86,10 +97,10 @@ impl Step {
     pub const fn bytes(&self) -> Option<u64> {
         match self {
             Self::Upload(upload) => Some(upload.fingerprint.size_bytes),
-            Self::Download(download) => Some(download.size_bytes),
+            Self::Download { download, .. } => Some(download.size_bytes),
             Self::Copy(copy) => Some(copy.size_bytes),
             Self::Delete(delete) => Some(delete.size_bytes),
-            Self::DeleteFile(delete) => Some(delete.fingerprint.size_bytes),
+            Self::DeleteFile { fingerprint, .. } => Some(fingerprint.size_bytes),
             Self::CreateBucket { .. } | Self::PutSetting(_) | Self::PutMarker { .. } | Self::SkipDataset { .. } => None,
         }
     }
@@ -109,22 +120,18 @@ pub struct Upload {
     pub replaces: Option<ETag>,
 }
 
-/// One object to fetch. `bucket` of its action is where it comes from.
+/// One object to bring, as the listing showed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Download {
     /// The object's key.
     pub key: ObjectKey,
-    /// Its length in bytes, as it was listed.
+    /// Its length in bytes.
     pub size_bytes: u64,
-    /// Its ETag, as it was listed. The fetch is conditional on it.
+    /// Its ETag: another object under the key is not taken.
     pub etag: Option<ETag>,
-    /// When it was written.
-    pub modified: Option<Timestamp>,
-    /// The path below the target, with `/` between names.
-    pub relative: String,
-    /// The whole path, for people.
-    pub path: PathBuf,
-    /// The file that it replaces; none where there is none.
+    /// Its file's place below the target.
+    pub path: RelativePath,
+    /// What is there now; none if nothing is. Anything else that is found there later is left alone.
     pub replaces: Option<Fingerprint>,
 }
 
@@ -154,17 +161,6 @@ pub struct Delete {
     pub size_bytes: u64,
     /// Its ETag, as it was listed.
     pub etag: Option<ETag>,
-}
-
-/// One local file to delete, if it still is what was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeleteFile {
-    /// The path below the target, with `/` between names.
-    pub relative: String,
-    /// The whole path, for people.
-    pub path: PathBuf,
-    /// What it was when it was seen.
-    pub fingerprint: Fingerprint,
 }
 
 /// Why an action is needed. The words are for people; nothing reads them back.
@@ -312,11 +308,11 @@ impl Action {
             Step::SkipDataset { .. } => Effect::Skip,
             Step::CreateBucket { .. } | Step::PutMarker { .. } => Effect::Create,
             Step::Upload(Upload { replaces: None, .. })
-            | Step::Download(Download { replaces: None, .. })
+            | Step::Download { download: Download { replaces: None, .. }, .. }
             | Step::Copy(Copy { replaces: None, .. }) => Effect::Create,
             Step::PutSetting(_) if self.reason.is_new() => Effect::Create,
-            Step::Upload(_) | Step::Download(_) | Step::Copy(_) | Step::PutSetting(_) => Effect::Change,
-            Step::Delete(_) | Step::DeleteFile(_) => Effect::Delete,
+            Step::Upload(_) | Step::Download { .. } | Step::Copy(_) | Step::PutSetting(_) => Effect::Change,
+            Step::Delete(_) | Step::DeleteFile { .. } => Effect::Delete,
         }
     }
 
@@ -334,7 +330,9 @@ impl Action {
             | Step::Upload(Upload { key, .. })
             | Step::Copy(Copy { key, .. })
             | Step::Delete(Delete { key, .. }) => format!("s3://{bucket}/{key}"),
-            Step::Download(Download { path, .. }) | Step::DeleteFile(DeleteFile { path, .. }) => escaped(path),
+            Step::Download { root, download: Download { path, .. } } | Step::DeleteFile { root, path, .. } => {
+                escaped(&root.join(path.as_str()))
+            }
             Step::SkipDataset { to, .. } => format!("s3://{to}"),
         }
     }
@@ -346,9 +344,9 @@ impl Action {
             Step::PutSetting(_) => "put-setting",
             Step::PutMarker { .. } => "put-marker",
             Step::Upload(_) | Step::SkipDataset { .. } => "upload",
-            Step::Download(_) => "download",
+            Step::Download { .. } => "download",
             Step::Copy(_) => "copy",
-            Step::Delete(_) | Step::DeleteFile(_) => "delete",
+            Step::Delete(_) | Step::DeleteFile { .. } => "delete",
         }
     }
 
@@ -357,14 +355,14 @@ impl Action {
         let (setting, source, bytes) = match &self.step {
             Step::PutSetting(setting) => (Some(setting.name()), None, None),
             Step::Upload(upload) => (None, Some(escaped(&upload.path)), Some(upload.fingerprint.size_bytes)),
-            Step::Download(download) => {
+            Step::Download { download, .. } => {
                 (None, Some(format!("s3://{}/{}", self.bucket, download.key)), Some(download.size_bytes))
             }
             Step::Copy(copy) => {
                 (None, Some(format!("s3://{}/{}", copy.from_bucket, copy.from_key)), Some(copy.size_bytes))
             }
             Step::Delete(delete) => (None, None, Some(delete.size_bytes)),
-            Step::DeleteFile(delete) => (None, None, Some(delete.fingerprint.size_bytes)),
+            Step::DeleteFile { fingerprint, .. } => (None, None, Some(fingerprint.size_bytes)),
             Step::SkipDataset { source, .. } => (None, Some(source.clone()), None),
             Step::CreateBucket { .. } | Step::PutMarker { .. } => (None, None, None),
         };

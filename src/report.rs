@@ -3,10 +3,12 @@
 //! The serde form of these types is the JSON contract that scripts rely on: fields are added, never renamed. How they
 //! read in words stands in [`phrase`].
 
+mod change;
 mod decision;
 mod phrase;
 pub mod receipt;
 
+pub use change::{ChangeRecord, EditRecord, Turn};
 pub use decision::{DecisionRecord, ReasonRecord};
 pub use phrase::Words;
 
@@ -32,6 +34,11 @@ pub enum Event {
     Decision(DecisionRecord),
     /// One policy document made.
     Policy(PolicyRecord),
+    /// What opens or closes between two sets of policies; in JSON one `cell` for each operation.
+    #[serde(skip)]
+    Change(ChangeRecord),
+    /// One statement that differs between two sets of policies.
+    Edit(EditRecord),
     /// One check that held, for verbs that list what they checked.
     Check(Check),
     /// What the filter of a sync decides about one name.
@@ -69,6 +76,13 @@ pub enum Progress {
     /// Bytes went over the wire.
     Advanced {
         /// How many since the last such event.
+        bytes: u64,
+    },
+    /// An upload that an earlier run left unfinished goes on; what is there already counts as moved when it was checked.
+    Resumed {
+        /// The object.
+        target: String,
+        /// The bytes of the parts that are there.
         bytes: u64,
     },
     /// One object arrived and was proven, or failed.

@@ -2,6 +2,7 @@
 //!
 //! Values in, values out. The edges walk, list, hash and ask; the modules here decide.
 
+pub mod arrival;
 pub mod compare;
 pub mod content_type;
 pub mod decide;
@@ -10,5 +11,8 @@ pub mod diff;
 pub mod item;
 pub mod keys;
 pub mod parts;
+pub mod paths;
 pub mod proof;
+pub mod remembered;
+pub mod resume;
 pub mod shard;

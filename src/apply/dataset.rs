@@ -7,13 +7,13 @@ pub use receipt::{read_receipt, receipt_row, verify_receipt, write_receipt};
 
 use crate::apply::pipeline::{Compared, Files, Listing, Look, LookError, Objects, Seen, Side, look};
 use crate::aws::s3::{S3Error, Store, object_url};
-use crate::local::{SourceKind, source_kind};
+use crate::local::{SourceKind, WriteError, source_kind};
 use crate::model::{BucketName, Checksum, Filter, HumanBytes, LocalFile, ObjectEntry, Odd, Prefix, escaped};
 use crate::plan::{Action, ODD_FILE, Reason, Step};
 use crate::report::receipt::ReceiptRow;
 use crate::report::{Finding, Severity};
 use crate::sync::compare::{By, Compare, Known, Verdict};
-use crate::sync::decide::{Decision, Route};
+use crate::sync::decide::{Decider, Decision, Route};
 use crate::sync::diff::{self, OrderError};
 use crate::sync::item::Item;
 use crate::sync::keys::is_file_name;
@@ -67,6 +67,9 @@ pub enum DatasetError {
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The target directory of a download cannot be opened.
+    #[error(transparent)]
+    Target(WriteError),
     /// A task of this program ended early.
     #[error("a worker ended unexpectedly: {0}")]
     Worker(#[from] JoinError),
@@ -77,6 +80,7 @@ impl From<LookError> for DatasetError {
         match error {
             LookError::S3(error) => Self::S3(error),
             LookError::Order(error) => Self::Order(error),
+            LookError::Target(error) => Self::Target(error),
             LookError::Worker(error) => Self::Worker(error),
         }
     }
@@ -189,8 +193,8 @@ impl DatasetRequest {
         Some(Listing::One { key, name: None })
     }
 
-    fn route(&self) -> Route {
-        Route::Upload { bucket: self.bucket.clone(), folder: self.folder.clone() }
+    fn decider(&self) -> Decider {
+        Decider::new(Route::Upload { bucket: self.bucket.clone(), folder: self.folder.clone() })
     }
 }
 
@@ -210,10 +214,10 @@ fn odd_file(odd: &Odd) -> Finding {
 
 impl DatasetPlan {
     fn add(&mut self, request: &DatasetRequest, seen: Seen) {
-        let route = request.route();
+        let mut decider = request.decider();
         let decision = match seen {
             Seen::Odd(odd) => Decision::Odd(odd),
-            Seen::Missing(item) => route.missing(item),
+            Seen::Missing(item) => decider.missing(item),
             Seen::Extra(_) => Decision::Marker,
             Seen::Both(both) => {
                 let Compared { source, target, known, verdict } = *both;
@@ -221,7 +225,7 @@ impl DatasetPlan {
                 {
                     self.rows.push(unchanged_row(found.entry.clone(), &known, *by));
                 }
-                route.both(source, target, verdict)
+                decider.both(source, target, verdict)
             }
         };
         match decision {
@@ -250,7 +254,7 @@ impl DatasetCheck {
         match seen {
             Seen::Odd(odd) => self.findings.push(odd_file(&odd)),
             Seen::Extra(_) => {}
-            Seen::Missing(item) => match request.route().missing(item) {
+            Seen::Missing(item) => match request.decider().missing(item) {
                 Decision::Transfer(Action { step: Step::Upload(upload), .. }) => {
                     let (url, path) = (object_url(&request.bucket, &upload.key), escaped(&upload.path));
                     self.fail("data-missing", &url, format!("there is no object for `{path}`"));

@@ -5,20 +5,19 @@
 //! comes out in the order of names, and nothing but a few batches is held.
 
 use crate::aws::s3::{S3Error, Store};
-use crate::local::{DigestsWanted, ReadError, digest_file, ignore_file_below, walk};
+use crate::local::{CacheReader, DigestsWanted, ReadError, Visited, WriteError, digest_file, ignore_file_below, walk};
 use crate::model::{
-    BucketName, ETag, Filter, Fingerprint, IgnoreFile, LocalFile, ObjectEntry, ObjectHead, ObjectKey, Odd, OddKind,
-    Prefix, Trail,
+    BucketName, Filter, IgnoreFile, LocalFile, ObjectEntry, ObjectHead, ObjectKey, Odd, OddKind, Prefix, Trail,
 };
 use crate::sync::compare::{Compare, Evidence, Known, Verdict, compare_items};
 use crate::sync::diff::{Broken, Flaw, OrderError, Pair, diff};
 use crate::sync::item::{Found, Item};
+use crate::sync::remembered::{Recall, recall};
 use crate::sync::shard::Shard;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 
 /// A batch ends with this many files...
@@ -47,6 +46,15 @@ pub struct Look {
     pub extras: bool,
     /// What earlier runs remember of files.
     pub memory: Option<Memory>,
+}
+
+/// What earlier runs remember of files, and who is told which of them were met.
+#[derive(Debug)]
+pub struct Memory {
+    /// What is remembered.
+    pub reader: CacheReader,
+    /// Told once both sides were seen to their ends, and never otherwise.
+    pub visited: oneshot::Sender<Visited>,
 }
 
 /// One side.
@@ -98,18 +106,6 @@ pub enum Listing {
     Sorted,
 }
 
-/// Answers with the ETag of the object that a file was seen to equal, if the file is still what it was then.
-type Recall = dyn FnMut(&str, &Fingerprint) -> Option<ETag> + Send;
-
-/// Remembers what object each file was seen to equal. Asked in the order of names.
-pub struct Memory(pub Box<Recall>);
-
-impl fmt::Debug for Memory {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Memory")
-    }
-}
-
 /// What both sides have under one name.
 #[derive(Debug)]
 pub enum Seen {
@@ -158,6 +154,9 @@ pub enum LookError {
     /// A side is not in the order of names, so the merge would invent differences.
     #[error(transparent)]
     Order(#[from] OrderError),
+    /// The target directory cannot be opened or made.
+    #[error(transparent)]
+    Target(#[from] WriteError),
     /// A task of this program ended early.
     #[error("a worker ended unexpectedly: {0}")]
     Worker(#[from] JoinError),
@@ -339,6 +338,10 @@ impl Merge {
             }
         }
         let _ = batches.blocking_send(Ok(batch));
+        if let Some(Memory { reader, visited }) = self.memory {
+            // A run that is over already needs no answer.
+            let _ = visited.send(reader.finish());
+        }
     }
 
     fn add(&mut self, pair: Pair, batch: &mut Batch) {
@@ -357,11 +360,7 @@ impl Merge {
             Pair::Both(source, target) => {
                 batch.source_items += 1;
                 batch.target_items += 1;
-                let known = Known {
-                    head: self.head.clone(),
-                    remembered: self.remembered(&source, &target),
-                    ..Known::default()
-                };
+                let known = self.known(&source, &target);
                 let verdict = compare_items(self.mode, &source, &target, &known);
                 if matches!(verdict, Verdict::Ask(_)) {
                     batch.bytes += source.size_bytes();
@@ -371,12 +370,28 @@ impl Merge {
         }
     }
 
-    fn remembered(&mut self, source: &Item, target: &Item) -> Option<ETag> {
-        let memory = self.memory.as_mut()?;
-        match (source, target) {
-            (Item::File(file), _) | (_, Item::File(file)) => (memory.0)(&file.relative, &file.fingerprint),
-            _ => None,
+    /// What is known of a pair before anything is read or asked.
+    fn known(&mut self, source: &Item, target: &Item) -> Known {
+        let known = Known { head: self.head.clone(), ..Known::default() };
+        let (Some(memory), Some((file, object))) = (&mut self.memory, file_and_object(source, target)) else {
+            return known;
+        };
+        let Some(row) = memory.reader.lookup(&file.relative, &file.fingerprint) else { return known };
+        match recall(&row, &file.fingerprint, object) {
+            Recall::Unchanged => Known { remembered: object.etag.clone(), ..known },
+            Recall::Digests { md5, crc64nvme } => Known { md5, crc64nvme, ..known },
         }
+    }
+}
+
+/// The file of a pair, and its object.
+pub(super) const fn file_and_object<'pair>(
+    source: &'pair Item,
+    target: &'pair Item,
+) -> Option<(&'pair LocalFile, &'pair ObjectEntry)> {
+    match (source, target) {
+        (Item::File(file), Item::Object(found)) | (Item::Object(found), Item::File(file)) => Some((file, &found.entry)),
+        _ => None,
     }
 }
 

@@ -3,21 +3,25 @@
 //! The same plan is shown by a dry run, written down by `--plan`, and done here: [`plan`] yields it action by action, and
 //! [`run`] feeds it to the transfers. Deletes wait until everything else is known to be right.
 
+use super::leftovers::{self, Scope};
+use super::lessons::Lessons;
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
-use super::transfer::{Proven, Run, Tally, TransferOptions};
+use super::transfer::{Ends, Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::Store;
-use crate::model::{Filter, Odd, escaped};
+use crate::local::{CachePlace, Journal, TargetTree, Visited};
+use crate::model::{Filter, ObjectKey, Odd, escaped};
 use crate::plan::{Action, ODD_FILE};
 use crate::report::{Event, Finding, Progress, Severity, Work};
 use crate::sync::compare::{By, Compare};
-use crate::sync::decide::{Decision, Route};
+use crate::sync::decide::{Decider, Decision, Route};
 use crate::sync::deletes::{Refusal, Situation, may_delete};
 use crate::sync::diff;
 use crate::sync::shard::Shard;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use std::collections::BTreeMap;
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// How many batches of the plan may wait for their transfer. Looking is much faster than sending, so that the totals are
@@ -41,6 +45,10 @@ pub struct SyncRequest {
     pub shard: Option<Shard>,
     /// Whether things that only the target has are deleted.
     pub delete: Option<DeleteRules>,
+    /// Where it is remembered what files hold; none to look at all of them again.
+    pub cache: Option<CachePlace>,
+    /// When the run began, in nanoseconds since the epoch.
+    pub started_ns: i128,
 }
 
 /// When deletes may begin.
@@ -88,6 +96,8 @@ pub struct Synced {
     pub cancelled: u64,
     /// Why nothing was deleted, where something should have been.
     pub refused: Option<Refusal>,
+    /// Uploads in parts that stay unfinished for the next run to go on with.
+    pub kept_uploads: u64,
 }
 
 /// Who hears of what is found on the way.
@@ -100,7 +110,14 @@ pub struct Listener {
 }
 
 impl SyncRequest {
-    fn look(&self, memory: Option<Memory>) -> Look {
+    /// What is to be looked at, and who will tell which remembered files were met.
+    fn look(&self) -> (Look, oneshot::Receiver<Visited>) {
+        let (told, visited) = oneshot::channel();
+        let memory = self.cache.as_ref().map(|place| Memory { reader: place.read(), visited: told });
+        (self.look_with(memory), visited)
+    }
+
+    fn look_with(&self, memory: Option<Memory>) -> Look {
         Look {
             source: self.source.clone(),
             target: self.target.clone(),
@@ -129,12 +146,14 @@ impl SyncRequest {
 /// A side that is not in the order of names is an error; what was given before may then be mistaken.
 async fn plan_once(
     request: &SyncRequest,
-    memory: Option<Memory>,
+    lessons: Option<&Lessons>,
     listener: &Listener,
     mut take: impl AsyncFnMut(Vec<Action>) -> bool,
 ) -> Result<Tallied, LookError> {
     let mut tallied = Tallied::default();
-    let batches = look(request.look(memory)).await?;
+    let mut decider = Decider::new(request.route.clone());
+    let (wanted, visited) = request.look();
+    let batches = look(wanted).await?;
     let mut batches = std::pin::pin!(batches);
     loop {
         let batch = tokio::select! {
@@ -147,7 +166,10 @@ async fn plan_once(
         tallied.target_items += batch.target_items;
         let mut transfers = Vec::new();
         for seen in batch.seen {
-            match decide(&request.route, seen) {
+            if let (Seen::Both(both), Some(lessons)) = (&seen, lessons) {
+                lessons.compared(both);
+            }
+            match decide(&mut decider, seen) {
                 Decision::Unchanged { by } => {
                     tallied.unchanged += 1;
                     *tallied.unchanged_by.entry(by).or_default() += 1;
@@ -167,17 +189,20 @@ async fn plan_once(
             break;
         }
     }
+    if let Some(lessons) = lessons {
+        lessons.visited(visited.await.ok());
+    }
     Ok(tallied)
 }
 
-fn decide(route: &Route, seen: Seen) -> Decision {
+fn decide(decider: &mut Decider, seen: Seen) -> Decision {
     match seen {
         Seen::Odd(odd) => Decision::Odd(odd),
-        Seen::Missing(item) => route.missing(item),
-        Seen::Extra(item) => route.extra(item),
+        Seen::Missing(item) => decider.missing(item),
+        Seen::Extra(item) => decider.extra(item),
         Seen::Both(both) => {
             let Compared { source, target, verdict, .. } = *both;
-            route.both(source, target, verdict)
+            decider.both(source, target, verdict)
         }
     }
 }
@@ -194,13 +219,12 @@ pub(super) fn odd_item(odd: &Odd) -> Finding {
 /// turns out to be unordered later is an error.
 pub async fn plan(
     mut request: SyncRequest,
-    memory: Option<Memory>,
     listener: &Listener,
     mut each: impl AsyncFnMut(Action),
 ) -> Result<Tallied, LookError> {
-    let (mut memory, mut shown) = (memory, false);
+    let mut shown = false;
     loop {
-        let planned = plan_once(&request, memory.take(), listener, async |batch: Vec<Action>| {
+        let planned = plan_once(&request, None, listener, async |batch: Vec<Action>| {
             shown = true;
             for action in batch {
                 each(action).await;
@@ -227,15 +251,18 @@ pub async fn run(
     options: &TransferOptions,
     listener: &Listener,
 ) -> Result<Synced, LookError> {
-    let run = Run::new(stores.0, options, &listener.events, &listener.cancel);
+    let run = Run::between(stores.0, ends(&request.route).await?, options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
+    let leftovers = Leftovers::of(&request, stores.0, options);
+    leftovers.give_up(Stay::Usable, listener).await;
+    let lessons = request.cache.as_ref().map(|place| Lessons::new(place, &request));
     let mut synced = Synced::default();
     loop {
         let (feed, fed) = mpsc::channel(AHEAD);
         let fed = stream::unfold(fed, |mut fed| async { Some((fed.recv().await?, fed)) });
         let expect = &run;
         let planning = async {
-            let planned = plan_once(&request, None, listener, async |batch: Vec<Action>| {
+            let planned = plan_once(&request, lessons.as_ref(), listener, async |batch: Vec<Action>| {
                 let bytes = batch.iter().filter_map(|action| action.step.bytes()).sum();
                 expect.tell(Event::Progress(Progress::Expect { objects: batch.len() as u64, bytes })).await;
                 feed.send(batch).await.is_ok()
@@ -246,7 +273,10 @@ pub async fn run(
             planned
         };
         let (proofs, bytes) = (&mut synced.proofs, &mut synced.bytes);
-        let moving = run.move_all(fed, |_, proven: Proven| {
+        let moving = run.move_all(fed, |action, proven: Proven| {
+            if let Some(lessons) = &lessons {
+                lessons.moved(&action, &proven);
+            }
             *proofs.entry(proven.rung.name()).or_default() += 1;
             *bytes += proven.bytes;
         });
@@ -268,7 +298,56 @@ pub async fn run(
     if let Some(rules) = request.delete {
         delete(&run, rules, &mut synced).await;
     }
+    if synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled() {
+        leftovers.give_up(Stay::None, listener).await;
+    }
+    synced.kept_uploads = run.kept_uploads();
+    if let Some(lessons) = lessons {
+        lessons.keep(request.shard, listener).await;
+    }
     Ok(synced)
+}
+
+/// Uploads in parts that earlier runs of this very sync left unfinished.
+struct Leftovers<'run> {
+    store: &'run Store,
+    journal: Option<(&'run Journal, Scope)>,
+}
+
+/// Which of them stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    /// Those whose file is still what it was: the run may go on with them.
+    Usable,
+    /// None: everything is in place, so nobody goes on with them.
+    None,
+}
+
+impl<'run> Leftovers<'run> {
+    fn of(request: &SyncRequest, store: &'run Store, options: &'run TransferOptions) -> Self {
+        let scope = match (&request.route, &request.source) {
+            (Route::Upload { bucket, folder }, Side::Files(files)) => {
+                Some(Scope { source: files.root.clone(), bucket: bucket.clone(), folder: folder.clone() })
+            }
+            _ => None,
+        };
+        Self { store, journal: options.journal.as_ref().zip(scope) }
+    }
+
+    async fn give_up(&self, stay: Stay, listener: &Listener) {
+        if let Some((journal, scope)) = &self.journal {
+            let is_wanted = |_: &ObjectKey| stay == Stay::Usable;
+            leftovers::reconcile(self.store, journal, scope, &is_wanted, &listener.events).await;
+        }
+    }
+}
+
+/// The directory of a download, opened or made once.
+async fn ends(route: &Route) -> Result<Ends, LookError> {
+    let Route::Download { root, .. } = route else { return Ok(Ends::default()) };
+    let root = root.clone();
+    let tree = tokio::task::spawn_blocking(move || TargetTree::open(&root)).await??;
+    Ok(Ends { tree: Some(Arc::new(tree)) })
 }
 
 const fn work_of(route: &Route) -> Work {
@@ -293,7 +372,7 @@ async fn settle(run: &Run, tally: Tally, synced: &mut Synced, again: bool) {
 }
 
 /// Deletes what is too much in the target, if that is known for sure.
-async fn delete(run: &std::sync::Arc<Run>, rules: DeleteRules, synced: &mut Synced) {
+async fn delete(run: &Arc<Run>, rules: DeleteRules, synced: &mut Synced) {
     let situation = Situation {
         source_items: synced.seen.source_items,
         target_items: synced.seen.target_items,

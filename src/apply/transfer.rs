@@ -4,15 +4,21 @@
 //! one goes up in parts that become an object only if the file is still the same after the last byte was read.
 
 mod crowd;
-pub(crate) use crowd::Tally;
+mod download;
 mod limits;
 mod multipart;
 mod prove;
+mod resume;
+mod retry;
 mod single;
 
-use super::patience::{Patience, Situation};
+pub use crate::plan::Download;
+pub(crate) use crowd::Tally;
+pub use download::{Fetched, download};
+
+use super::patience::Situation;
 use crate::aws::s3::{ErrorClass, S3Error, Store, object_url};
-use crate::local::{ReadError, fingerprint};
+use crate::local::{Journal, ReadError, TargetTree, WriteError, fingerprint};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint};
 use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{Event, Progress, Status};
@@ -21,18 +27,17 @@ use crate::sync::proof::Rung;
 use bytes::Bytes;
 use futures_util::stream;
 use limits::Pool;
+use retry::Retry;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often one file is tried when it changes while it is read, or when another writer is in the way.
-const ATTEMPTS: u32 = 2;
-
-/// How long a file gets to come to rest before it is tried again.
-const PAUSE_BEFORE_RETRY: Duration = Duration::from_millis(200);
+/// Longer than a load balancer takes to find a new home, shorter than anybody waits for a typo in an endpoint.
+const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(30);
 
 /// How files are sent.
 #[derive(Debug, Clone)]
@@ -47,8 +52,13 @@ pub struct TransferOptions {
     pub part_bytes: u64,
     /// From which size on a file goes up in parts.
     pub multipart_from_bytes: u64,
+    /// How long trouble that passes is waited out for each file.
+    pub retry_for: Duration,
     /// What the run did to the buckets before, so that a 404 is waited out where one is to be expected.
     pub situation: Situation,
+    /// Where uploads in parts are remembered until they are finished, so that a run that ends early is taken up again;
+    /// without it they are aborted.
+    pub journal: Option<Journal>,
 }
 
 impl TransferOptions {
@@ -61,7 +71,9 @@ impl TransferOptions {
             body_bytes: 128 * 1024 * 1024,
             part_bytes: parts::DEFAULT_PART_BYTES,
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
+            retry_for: DEFAULT_RETRY_FOR,
             situation: Situation::SETTLED,
+            journal: None,
         }
     }
 }
@@ -79,6 +91,22 @@ pub struct Proven {
     pub version_id: Option<String>,
     /// Its length in bytes.
     pub bytes: u64,
+    /// What the local file was when it was sent, or is since it arrived.
+    pub file: Option<Fingerprint>,
+}
+
+impl Proven {
+    /// Of something that was deleted.
+    const fn gone() -> Self {
+        Self { etag: None, checksum: None, rung: Rung::Gone, version_id: None, bytes: 0, file: None }
+    }
+}
+
+/// Where things come from and go to, beside the store.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    /// The directory that downloads go to.
+    pub(crate) tree: Option<Arc<TargetTree>>,
 }
 
 /// Why a file is not in place.
@@ -87,6 +115,9 @@ pub enum TransferError {
     /// The file could not be read whole, or did not stay the same.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The file could not be put in its place.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The object is not what the plan saw, so it was left alone.
     #[error("`{0}` was changed by somebody else since the plan was made; it was left as it is")]
     ChangedThere(String),
@@ -107,6 +138,16 @@ pub enum TransferError {
         sent: String,
         /// What the endpoint says.
         answered: String,
+    },
+    /// What arrived is not what the endpoint keeps; it was thrown away.
+    #[error("`{target}` did not arrive as it is kept there: kept {stored}, arrived {arrived}")]
+    Damaged {
+        /// The object.
+        target: String,
+        /// What the endpoint keeps of it.
+        stored: String,
+        /// The same of what arrived.
+        arrived: String,
     },
     /// The endpoint took it, but nothing it says proves that it holds what was sent.
     #[error("nothing that the endpoint says proves that `{0}` arrived whole")]
@@ -130,7 +171,14 @@ impl TransferError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Read(ReadError::Changed(_)) => Some("wait until nothing writes to the file, then run again"),
-            Self::ChangedThere(_) => Some("run again: a new plan starts from what is there now"),
+            Self::ChangedThere(_) | Self::Write(WriteError::Changed(_)) => {
+                Some("run again: a new plan starts from what is there now")
+            }
+            Self::Write(WriteError::Full { .. }) => Some("free some space, then run again: what is done stays done"),
+            Self::Write(WriteError::Link(_)) => Some("remove the link, or choose another target"),
+            Self::S3(error) if error.code.as_deref() == Some("InvalidObjectState") => {
+                Some("the object is in an archive: restore it first")
+            }
             Self::Unproven(_) => Some("pass `--checksum md5`: this endpoint keeps no other checksum"),
             Self::S3(error) if error.status == Some(400) && error.operation.contains("MultipartUpload") => {
                 Some("if this endpoint does not know CRC64NVME for uploads in parts, pass `--checksum md5`")
@@ -142,7 +190,7 @@ impl TransferError {
     /// True where the same file may well succeed on another try.
     fn deserves_another_try(&self) -> bool {
         match self {
-            Self::Read(ReadError::Changed(_)) => true,
+            Self::Read(ReadError::Changed(_)) | Self::Damaged { .. } => true,
             // S3 says so itself: of two conditional writes at once, one gets this answer and should try again.
             Self::S3(error) => error.class == ErrorClass::Conflict,
             _ => false,
@@ -159,6 +207,8 @@ pub struct Transferred {
     pub failed: u64,
     /// How many were not sent, or not wholly, because the run was cancelled.
     pub cancelled: u64,
+    /// How many uploads in parts stay unfinished for the next run to go on with.
+    pub kept_uploads: u64,
 }
 
 /// All that the tasks of one run share.
@@ -169,13 +219,27 @@ pub(crate) struct Run {
     pool: Pool,
     events: mpsc::Sender<Event>,
     cancel: CancellationToken,
+    ends: Ends,
     /// Set once the endpoint has refused a conditional write as unknown to it.
     without_conditions: AtomicBool,
+    /// Set once the journal could not be used.
+    journal_failed: AtomicBool,
+    kept_uploads: AtomicU64,
 }
 
 impl Run {
     pub(crate) fn new(
         store: &Store,
+        options: &TransferOptions,
+        events: &mpsc::Sender<Event>,
+        cancel: &CancellationToken,
+    ) -> Arc<Self> {
+        Self::between(store, Ends::default(), options, events, cancel)
+    }
+
+    pub(crate) fn between(
+        store: &Store,
+        ends: Ends,
         options: &TransferOptions,
         events: &mpsc::Sender<Event>,
         cancel: &CancellationToken,
@@ -187,8 +251,16 @@ impl Run {
             pool: Pool::new(options.body_bytes),
             events: events.clone(),
             cancel: cancel.clone(),
+            ends,
             without_conditions: AtomicBool::new(false),
+            journal_failed: AtomicBool::new(false),
+            kept_uploads: AtomicU64::new(0),
         })
+    }
+
+    /// How many uploads in parts stay unfinished for the next run to go on with.
+    pub(crate) fn kept_uploads(&self) -> u64 {
+        self.kept_uploads.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -248,7 +320,12 @@ pub async fn upload_all(
     for (action, error) in &tally.moved_there {
         run.report_failure(action, error).await;
     }
-    Transferred { proven, failed: tally.failed + tally.moved_there.len() as u64, cancelled: tally.cancelled }
+    Transferred {
+        proven,
+        failed: tally.failed + tally.moved_there.len() as u64,
+        cancelled: tally.cancelled,
+        kept_uploads: run.kept_uploads(),
+    }
 }
 
 impl Run {
@@ -272,11 +349,42 @@ impl Run {
 
     /// Does what one action says, and again where that is worth it.
     async fn move_one(self: &Arc<Self>, action: &Action) -> Result<Proven, TransferError> {
-        match &action.step {
-            Step::Upload(upload) => self.send_file(&action.bucket, upload, None).await,
-            Step::Delete(delete) => self.delete(&action.bucket, delete).await,
+        if let Step::Upload(upload) = &action.step {
+            return self.send_file(&action.bucket, upload, None).await;
+        }
+        let (mut retry, began) = (Retry::new(self.options.situation, self.options.retry_for), Instant::now());
+        loop {
+            match self.try_one(action).await {
+                Ok(proven) => return Ok(proven),
+                Err(error) => self.rest(retry.after(&error, began.elapsed()), error, action.target()).await?,
+            }
+        }
+    }
+
+    async fn try_one(self: &Arc<Self>, action: &Action) -> Result<Proven, TransferError> {
+        match (&action.step, &self.ends.tree) {
+            (Step::Download { download, .. }, Some(tree)) => {
+                Ok(self.fetch(&action.bucket, download, tree).await?.proven)
+            }
+            (Step::Delete(delete), _) => self.delete(&action.bucket, delete).await,
+            (Step::DeleteFile { path, fingerprint, .. }, Some(tree)) => {
+                let (tree, path, seen) = (Arc::clone(tree), path.clone(), *fingerprint);
+                tokio::task::spawn_blocking(move || tree.remove_if_unchanged(&path, &seen)).await??;
+                Ok(Proven::gone())
+            }
             _ => Err(TransferError::NoTransfer(action.target())),
         }
+    }
+
+    /// Waits before the next try, and says so; gives the error back if there should be none.
+    async fn rest(&self, pause: Option<Duration>, error: TransferError, target: String) -> Result<(), TransferError> {
+        let Some(pause) = pause else { return Err(error) };
+        self.tell(Event::Progress(Progress::Retried { target, reason: error_text(&error) })).await;
+        let paused = async {
+            tokio::time::sleep(pause).await;
+            Ok(())
+        };
+        self.unless_cancelled(paused).await
     }
 
     /// Deletes an object if it still is the one that was seen. One that is gone already is as wanted.
@@ -288,7 +396,7 @@ impl Run {
                 Err(TransferError::ChangedThere(object_url(bucket, &delete.key)))
             }
             Err(error) if error.class != ErrorClass::NotFound => Err(error.into()),
-            _ => Ok(Proven { etag: None, checksum: None, rung: Rung::Gone, version_id: None, bytes: 0 }),
+            _ => Ok(Proven::gone()),
         }
     }
 
@@ -307,7 +415,7 @@ impl Run {
             Err(error) => Err(error.into()),
         };
         match sent {
-            Ok(proven) => Ok(proven),
+            Ok(proven) => Ok(Proven { file: Some(upload.fingerprint), ..proven }),
             Err(error) => self.send_file(bucket, upload, Some(error)).await,
         }
     }
@@ -321,35 +429,16 @@ impl Run {
         mut failed: Option<TransferError>,
     ) -> Result<Proven, TransferError> {
         let mut expected = upload.fingerprint;
-        let mut tries_left = ATTEMPTS - 1;
-        let mut patience = Patience::new(self.options.situation);
-        let started = tokio::time::Instant::now();
+        let (mut retry, began) = (Retry::new(self.options.situation, self.options.retry_for), Instant::now());
         loop {
             let error = match failed.take() {
                 Some(error) => error,
                 None => match self.send_as(bucket, upload, &expected).await {
-                    Ok(proven) => return Ok(proven),
+                    Ok(proven) => return Ok(Proven { file: Some(expected), ..proven }),
                     Err(error) => error,
                 },
             };
-            let pause = match &error {
-                TransferError::S3(refused) if refused.class == ErrorClass::NotFound => {
-                    patience.after(refused.class, started.elapsed())
-                }
-                other if other.deserves_another_try() && tries_left > 0 => {
-                    tries_left -= 1;
-                    Some(PAUSE_BEFORE_RETRY)
-                }
-                _ => None,
-            };
-            let Some(pause) = pause else { return Err(error) };
-            let target = object_url(bucket, &upload.key);
-            self.tell(Event::Progress(Progress::Retried { target, reason: error_text(&error) })).await;
-            let paused = async {
-                tokio::time::sleep(pause).await;
-                Ok(())
-            };
-            self.unless_cancelled(paused).await?;
+            self.rest(retry.after(&error, began.elapsed()), error, object_url(bucket, &upload.key)).await?;
             // What the file is now is what counts: the next try sends that, or sees it change again.
             let path = upload.path.clone();
             expected = tokio::task::spawn_blocking(move || fingerprint(&path)).await??;

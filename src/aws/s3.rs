@@ -3,14 +3,17 @@
 //! Nothing here decides; it asks, writes, and says truthfully what came back.
 
 mod bucket_state;
+mod get;
 mod lifecycle;
 mod list;
 mod multipart;
 mod objects;
 mod settings;
+mod uploads;
 mod versions;
 
-pub use multipart::{Completion, MultipartUpload, OpenPart};
+pub use get::ObjectRead;
+pub use multipart::{Completion, MultipartUpload};
 pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
 pub use settings::MarkerWrite;
 
@@ -20,7 +23,6 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use jiff::Timestamp;
 use std::error::Error;
 use std::fmt;
 
@@ -346,11 +348,6 @@ fn plain(chain: &str) -> String {
         None if text.is_empty() => chain.to_owned(),
         None => text,
     }
-}
-
-/// A time of the SDK as ours; none if it lies outside of what a calendar has.
-fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
-    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()).ok()
 }
 
 #[cfg(test)]

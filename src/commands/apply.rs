@@ -2,18 +2,21 @@
 
 use super::{Closing, Context, Ending, LayoutArgs, Load, Loaded, OnlyArgs, Planned, plan, verify};
 use crate::apply::Apply;
+use crate::apply::leftovers::{self, Scope};
 use crate::apply::receipts::PendingReceipt;
 use crate::apply::transfer::{TransferOptions, Transferred};
 use crate::error::CommandError;
-use crate::local;
-use crate::model::Algorithm;
-use crate::plan::Plan;
+use crate::local::{self, Journal};
+use crate::model::{Algorithm, BucketName, HumanCount, ObjectKey};
+use crate::plan::{Plan, Step};
 use crate::report::{Event, Outcome, Summary};
 use crate::ui::Confirmation;
 use crate::world::World;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use tokio::sync::mpsc;
 
 /// The largest saved plan that is read: a plan of a million uploads stays below.
 const MAX_PLAN_BYTES: u64 = 1024 * 1024 * 1024;
@@ -89,7 +92,7 @@ pub async fn run(args: &ApplyArgs, context: &Context) -> Result<Ending, CommandE
         plan.actions.clear();
     }
     context.stop.begin_writing()?;
-    let ending = carry_out(args, Planned { plan, receipts }, load, &world, context).await;
+    let ending = carry_out(args, &loaded, Planned { plan, receipts }, load, &world, context).await;
     if args.verify && matches!(ending.outcome, Outcome::Done | Outcome::Partly) {
         return Ok(prove(&loaded, &world, ending, context).await);
     }
@@ -161,11 +164,22 @@ fn moved(saved: &Value, fresh: &Value, plan: &Plan) -> String {
     }
 }
 
-async fn carry_out(args: &ApplyArgs, planned: Planned, load: Load, world: &World, context: &Context) -> Ending {
+async fn carry_out(
+    args: &ApplyArgs,
+    loaded: &Loaded,
+    planned: Planned,
+    load: Load,
+    world: &World,
+    context: &Context,
+) -> Ending {
     let Planned { plan, receipts } = planned;
     let unchanged = plan.unchanged;
     let (events, listener) = context.ui.listen();
-    let transfer = TransferOptions::with_checksum(args.checksum.algorithm());
+    let journal = super::journal(world, context);
+    if let Some(journal) = journal.as_ref().filter(|_| args.only.sections().datasets) {
+        reconcile(loaded, &plan, world, journal, &events).await;
+    }
+    let transfer = TransferOptions { journal, ..TransferOptions::with_checksum(args.checksum.algorithm()) };
     let apply = Apply { store: &world.store, events, cancel: context.stop.token(), transfer };
     let transferred = apply.run(plan).await;
     drop(apply);
@@ -178,11 +192,46 @@ async fn carry_out(args: &ApplyArgs, planned: Planned, load: Load, world: &World
     summary.skipped += load.odd + if load.work == 0 { load.absent } else { 0 };
     let (outcome, last_word) = if context.stop.is_asked() {
         let stopped = CommandError::stopped("what is done stays done");
-        (Outcome::Interrupted, Some(stopped.hint("run the same command again: it goes on from here")))
+        let mut stopped = stopped.hint("run the same command again: it goes on from here");
+        if let Some(kept) = kept(transferred.kept_uploads) {
+            stopped = stopped.hint(kept);
+        }
+        (Outcome::Interrupted, Some(stopped))
     } else {
+        if let Some(kept) = kept(transferred.kept_uploads) {
+            context.ui.hint(&kept);
+        }
         (summary.outcome(), None)
     };
     Ending { summary, outcome, closing: Closing::Shown, last_word }
+}
+
+/// What is said of uploads that stay unfinished for the next run.
+pub(super) fn kept(uploads: u64) -> Option<String> {
+    let what = match uploads {
+        0 => return None,
+        1 => "1 upload keeps its finished parts".to_owned(),
+        uploads => format!("{} uploads keep their finished parts", HumanCount(uploads)),
+    };
+    Some(format!("{what} for that; `uploads list` shows them, `uploads abort` gives them up"))
+}
+
+/// Gives up what earlier runs left of the layout's datasets and what this run will not go on with.
+async fn reconcile(loaded: &Loaded, plan: &Plan, world: &World, journal: &Journal, events: &mpsc::Sender<Event>) {
+    let planned = plan.actions.iter().filter_map(|action| match &action.step {
+        Step::Upload(upload) => Some((&action.bucket, &upload.key)),
+        _ => None,
+    });
+    let planned: BTreeSet<(&BucketName, &ObjectKey)> = planned.collect();
+    for dataset in &loaded.layout.datasets {
+        let scope = Scope {
+            source: loaded.folder.join(&dataset.source),
+            bucket: dataset.bucket.clone(),
+            folder: dataset.folder.clone(),
+        };
+        let is_wanted = |key: &ObjectKey| planned.contains(&(&dataset.bucket, key));
+        leftovers::reconcile(&world.store, journal, &scope, &is_wanted, events).await;
+    }
 }
 
 fn write_receipt(receipt: PendingReceipt, transferred: &Transferred, summary: &mut Summary, context: &Context) {

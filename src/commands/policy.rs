@@ -1,5 +1,6 @@
 //! `policy`: policy documents made, checked, explained and decided, one file a verb.
 
+pub mod diff;
 pub mod eval;
 pub mod explain;
 pub mod generate;
@@ -13,9 +14,10 @@ use crate::report::Outcome;
 use clap::Subcommand;
 use std::path::Path;
 
-/// Make and check policy documents, decide requests by them, and explain the decisions
+/// Make, check and compare policy documents, decide requests by them, and explain the decisions
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
+    Diff(diff::DiffArgs),
     Eval(eval::EvalArgs),
     Explain(Box<explain::ExplainArgs>),
     Lint(lint::LintArgs),
@@ -25,6 +27,7 @@ pub enum PolicyCommand {
 /// Runs the verb.
 pub fn run(command: &PolicyCommand, context: &Context) -> Result<Ending, CommandError> {
     match command {
+        PolicyCommand::Diff(args) => diff::run(args, context),
         PolicyCommand::Eval(args) => eval::run(args, context),
         PolicyCommand::Explain(args) => explain::run(args, context),
         PolicyCommand::Lint(args) => lint::run(args, context),

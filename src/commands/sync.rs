@@ -63,6 +63,9 @@ pub struct SyncArgs {
     /// Take only this share of SRC, such as 0/3: machines that take 0/3, 1/3 and 2/3 do all of it, each file once
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
+    /// Neither use nor keep what earlier runs found out about files: read all of them again
+    #[arg(long)]
+    no_cache: bool,
     /// Stay within this much memory, such as 512MiB
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     memory: ByteSize,
@@ -102,6 +105,8 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
         filter: args.filters.filter(),
         compare: args.compare.mode(),
         shard: args.shard,
+        cache: places.cache(args, context),
+        started_ns: context.started_ns,
         delete: args.delete.then_some(DeleteRules { max_delete: args.max_delete, consented: context.yes }),
     };
     if args.explain_filters {
@@ -113,7 +118,8 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
     context.stop.begin_writing()?;
     let (events, listener) = context.ui.listen();
     let watcher = sync::Listener { events, cancel: context.stop.token() };
-    let synced = sync::run(request, places.stores(), &options(args), &watcher).await;
+    let options = TransferOptions { journal: super::journal(places.world(), context), ..options(args) };
+    let synced = sync::run(request, places.stores(), &options, &watcher).await;
     drop(watcher);
     let mut summary = listener.finish();
     // What arrived before a listing broke off was told, and stays.
@@ -121,10 +127,15 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
     summary.planned = synced.seen.transfers;
     summary.unchanged = synced.seen.unchanged;
     summary.skipped += synced.seen.odd;
-    let last_word = context.stop.is_asked().then(|| {
+    let kept = super::apply::kept(synced.kept_uploads);
+    let last_word = if context.stop.is_asked() {
         let stopped = CommandError::stopped("what has arrived stays");
-        stopped.hint("run the same command again: it goes on from here")
-    });
+        let stopped = stopped.hint("run the same command again: it goes on from here");
+        Some(kept.into_iter().fold(stopped, CommandError::hint))
+    } else {
+        kept.into_iter().for_each(|kept| context.ui.hint(&kept));
+        None
+    };
     let outcome = if last_word.is_some() { Outcome::Interrupted } else { outcome(&synced, &summary) };
     summary.closing = Some(closing::sentence(&places.route, &synced, &summary));
     Ok(Ending { summary, outcome, closing: Closing::Shown, last_word })
@@ -161,7 +172,7 @@ async fn tell_filters(request: SyncRequest, context: &Context) -> Result<Ending,
 async fn show(request: SyncRequest, context: &Context) -> Result<Ending, CommandError> {
     let (events, listener) = context.ui.listen();
     let watcher = sync::Listener { events, cancel: context.stop.token() };
-    let planned = sync::plan(request, None, &watcher, async |action| {
+    let planned = sync::plan(request, &watcher, async |action| {
         // Nobody listens any more only when the run is over.
         let _ = watcher.events.send(Event::Action(action.record(Status::Planned))).await;
     });

@@ -1,7 +1,7 @@
 //! Digests of a whole file in one read, for comparing it with an object.
 
 use super::{ReadError, SourceFile};
-use crate::hashing::{Hasher, multipart_etag};
+use crate::hashing::{Hasher, PartedMd5};
 use crate::model::{Algorithm, Checksum, ETag, Fingerprint};
 use std::path::Path;
 
@@ -35,7 +35,7 @@ pub fn digest_file(path: &Path, expected: &Fingerprint, wanted: &DigestsWanted) 
     let file = SourceFile::open_unchanged(path, expected)?;
     let mut md5 = wanted.md5.then(|| Hasher::new(Algorithm::Md5));
     let mut crc64nvme = wanted.crc64nvme.then(|| Hasher::new(Algorithm::Crc64Nvme));
-    let mut parts: Vec<PartDigests> = wanted.part_sizes.iter().map(|size| PartDigests::new(*size)).collect();
+    let mut parts: Vec<PartedMd5> = wanted.part_sizes.iter().map(|size| PartedMd5::new(*size)).collect();
     let room = usize::try_from(expected.size_bytes).unwrap_or(BUFFER_BYTES).clamp(1, BUFFER_BYTES);
     let mut buffer = Vec::with_capacity(room);
     let mut offset = 0;
@@ -53,42 +53,8 @@ pub fn digest_file(path: &Path, expected: &Fingerprint, wanted: &DigestsWanted) 
     Ok(FileDigests {
         md5: md5.map(Hasher::finish),
         crc64nvme: crc64nvme.map(Hasher::finish),
-        multipart: parts.into_iter().map(PartDigests::finish).collect(),
+        multipart: parts.into_iter().map(PartedMd5::finish).collect(),
     })
-}
-
-/// The MD5s of a file's parts of one size.
-struct PartDigests {
-    part_bytes: u64,
-    room: u64,
-    open: Hasher,
-    done: Vec<Checksum>,
-}
-
-impl PartDigests {
-    fn new(part_bytes: u64) -> Self {
-        Self { part_bytes, room: part_bytes, open: Hasher::new(Algorithm::Md5), done: Vec::new() }
-    }
-
-    fn update(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            if self.room == 0 {
-                let full = std::mem::replace(&mut self.open, Hasher::new(Algorithm::Md5));
-                self.done.push(full.finish());
-                self.room = self.part_bytes;
-            }
-            let taken = usize::try_from(self.room).unwrap_or(usize::MAX).min(bytes.len());
-            self.open.update(&bytes[..taken]);
-            self.room -= taken as u64;
-            bytes = &bytes[taken..];
-        }
-    }
-
-    /// The last part may be smaller, and for an empty file it is empty.
-    fn finish(mut self) -> ETag {
-        self.done.push(self.open.finish());
-        multipart_etag(self.done.iter().map(Checksum::digest))
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use super::ignore_file::{read_ignore_file, said};
 use super::source_file::fingerprint_of;
-use crate::model::{Filter, IGNORE_FILE, LocalFile, Odd, OddKind, Rule, Scope};
+use crate::model::{Filter, IGNORE_FILE, LocalFile, Odd, OddKind, Rule, Scope, is_part_file_name};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use std::cmp::Ordering;
@@ -32,6 +32,7 @@ pub struct Walk {
     real_root: PathBuf,
     levels: Vec<Level>,
     first: Option<Result<LocalFile, Odd>>,
+    leftovers: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -115,7 +116,8 @@ pub fn explain(root: &Path, filter: Filter) -> impl Iterator<Item = Result<Told,
 }
 
 fn start(root: &Path, filter: Filter, explains: bool) -> Walk {
-    let mut walk = Walk { filter, explains, real_root: PathBuf::new(), levels: Vec::new(), first: None };
+    let (real_root, levels, leftovers) = (PathBuf::new(), Vec::new(), Vec::new());
+    let mut walk = Walk { filter, explains, real_root, levels, first: None, leftovers };
     match std::fs::canonicalize(root).and_then(|real| Ok((std::fs::metadata(&real)?, real))) {
         Ok((metadata, real)) if metadata.is_dir() => {
             walk.real_root.clone_from(&real);
@@ -163,21 +165,34 @@ fn link_or_unreadable(path: &Path, error: &io::Error) -> OddKind {
 }
 
 impl Walk {
+    /// The directories met so far, by their paths below the source, in which killed downloads left their temporary files;
+    /// empty for the source itself. Each is told once. Such files are no files of the source.
+    pub fn leftovers(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.leftovers)
+    }
+
     /// Reads a directory and puts it on the stack. One that cannot be read is one odd entry of its own, and so is one
     /// whose ignore file cannot be used.
     fn enter(&mut self, mut level: Level) {
         let odd = |name: OsString, kind| Entry { name, kind: Kind::Odd(kind), rule: None };
         let (mut entries, mut found) = (Vec::new(), Vec::new());
+        let mut leftovers = false;
         match std::fs::read_dir(&level.path) {
             Err(error) => entries.push(odd(OsString::new(), unreadable(&error))),
             Ok(names) => {
                 for entry in names {
                     match entry.and_then(|entry| Ok((entry.file_type()?, entry.file_name()))) {
+                        Ok((file_type, name)) if file_type.is_file() && is_part_file_name(name.as_bytes()) => {
+                            leftovers = true;
+                        }
                         Ok(entry) => found.push(entry),
                         Err(error) => entries.push(odd(OsString::new(), unreadable(&error))),
                     }
                 }
             }
+        }
+        if leftovers {
+            self.leftovers.push(level.relative.trim_end_matches('/').to_owned());
         }
         match self.ignore_file(&mut level, &found) {
             Ok(()) => entries.extend(found.into_iter().filter_map(|(kind, name)| self.entry(&level, name, kind))),
@@ -366,7 +381,7 @@ fn link_kind(path: &Path, real_parent: &Path, real_root: &Path) -> Kind {
 mod tests {
     use super::{SourceKind, explain, source_kind, walk};
     use crate::local::ignore_file_below;
-    use crate::model::{Filter, OddKind, Rule, Trail};
+    use crate::model::{Filter, OddKind, Rule, Trail, part_file_name};
     use proptest::collection::btree_set;
     use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
     use std::ffi::OsStr;
@@ -530,6 +545,19 @@ mod tests {
         let (files, odd) = seen(root, &[]);
         assert_eq!(files, ["a", "z"]);
         assert_eq!(odd, ["dir\\xfe: NotUtf8", "fifo: NotRegular", "not\\xffutf8: NotUtf8", "socket: NotRegular"]);
+    }
+
+    #[test]
+    fn files_that_are_being_received_are_none_of_the_source() {
+        let ours = part_file_name(7);
+        let folder = tree(&[&ours, "a/1", "a/x", &format!("a/b/{ours}"), &format!("a/b/{ours}.txt")]);
+        fs::create_dir_all(folder.path().join("c").join(&ours)).unwrap();
+        fs::write(folder.path().join("c").join(&ours).join("1"), b"").unwrap();
+        let mut walk = walk(folder.path(), Filter::none());
+        let files: Vec<_> = walk.by_ref().map(|file| file.unwrap().relative).collect();
+        assert_eq!(files, ["a/1", &format!("a/b/{ours}.txt"), "a/x", &format!("c/{ours}/1")]);
+        assert_eq!(walk.leftovers(), ["", "a/b"]);
+        assert_eq!(walk.leftovers(), [""; 0], "told once");
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub struct ObjectHead {
     pub etag_is_md5: Option<bool>,
     /// The version, in a bucket with versioning.
     pub version_id: Option<String>,
-    /// When it was written.
+    /// When it was written; headers tell whole seconds.
     pub modified: Option<Timestamp>,
 }
 
@@ -129,6 +129,9 @@ pub enum OddKind {
     /// A symbolic link that leads out of the source.
     #[error("is a link that leaves the source")]
     LinkLeaves,
+    /// A key that can be no file below the target, in the words that follow it.
+    #[error("{0}")]
+    NoPlace(String),
     /// A symbolic link to nothing.
     #[error("is a link to nothing")]
     LinkBroken,

@@ -79,6 +79,36 @@ impl ArnPattern {
         matches!(self.form, Form::Nothing)
     }
 
+    /// True only if this pattern means every ARN that `narrow` means.
+    pub(super) fn covers(&self, narrow: &Self) -> bool {
+        match (&self.form, &narrow.form) {
+            (Form::Everything, _) | (_, Form::Nothing) => true,
+            (Form::Fields(wide), Form::Fields(narrow)) => {
+                wide.iter().zip(narrow.iter()).all(|(wide, narrow)| wide.covers(narrow))
+            }
+            (one, other) => one == other,
+        }
+    }
+
+    /// True only if no ARN is meant by both.
+    pub(super) fn is_disjoint(&self, other: &Self) -> bool {
+        match (&self.form, &other.form) {
+            (Form::Nothing, _) | (_, Form::Nothing) => true,
+            (Form::Fields(one), Form::Fields(other)) => {
+                one.iter().zip(other.iter()).any(|(one, other)| one.is_disjoint(other))
+            }
+            _ => false,
+        }
+    }
+
+    /// The pattern of the last field; none for `*`, and for what is no ARN.
+    pub(super) fn last_field(&self) -> Option<&Pattern> {
+        match &self.form {
+            Form::Fields(fields) => Some(&fields[4]),
+            _ => None,
+        }
+    }
+
     /// The variables in it.
     pub fn variables(&self) -> impl Iterator<Item = &Variable> {
         let patterns = match &self.form {

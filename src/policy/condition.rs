@@ -105,6 +105,37 @@ impl ConditionValue {
         }
     }
 
+    /// True only if every text that matches `narrow` under `narrow_test` also matches this value under `test`.
+    pub(super) fn covers(&self, test: Test, narrow: &Self, narrow_test: Test) -> bool {
+        let ignores_case = |test| test == Test::StringEqualsIgnoreCase;
+        match (&self.wanted, &narrow.wanted) {
+            (Wanted::Text(wide), Wanted::Text(narrow)) if ignores_case(test) => {
+                match (wide.literal(), narrow.literal()) {
+                    (Some(wide), Some(narrow)) if narrow_test != Test::StringLike => wide.eq_ignore_ascii_case(narrow),
+                    _ => narrow_test == test && wide == narrow,
+                }
+            }
+            (Wanted::Text(wide), Wanted::Text(narrow)) => {
+                if ignores_case(narrow_test) {
+                    wide.is_everything()
+                } else {
+                    wide.covers(narrow)
+                }
+            }
+            (Wanted::Arn(wide), Wanted::Arn(narrow)) => wide.covers(narrow),
+            (Wanted::Number, Wanted::Number) => {
+                let numbers = (Decimal::parse(&narrow.text), Decimal::parse(&self.text));
+                let (Some(narrow), Some(wide)) = numbers else { return false };
+                implies(narrow_test, test, narrow.cmp(&wide))
+            }
+            (Wanted::Date(wide), Wanted::Date(narrow)) => implies(narrow_test, test, narrow.cmp(wide)),
+            (Wanted::Bool(wide), Wanted::Bool(narrow)) => wide == narrow,
+            (Wanted::Bytes(wide), Wanted::Bytes(narrow)) => wide == narrow,
+            (Wanted::Network(wide), Wanted::Network(narrow)) => wide.covers(*narrow),
+            _ => false,
+        }
+    }
+
     /// True if this value and the request's match, before any negation.
     fn matches(&self, found: &Found<'_>, test: Test, context: &Context) -> bool {
         match (&self.wanted, found) {
@@ -126,6 +157,10 @@ impl ConditionValue {
             _ => false,
         }
     }
+}
+
+fn implies(narrow: Test, wide: Test, found: std::cmp::Ordering) -> bool {
+    matches!((narrow.order(), wide.order()), (Some(narrow), Some(wide)) if narrow.implies(wide, found))
 }
 
 fn boolean(text: &str) -> Option<bool> {

@@ -17,7 +17,7 @@ pub struct Decision {
 }
 
 /// The verdict on one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Allowed.
     Allow,

@@ -124,6 +124,33 @@ impl ActionPattern {
         Self { text: text.to_owned(), form }
     }
 
+    /// True if this is `*`.
+    pub(super) const fn is_everything(&self) -> bool {
+        matches!(self.form, ActionForm::Everything)
+    }
+
+    /// True only if this pattern means every action that `narrow` means.
+    pub(super) fn covers(&self, narrow: &Self) -> bool {
+        match (&self.form, &narrow.form) {
+            (ActionForm::Everything, _) | (_, ActionForm::Nothing) => true,
+            (ActionForm::Named(service, name), ActionForm::Named(narrow_service, narrow_name)) => {
+                service.covers(narrow_service) && name.covers(narrow_name)
+            }
+            _ => false,
+        }
+    }
+
+    /// True only if no action is meant by both.
+    pub(super) fn is_disjoint(&self, other: &Self) -> bool {
+        match (&self.form, &other.form) {
+            (ActionForm::Nothing, _) | (_, ActionForm::Nothing) => true,
+            (ActionForm::Named(service, name), ActionForm::Named(other_service, other_name)) => {
+                service.is_disjoint(other_service) || name.is_disjoint(other_name)
+            }
+            _ => false,
+        }
+    }
+
     /// True if it means the action `service:name`, both in lower case.
     pub(super) fn matches(&self, service: &str, name: &str) -> bool {
         match &self.form {

@@ -3,8 +3,8 @@
 //!
 //! - A key in a folder: the lesser of the grant's access and the folder's. The deepest folder counts, but what a folder
 //!   takes from the folder around it, no folder inside gives back: only a denial can take away, and denials win.
-//! - A key in a granted place and in no folder: what all folders of the place agree on, else only reading, which no
-//!   folder forbids. A place without folders gives the whole grant.
+//! - A key in a granted place and in no folder: reading only, which no folder forbids. What is written belongs in a folder.
+//!   A place without folders gives the whole grant.
 
 use crate::layout::{Bucket, Folder, FolderAccess, Grant, Layout, ListScope, Place};
 use crate::model::{Arn, BucketName, Prefix};
@@ -114,11 +114,9 @@ impl Entitlement {
         if let Some(cap) = ground.cap_at(place.prefix.as_str()) {
             return cap.min(self.access);
         }
-        let mut below = ground.folders_below(&place.prefix).map(|(_, cap)| cap.min(self.access));
-        match below.next() {
-            None => self.access,
-            Some(first) if below.all(|cap| cap == first) => first,
+        match ground.folders_below(&place.prefix).next() {
             Some(_) => FolderAccess::Read,
+            None => self.access,
         }
     }
 

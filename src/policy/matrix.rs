@@ -38,7 +38,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation, in the order of output.
-    pub const ALL: [Self; 6] = [Self::List, Self::Get, Self::Put, Self::Delete, Self::Multipart, Self::HeadBucket];
+    pub const ALL: [Self; 6] = [Self::List, Self::Get, Self::Put, Self::Multipart, Self::Delete, Self::HeadBucket];
 
     /// The word in layouts and output.
     pub const fn word(self) -> &'static str {
@@ -307,11 +307,10 @@ impl Granted {
         for bucket in self.entitlement.buckets() {
             let folders = self.folders_of(bucket);
             for prefix in &folders {
-                for operation in Operation::ALL.into_iter().filter(|operation| *operation != Operation::HeadBucket) {
-                    cells.push(self.cell(operation, bucket, prefix));
-                }
+                let about_bucket = |operation: &Operation| *operation != Operation::HeadBucket || prefix.is_root();
+                let operations = Operation::ALL.into_iter().filter(about_bucket);
+                cells.extend(operations.map(|operation| self.cell(operation, bucket, prefix)));
             }
-            cells.push(self.cell(Operation::HeadBucket, bucket, &Prefix::root()));
         }
         cells
     }

@@ -209,6 +209,43 @@ pub fn demands(call: &Call<'_>) -> Option<Vec<Demand>> {
     Some(demands)
 }
 
+/// What an action is asked for on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// On no resource: `*`.
+    Nothing,
+    /// On a bucket.
+    Bucket,
+    /// On an object.
+    Object,
+}
+
+/// Every action that some call asks for, each once.
+pub fn actions() -> impl Iterator<Item = &'static str> {
+    let mut actions: Vec<&'static str> =
+        CALLS.iter().flat_map(|(_, needs)| needs.iter().map(|(action, ..)| *action)).collect();
+    actions.sort_unstable();
+    actions.dedup();
+    actions.into_iter()
+}
+
+/// What an action is asked for on; none for an action that no call here asks for.
+pub fn aim(action: &str) -> Option<Aim> {
+    let mut needs = CALLS.iter().flat_map(|(_, needs)| *needs);
+    let (_, on, _) = needs.find(|(known, ..)| known.eq_ignore_ascii_case(action))?;
+    Some(match on {
+        On::Nothing => Aim::Nothing,
+        On::Bucket => Aim::Bucket,
+        On::Object | On::Source | On::TaggedSource | On::TaggedTarget | On::EachKey => Aim::Object,
+    })
+}
+
+/// Whether an action's requests can carry a condition key; none for an action that no call here asks for.
+pub fn carries(action: &str, key: &str) -> Option<bool> {
+    let known = actions().find(|known| known.eq_ignore_ascii_case(action))?;
+    Some(carried::can_carry(known, &key.to_ascii_lowercase()))
+}
+
 /// What to say about an API name that stands where an action should.
 pub fn hint(action: &str) -> Option<String> {
     let name = action.strip_prefix("s3:")?;

@@ -79,6 +79,21 @@ impl Order {
     }
 }
 
+impl Order {
+    /// True if whatever stands to `narrow` as this order wants also stands to a value as `wide` wants, where `found` is
+    /// how `narrow` compares with that value.
+    pub(super) const fn implies(self, wide: Self, found: Ordering) -> bool {
+        match (self, wide) {
+            (Self::Equal, _) => wide.holds(found),
+            (Self::LessOrEqual, Self::Less) => found.is_lt(),
+            (Self::GreaterOrEqual, Self::Greater) => found.is_gt(),
+            (Self::Less | Self::LessOrEqual, Self::Less | Self::LessOrEqual) => found.is_le(),
+            (Self::Greater | Self::GreaterOrEqual, Self::Greater | Self::GreaterOrEqual) => found.is_ge(),
+            _ => false,
+        }
+    }
+}
+
 impl Test {
     /// The order that numbers and dates must have.
     pub(super) const fn order(self) -> Option<Order> {
@@ -169,6 +184,19 @@ mod tests {
             ["", "stringlike", "NullIfExists", "ForSome:Bool", "NumericLike", "DateNotLessThan", "BinaryNotEquals"];
         for name in unknown {
             assert_eq!(Operator::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn orders_imply_each_other_for_every_number() {
+        let all = [Order::Equal, Order::Less, Order::LessOrEqual, Order::Greater, Order::GreaterOrEqual];
+        for (narrow, wide) in all.iter().flat_map(|narrow| all.map(|wide| (*narrow, wide))) {
+            for (at, other) in (0..4).flat_map(|at| (0..4).map(move |other| (at, other))) {
+                // Halves as well, because numbers are no integers.
+                let breaks = |twice: &i32| narrow.holds(twice.cmp(&(2 * at))) && !wide.holds(twice.cmp(&(2 * other)));
+                let holds = !(-4..12).any(|twice| breaks(&twice));
+                assert_eq!(narrow.implies(wide, at.cmp(&other)), holds, "{narrow:?} {at} {wide:?} {other}");
+            }
         }
     }
 

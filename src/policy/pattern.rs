@@ -4,6 +4,8 @@
 //! variable stands for: a tag value `*` is a star.
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>
 
+mod relation;
+
 use super::context::Context;
 use super::variables::{Part, Variable, split};
 

@@ -164,6 +164,19 @@ impl Network {
         })
     }
 
+    /// True if every address of `narrow` lies in this range.
+    pub(super) const fn covers(self, narrow: Self) -> bool {
+        match (self, narrow) {
+            (Self::V4(network, mask), Self::V4(inner, inner_mask)) => {
+                inner_mask & mask == mask && inner & mask == network
+            }
+            (Self::V6(network, mask), Self::V6(inner, inner_mask)) => {
+                inner_mask & mask == mask && inner & mask == network
+            }
+            _ => false,
+        }
+    }
+
     /// True if the address lies in this range. IPv4 and IPv6 have none in common.
     pub(super) const fn contains(self, address: IpAddr) -> bool {
         match (self, address) {
@@ -246,6 +259,17 @@ mod tests {
             ("::/0", "2001:db8::1", true),
         ] {
             assert_eq!(Network::parse(network).unwrap().contains(address.parse().unwrap()), expected, "{network}");
+        }
+        for (wide, narrow, expected) in [
+            ("10.0.0.0/8", "10.1.0.0/16", true),
+            ("10.1.0.0/16", "10.0.0.0/8", false),
+            ("10.0.0.0/8", "11.0.0.0/16", false),
+            ("0.0.0.0/0", "8.8.8.8", true),
+            ("0.0.0.0/0", "::/0", false),
+            ("2001:db8::/32", "2001:db8:1::/48", true),
+        ] {
+            let networks = (Network::parse(wide).unwrap(), Network::parse(narrow).unwrap());
+            assert_eq!(networks.0.covers(networks.1), expected, "{wide} over {narrow}");
         }
         for bad in ["300.1.1.1", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "10.0.0", "::1/129", ""] {
             assert_eq!(Network::parse(bad), None, "{bad}");

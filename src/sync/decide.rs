@@ -3,8 +3,9 @@
 use super::compare::{By, Verdict};
 use super::item::{Found, Item};
 use super::keys::key_of;
-use crate::model::{BucketName, ETag, Fingerprint, LocalFile, Odd, OddKind, Prefix};
-use crate::plan::{Action, Copy, Delete, DeleteFile, Download, Reason, Step, Upload};
+use super::paths::{Clashes, LocalPlace, Misplaced, place_below};
+use crate::model::{BucketName, ETag, Fingerprint, LocalFile, ObjectEntry, Odd, OddKind, Prefix, RelativePath};
+use crate::plan::{Action, Copy, Delete, Download, Reason, Step, Upload};
 use std::path::{Path, PathBuf};
 
 /// Where a sync leads: which side is what.
@@ -56,14 +57,26 @@ pub enum Decision {
 /// The pipeline answers every question, so this is never seen; were it, sending is the safe side.
 const NOT_COMPARED: Reason = Reason::ContentUntold { why: "the comparison did not end" };
 
-impl Route {
+/// Decides name by name, in their order.
+#[derive(Debug)]
+pub struct Decider {
+    route: Route,
+    clashes: Clashes,
+}
+
+impl Decider {
+    /// Decides about a sync along `route`.
+    pub fn new(route: Route) -> Self {
+        Self { route, clashes: Clashes::default() }
+    }
+
     /// Only the source has it.
-    pub fn missing(&self, item: Item) -> Decision {
+    pub fn missing(&mut self, item: Item) -> Decision {
         self.transfer(item, None, Reason::Missing)
     }
 
     /// Both have it.
-    pub fn both(&self, source: Item, target: Item, verdict: Verdict) -> Decision {
+    pub fn both(&mut self, source: Item, target: Item, verdict: Verdict) -> Decision {
         match verdict {
             Verdict::Unchanged { by } => Decision::Unchanged { by },
             Verdict::Changed(reason) => self.transfer(source, Some(target), reason),
@@ -76,43 +89,52 @@ impl Route {
         if item.is_marker() {
             return Decision::Marker;
         }
-        let (bucket, step) = match (self, item) {
-            (Self::Upload { bucket, .. } | Self::Copy { bucket, .. }, Item::Object(Found { entry, .. })) => {
+        let (bucket, step) = match (&self.route, item) {
+            (Route::Upload { bucket, .. } | Route::Copy { bucket, .. }, Item::Object(Found { entry, .. })) => {
                 let delete = Delete { key: entry.key, size_bytes: entry.size_bytes, etag: entry.etag };
                 (bucket, Step::Delete(delete))
             }
-            (Self::Download { bucket, .. }, Item::File(file)) => {
-                let LocalFile { relative, path, fingerprint } = file;
-                (bucket, Step::DeleteFile(DeleteFile { relative, path, fingerprint }))
+            (Route::Download { bucket, root }, Item::File(LocalFile { relative, fingerprint, .. })) => {
+                let Ok(path) = relative.parse() else { return misplaced(&relative) };
+                (bucket, Step::DeleteFile { root: root.clone(), path, fingerprint })
             }
-            (_, other) => return misplaced(&other),
+            (_, other) => return misplaced(other.name()),
         };
         Decision::Delete(Action { bucket: bucket.clone(), step, reason: Reason::NotInSource })
     }
 
-    fn transfer(&self, source: Item, target: Option<Item>, reason: Reason) -> Decision {
-        let made = match (self, source) {
-            (Self::Upload { bucket, folder }, Item::File(file)) => {
+    fn transfer(&mut self, source: Item, target: Option<Item>, reason: Reason) -> Decision {
+        let made = match (&self.route, source) {
+            (Route::Upload { bucket, folder }, Item::File(file)) => {
                 upload(bucket, folder, file, etag_of(target), reason)
             }
-            (Self::Download { bucket, root }, Item::Object(found)) => {
-                if found.is_marker() {
-                    return Decision::Marker;
+            (Route::Download { bucket, root }, Item::Object(found)) => {
+                let placed = place_below(found.name(), found.entry.size_bytes);
+                match placed.and_then(|place| self.clashes.admit(place)) {
+                    Ok(LocalPlace::File(path)) => {
+                        Ok(download(bucket, root, path, found.entry, fingerprint_of(target.as_ref()), reason))
+                    }
+                    // An empty folder is not data, and a file in it makes it.
+                    Ok(LocalPlace::Directory(_) | LocalPlace::Target) => return Decision::Marker,
+                    Err(why) => Err(no_place(bucket, &found.entry, &why)),
                 }
-                Ok(download(bucket, root, found, fingerprint_of(target.as_ref()), reason))
             }
-            (Self::Copy { from, bucket, folder }, Item::Object(found)) => {
+            (Route::Copy { from, bucket, folder }, Item::Object(found)) => {
                 copy(from, bucket, folder, found, etag_of(target), reason)
             }
-            (_, other) => return misplaced(&other),
+            (_, other) => return misplaced(other.name()),
         };
         made.map_or_else(Decision::Odd, Decision::Transfer)
     }
 }
 
 /// No side of a route gives this, and what nobody understands is not touched.
-fn misplaced(item: &Item) -> Decision {
-    Decision::Odd(Odd { path: item.name().to_owned(), kind: OddKind::NotRegular })
+fn misplaced(name: &str) -> Decision {
+    Decision::Odd(Odd { path: name.to_owned(), kind: OddKind::NotRegular })
+}
+
+fn no_place(bucket: &BucketName, entry: &ObjectEntry, why: &Misplaced) -> Odd {
+    Odd { path: format!("s3://{bucket}/{}", entry.key), kind: OddKind::NoPlace(why.to_string()) }
 }
 
 fn etag_of(item: Option<Item>) -> Option<ETag> {
@@ -141,13 +163,17 @@ fn upload(
     Ok(Action { bucket: bucket.clone(), step: Step::Upload(upload), reason })
 }
 
-fn download(bucket: &BucketName, root: &Path, found: Found, replaces: Option<Fingerprint>, reason: Reason) -> Action {
-    let relative = found.name().to_owned();
-    let path = root.join(&relative);
-    let entry = found.entry;
-    let (key, size_bytes, etag, modified) = (entry.key, entry.size_bytes, entry.etag, entry.modified);
-    let download = Download { key, size_bytes, etag, modified, relative, path, replaces };
-    Action { bucket: bucket.clone(), step: Step::Download(download), reason }
+fn download(
+    bucket: &BucketName,
+    root: &Path,
+    path: RelativePath,
+    entry: ObjectEntry,
+    replaces: Option<Fingerprint>,
+    reason: Reason,
+) -> Action {
+    let ObjectEntry { key, size_bytes, etag, .. } = entry;
+    let download = Download { key, size_bytes, etag, path, replaces };
+    Action { bucket: bucket.clone(), step: Step::Download { root: root.to_owned(), download }, reason }
 }
 
 fn copy(

@@ -5,7 +5,7 @@
 
 use crate::model::{ETag, Echo, ObjectHead};
 
-/// How an upload was proven.
+/// How an upload, a download or a copy was proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rung {
     /// The answer to the upload named the object's checksum.
@@ -18,6 +18,12 @@ pub enum Rung {
     EtagMd5,
     /// The service says that it deleted what was seen, and nothing else.
     Gone,
+    /// The checksum that the endpoint keeps for the object is that of the bytes that arrived.
+    Stored,
+    /// A copy has the checksum or the ETag that its source has.
+    AsSource,
+    /// The length is right, and the endpoint keeps nothing else to compare: for downloads and copies, never for uploads.
+    Length,
 }
 
 impl Rung {
@@ -29,6 +35,9 @@ impl Rung {
             Self::Parts => "part checksums echoed",
             Self::EtagMd5 => "ETag equals MD5",
             Self::Gone => "deleted as it was seen",
+            Self::Stored => "stored checksum",
+            Self::AsSource => "same as the source",
+            Self::Length => "length only",
         }
     }
 }

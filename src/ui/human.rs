@@ -3,6 +3,7 @@
 //! What belongs together is held back until its group is whole, and printed before anything else is.
 
 mod actions;
+mod changes;
 mod decision;
 mod errors;
 mod filter;
@@ -16,10 +17,12 @@ use super::screen::Screen;
 use super::style::{Paint, Role};
 use super::text::{columns, elapsed, escape, pad};
 use super::tree::Drawing;
+use crate::model::HumanBytes;
 use crate::plan::Plan;
 use crate::report::{ErrorRecord, Event, IdentityRecord, Outcome, Progress, Summary};
 use crate::tree::Tree;
 use actions::Actions;
+use changes::Changes;
 use findings::Findings;
 use proofs::Proofs;
 use row::{Hang, Row};
@@ -37,6 +40,7 @@ pub(super) struct Human {
     actions: Actions,
     findings: Findings,
     proofs: Proofs,
+    changes: Changes,
 }
 
 /// How lines are written, the same for all of them.
@@ -90,6 +94,7 @@ impl Human {
             actions: Actions::default(),
             findings: Findings::default(),
             proofs: Proofs::default(),
+            changes: Changes::default(),
         }
     }
 
@@ -114,6 +119,8 @@ impl Human {
             Event::Check(check) => self.proofs.check(check, voice, screen),
             Event::Decision(record) => decision::show(self, record, screen),
             Event::Filter(record) => filter::show(record, voice, screen),
+            Event::Change(change) => self.changes.change(change, voice, screen),
+            Event::Edit(edit) => self.changes.edit(edit, voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::Answer { text } => {
@@ -125,6 +132,9 @@ impl Human {
             Event::Error(error) => self.error(error, screen),
             Event::Progress(Progress::Retried { target, reason }) if voice.verbose => {
                 screen.status_line(&format!("retrying {}: {}", escape(target), escape(reason)));
+            }
+            Event::Progress(Progress::Resumed { target, bytes }) if voice.verbose => {
+                screen.status_line(&format!("going on with {}: {} are there", escape(target), HumanBytes(*bytes)));
             }
             Event::Progress(_) => {}
             Event::Summary(summary) => self.summary(summary, screen),

@@ -2,15 +2,23 @@
 
 use super::text::steers;
 use crate::report::Event;
+use serde::Serialize;
 use std::fmt::Write as _;
 
-/// The event's line without the line break; none for events that are not part of the contract.
+/// The event's line without the line break, or its lines; none for events that are not part of the contract.
 pub(super) fn line(event: &Event) -> Option<String> {
-    if matches!(event, Event::Progress(_)) {
-        return None;
+    match event {
+        Event::Progress(_) => None,
+        Event::Change(change) => {
+            change.cells().iter().map(object).collect::<Option<Vec<_>>>().map(|cells| cells.join("\n"))
+        }
+        event => object(event),
     }
+}
+
+fn object(value: &impl Serialize) -> Option<String> {
     // Every type in an event has string keys and no map that could fail, so an error cannot come from here.
-    let json = serde_json::to_string(event).ok()?;
+    let json = serde_json::to_string(value).ok()?;
     Some(if json.chars().any(steers) { spell_out(&json) } else { json })
 }
 

@@ -99,6 +99,32 @@ async fn with_adopt_the_foreign_stays_and_the_second_run_is_empty() {
     assert_eq!(env.expect(0, &["apply", "--local=data", "--yes", "--output", "json"]).summary()["done"], 0);
 }
 
+#[tokio::test]
+async fn a_bucket_policy_that_locks_the_caller_out_is_never_written() {
+    let env = TestEnv::new();
+    env.write("layout.toml", format!("{LAYOUT}adopt = true\n"));
+    let client = by_hand(&env).await;
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Frozen","Effect":"Deny","Principal":"*",
+        "Action":"s3:PutObject","Resource":"arn:aws:s3:::made-by-hand/*"}]}"#;
+    client.put_bucket_policy().bucket("made-by-hand").policy(policy).send().await.unwrap();
+    let before = fingerprint(&client).await;
+    let planned = env.expect(4, &["plan", "--local=data", "--output", "json"]);
+    let written = planned.of_type("action").into_iter().any(|action| action["setting"] == "policy");
+    assert!(!written, "{}", planned.stdout);
+    let findings = planned.of_type("finding");
+    let refusal = findings.iter().find(|finding| finding["code"] == "policy-locks-out").unwrap();
+    assert_eq!((&refusal["severity"], &refusal["path"]), (&"error".into(), &"/Statement/0".into()));
+    assert!(refusal["message"].as_str().unwrap().contains("`Frozen`"), "{refusal}");
+    let refused = env.expect(1, &["apply", "--local=data", "--yes"]);
+    assert!(refused.stdout.contains("s3:PutObject"), "{}", refused.stdout);
+    assert_eq!(fingerprint(&client).await, before);
+    // Whoever is meant by it is told apart: the same for another role locks nobody out here.
+    let policy = policy.replace("\"*\"", r#"{"AWS":"arn:aws:iam::000000000000:role/trainer"}"#);
+    client.put_bucket_policy().bucket("made-by-hand").policy(policy).send().await.unwrap();
+    env.expect(0, &["apply", "--local=data", "--yes"]);
+    assert!(fingerprint(&client).await.contains("Frozen"));
+}
+
 #[test]
 fn two_files_for_one_key_are_refused() {
     let env = TestEnv::new();

@@ -5,11 +5,13 @@ use bucketwright::model::Identity;
 use bucketwright::plan::{Action, Plan, Reason, Step};
 use bucketwright::policy::Verdict as Ruling;
 use bucketwright::report::{
-    Access, ActionRecord, Cell, Check, DecisionRecord, ErrorRecord, Event, FilterRecord, Finding, IdentityRecord, Mark,
-    NodeKind, NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status, Summary, Verdict,
+    Access, ActionRecord, Cell, ChangeRecord, Check, DecisionRecord, EditRecord, ErrorRecord, Event, FilterRecord,
+    Finding, IdentityRecord, Mark, NodeKind, NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status,
+    Summary, Turn, Verdict,
 };
 use bucketwright::ui::{Captured, ColorChoice, Format, Ui, UiOptions};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -20,6 +22,7 @@ enum Line {
     Cell(CellLine),
     Decision(DecisionLine),
     Policy(PolicyLine),
+    Edit(EditLine),
     Check(CheckLine),
     Filter(FilterLine),
     Node(NodeLine),
@@ -79,15 +82,16 @@ struct FindingLine {
     fix: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum AccessWord {
     Allow,
+    #[default]
     Deny,
     NotTried,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CellLine {
     principal: String,
@@ -96,6 +100,14 @@ struct CellLine {
     expected: AccessWord,
     observed: AccessWord,
     because: String,
+    // What follows comes from `policy diff` alone.
+    turn: Option<TurnWord>,
+    before: Option<String>,
+    after: Option<String>,
+    actions: Option<Vec<String>>,
+    given: Option<BTreeMap<String, Option<String>>>,
+    example: Option<String>,
+    who: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -139,6 +151,22 @@ struct PolicyLine {
     kind: String,
     characters: u64,
     document: serde_json::Value,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum TurnWord {
+    Opens,
+    Closes,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditLine {
+    edit: String,
+    principal: String,
+    statement: String,
+    detail: String,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -335,7 +363,8 @@ fn findings_cells_and_checks() {
         let (operation, expected, observed) = ("head-bucket", access, access);
         let cell = Cell { principal, operation, target, expected, observed, because };
         let Cell { principal, target, because, .. } = cell.clone();
-        let line = CellLine { principal, operation: text(operation), target, expected: word, observed: again, because };
+        let (operation, rest) = (text(operation), CellLine::default());
+        let line = CellLine { principal, operation, target, expected: word, observed: again, because, ..rest };
         check(&Event::Cell(cell), Line::Cell(line));
     }
     for (verdict, word) in [
@@ -356,6 +385,54 @@ fn policies_carry_their_documents() {
     let record = PolicyRecord { name: text("P"), kind: "identity", characters: 42, document: document.clone() };
     let line = PolicyLine { name: text("P"), kind: text("identity"), characters: 42, document };
     check(&Event::Policy(record), Line::Policy(line));
+}
+
+#[test]
+fn changes_cell_by_cell_and_edits() {
+    for (turn, word, [before, after], [expected, observed]) in [
+        (Turn::Opens, TurnWord::Opens, ["implicit-deny", "allow"], [AccessWord::Deny, AccessWord::Allow]),
+        (Turn::Closes, TurnWord::Closes, ["allow", "explicit-deny"], [AccessWord::Allow, AccessWord::Deny]),
+    ] {
+        let given: BTreeMap<_, _> = [(text("s3:prefix"), Some(text("a/*"))), (text("s3:delimiter"), None)].into();
+        let record = ChangeRecord {
+            turn,
+            principal: text("P"),
+            who: Some(text("anybody, unsigned")),
+            operations: vec!["list"],
+            actions: vec![text("s3:ListBucket")],
+            target: text("s3://b/a/*"),
+            given: given.clone(),
+            example: text("s3://b"),
+            because: text("A allows it now"),
+            before,
+            after,
+        };
+        let line = CellLine {
+            principal: text("P"),
+            operation: text("list"),
+            target: text("s3://b/a/*"),
+            expected,
+            observed,
+            because: text("A allows it now"),
+            turn: Some(word),
+            before: Some(text(before)),
+            after: Some(text(after)),
+            actions: Some(vec![text("s3:ListBucket")]),
+            given: Some(given),
+            example: Some(text("s3://b")),
+            who: Some(text("anybody, unsigned")),
+        };
+        check(&Event::Change(record), Line::Cell(line));
+    }
+    let (principal, statement, detail) = (text("P"), text("A"), text("Action + s3:GetObject"));
+    let record = EditRecord { edit: "changed", principal, statement, detail };
+    let line = EditLine {
+        edit: text("changed"),
+        principal: text("P"),
+        statement: text("A"),
+        detail: text("Action + s3:GetObject"),
+    };
+    check(&Event::Edit(record), Line::Edit(line));
 }
 
 #[test]

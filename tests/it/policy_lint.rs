@@ -187,11 +187,15 @@ fn generated_documents_are_clean() {
     let key = "arn:aws:kms:us-east-1:111111111111:key/11111111-2222-3333-4444-555555555555";
     let issuer = "https://oidc.eks.us-east-1.amazonaws.com/id/ABC";
     env.expect(0, &["new", "flyte", "--set", "name=lake"]);
+    let checked = std::fs::read_to_string(env.path("layout.toml")).unwrap();
+    env.write("checked.toml", checked.replace("[[bucket]]\n", "[[bucket]]\nmanage = \"verify\"\n"));
     for (kind, arguments) in [
         ("identity", &["--bucket", "lake", "--prefix", "team-a/", "--access", "read", "--list", "root"][..]),
         ("identity", &["--bucket", "lake", "--bucket", "pond", "--access", "append", "--list", "bucket"]),
         ("identity", &["--bucket", "lake", "--prefix", "team-a/", "--access", "read-write", "--kms-key", key]),
         ("identity", &["layout.toml"]),
+        ("identity", &["layout.toml", "--for", "operator"]),
+        ("identity", &["checked.toml", "--for", "operator"]),
         ("bucket", &["layout.toml", "--type", "bucket"]),
         ("trust", &["--type", "trust", "--service-account", "flyte/default", "--role", "r"]),
         ("trust", &["--type", "trust", "--oidc-issuer", issuer, "--service-account", "flyte/default", "--role", "r"]),

@@ -12,7 +12,9 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use bucketwright::aws::s3::Store;
 use bucketwright::model::{BucketName, ObjectKey};
-use http_body_util::BodyExt as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -41,6 +43,8 @@ impl Request {
             "PUT" => "PutObject",
             "HEAD" => "HeadObject",
             "GET" if has("list-type=2") => "ListObjectsV2",
+            "GET" if has("uploadId=") => "ListParts",
+            "GET" if has("?uploads") => "ListMultipartUploads",
             "GET" => "GetObject",
             "POST" if has("uploadId=") => "CompleteMultipartUpload",
             "POST" => "CreateMultipartUpload",
@@ -62,6 +66,42 @@ impl Answer {
         let xml = format!("<Error><Code>{code}</Code><Message>made up</Message></Error>");
         Self { status, headers: BTreeMap::new(), xml: Some(xml) }
     }
+}
+
+/// What happens to the body of an answer on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// It ends after so many bytes as if that were all.
+    Ends,
+    /// The connection breaks after so many bytes.
+    Breaks,
+    /// The byte at that place is another one.
+    Flips,
+}
+
+/// The header that carries the harm from `after` to the body; it does not go on.
+const HARM: &str = "test-harm";
+
+impl Harm {
+    pub(crate) fn at(self, byte: usize, answer: &mut Answer) {
+        answer.headers.insert(HARM.to_owned(), format!("{self:?} {byte}"));
+    }
+}
+
+async fn harmed(body: SdkBody, harm: &str) -> SdkBody {
+    let (kind, at) = harm.split_once(' ').unwrap();
+    let at: usize = at.parse().unwrap();
+    let mut bytes = body.collect().await.unwrap().to_bytes().to_vec();
+    if kind == "Flips" {
+        bytes[at] ^= 1;
+    } else {
+        bytes.truncate(at);
+    }
+    let mut frames: Vec<Result<Frame<Bytes>, std::io::Error>> = vec![Ok(Frame::data(bytes.into()))];
+    if kind == "Breaks" {
+        frames.push(Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, "connection reset")));
+    }
+    SdkBody::from_body_1_x(StreamBody::new(futures_util::stream::iter(frames)))
 }
 
 /// Takes all checksums out of an answer, as a server does that does not know them.
@@ -211,6 +251,10 @@ impl HttpConnector for Wire {
             };
             let mut answer = Answer { status: response_before.status().as_u16(), headers, xml };
             (wire.after)(&seen, &mut answer);
+            let rest = match (answer.headers.remove(HARM), rest) {
+                (Some(harm), Some(body)) => Some(harmed(body, &harm).await),
+                (_, rest) => rest,
+            };
             Ok(response(answer, rest))
         })
     }

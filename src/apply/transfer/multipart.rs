@@ -2,21 +2,18 @@
 
 use super::limits::Buffer;
 use super::prove::{ExpectedEtag, Sent};
-use super::{Proven, Run, TransferError};
-use crate::aws::s3::{Completion, ErrorClass, MultipartUpload, OpenPart, S3Error, Written, object_url};
+use super::{Proven, Run, TransferError, resume};
+use crate::apply::leftovers;
+use crate::aws::s3::{Completion, MultipartUpload, S3Error, Written, object_url};
 use crate::hashing;
 use crate::local::SourceFile;
-use crate::model::{Algorithm, BucketName, Checksum, Echo, Fingerprint, escaped};
+use crate::model::{Algorithm, BucketName, Checksum, Echo, Fingerprint, OpenPart, escaped};
 use crate::plan::Upload;
-use crate::report::{Event, Finding, Severity};
-use crate::sync::content_type;
 use crate::sync::parts::{self, Part};
+use crate::sync::resume::is_held;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinSet;
-
-/// How long a cancelled run waits for an upload to be begun or aborted, so that no parts stay behind.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// A part that arrived: `open.checksum` is what was sent, and `echoed` whether the endpoint named the same.
 struct SentPart {
@@ -25,7 +22,8 @@ struct SentPart {
 }
 
 impl Run {
-    /// Sends a file in parts. Whatever goes wrong before the object appears, the upload is aborted.
+    /// Sends a file in parts, or those that an earlier run did not. Whatever goes wrong before the object appears, the
+    /// upload is aborted or, with a journal, left for the next run where that can go on with it.
     pub(super) async fn send_parts(
         self: &Arc<Self>,
         bucket: &BucketName,
@@ -38,55 +36,45 @@ impl Run {
         let part_bytes = parts::part_bytes(expected.size_bytes, self.options.part_bytes);
         let part_bytes = part_bytes
             .ok_or_else(|| TransferError::TooLarge { path: escaped(&upload.path), bytes: expected.size_bytes })?;
-        let multipart = Arc::new(self.begin(bucket, upload).await?);
-        let cut = parts::parts(expected.size_bytes, part_bytes);
-        let filled = self.unless_cancelled(self.fill(&file, &multipart, cut)).await;
-        let sent_parts = match filled {
-            Ok(sent_parts) => sent_parts,
-            Err(error) => {
-                self.abort(&multipart).await;
-                return Err(error);
-            }
-        };
-        let every_part_echoed = sent_parts.iter().all(|part| part.echoed);
-        let open_parts: Vec<OpenPart> = sent_parts.into_iter().map(|part| part.open).collect();
-        let mut sent = describe(bucket, upload, self.options.checksum, &open_parts);
-        sent.every_part_echoed = every_part_echoed;
-        if self.options.checksum != Algorithm::Md5 {
-            sent.etag = ExpectedEtag::File { path: upload.path.clone(), fingerprint: *expected, part_bytes };
+        let intent = resume::intent(self, bucket, upload, expected, part_bytes);
+        let claim = self.claim(&intent).await;
+        let mut begun = self.begin(&intent, claim).await?;
+        let held = std::mem::take(&mut begun.held);
+        let sent = self.send_begun(&begun.multipart, held, &file, upload, part_bytes).await;
+        match &sent {
+            Ok(_) => self.arrived(begun).await,
+            Err(error) => self.leave(begun, error).await,
         }
-        let complete = async { Ok(self.complete(&multipart, upload, &open_parts, &sent).await) };
-        match self.unless_cancelled(complete).await {
-            Ok(Ok(written)) => self.unless_cancelled(self.prove(&sent, written)).await,
-            Ok(Err(error)) => {
-                let settled = self.unless_cancelled(self.settle(&sent, error)).await;
-                if settled.is_err() {
-                    self.abort(&multipart).await;
-                }
-                settled
-            }
-            Err(error) => {
-                self.abort(&multipart).await;
-                Err(error)
-            }
-        }
+        sent
     }
 
-    /// Begins the upload. A run that is cancelled meanwhile waits a moment for the answer, since only the upload id in
-    /// it lets the upload be aborted.
-    async fn begin(&self, bucket: &BucketName, upload: &Upload) -> Result<MultipartUpload, TransferError> {
-        let content_type = content_type::guess(upload.key.file_name());
-        let create = self.store.create_multipart(bucket, &upload.key, content_type, self.options.checksum);
-        tokio::pin!(create);
-        tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => {
-                if let Ok(Ok(begun)) = tokio::time::timeout(GRACE, create).await {
-                    self.abort(&begun).await;
-                }
-                Err(TransferError::Cancelled)
+    async fn send_begun(
+        self: &Arc<Self>,
+        multipart: &Arc<MultipartUpload>,
+        held: BTreeMap<i32, OpenPart>,
+        file: &Arc<SourceFile>,
+        upload: &Upload,
+        part_bytes: u64,
+    ) -> Result<Proven, TransferError> {
+        let fingerprint = *file.fingerprint();
+        let cut = parts::parts(fingerprint.size_bytes, part_bytes);
+        let sent_parts = self.unless_cancelled(self.fill(file, multipart, cut, held)).await?;
+        let every_part_echoed = sent_parts.iter().all(|part| part.echoed);
+        let open_parts: Vec<OpenPart> = sent_parts.into_iter().map(|part| part.open).collect();
+        let mut sent = describe(&multipart.bucket, upload, multipart.algorithm, &open_parts);
+        sent.every_part_echoed = every_part_echoed;
+        if multipart.algorithm != Algorithm::Md5 {
+            sent.etag = ExpectedEtag::File { path: upload.path.clone(), fingerprint, part_bytes };
+        }
+        let complete = async { Ok(self.complete(multipart, upload, &open_parts, &sent).await) };
+        match self.unless_cancelled(complete).await? {
+            Ok(written) => self.unless_cancelled(self.prove(&sent, written)).await,
+            Err(error) => {
+                let settled = self.unless_cancelled(self.settle(&sent, error)).await?;
+                // The object that was found may be another writer's with the same content; then these parts are in vain.
+                leftovers::abort(&self.store, multipart, &self.events).await;
+                Ok(settled)
             }
-            begun = &mut create => Ok(begun?),
         }
     }
 
@@ -96,6 +84,7 @@ impl Run {
         file: &Arc<SourceFile>,
         multipart: &Arc<MultipartUpload>,
         cut: impl Iterator<Item = Part>,
+        mut held: BTreeMap<i32, OpenPart>,
     ) -> Result<Vec<SentPart>, TransferError> {
         let (mut under_way, mut sent) = (JoinSet::new(), Vec::new());
         for part in cut {
@@ -107,8 +96,9 @@ impl Run {
             let buffer = self.pool.buffer(usize::try_from(part.length).unwrap_or(usize::MAX)).await;
             let slot = Arc::clone(&self.requests).acquire_owned().await;
             let (run, file, multipart) = (Arc::clone(self), Arc::clone(file), Arc::clone(multipart));
+            let held = held.remove(&part.number);
             under_way.spawn(async move {
-                let result = run.send_part(&file, &multipart, part, buffer).await;
+                let result = run.send_part(&file, &multipart, part, held, buffer).await;
                 drop(slot);
                 result
             });
@@ -122,20 +112,29 @@ impl Run {
         Ok(sent)
     }
 
+    /// Reads a part and sends it, unless the service holds these very bytes already.
     async fn send_part(
         &self,
         file: &Arc<SourceFile>,
         multipart: &MultipartUpload,
         part: Part,
+        held: Option<OpenPart>,
         mut buffer: Buffer,
     ) -> Result<SentPart, TransferError> {
         let (file, algorithm) = (Arc::clone(file), multipart.algorithm);
         let read = tokio::task::spawn_blocking(move || {
             file.read(part.offset, &mut buffer)?;
             let checksum = hashing::digest(algorithm, &buffer);
-            Ok::<_, TransferError>((buffer.freeze(), checksum))
+            let md5 = || hashing::digest(Algorithm::Md5, &buffer);
+            let held = held.filter(|held| is_held(held, part.length, &checksum, md5));
+            Ok::<_, TransferError>((buffer.freeze(), checksum, held))
         });
-        let (body, checksum) = read.await??;
+        let (body, checksum, held) = read.await??;
+        if let Some(mut open) = held {
+            self.advanced(part.length);
+            let echoed = open.checksum.replace(checksum).is_some();
+            return Ok(SentPart { open, echoed });
+        }
         let mut open = self.store.upload_part(multipart, part.number, body, &checksum).await?;
         if let Some(answered) = open.checksum.take_if(|answered| *answered != checksum) {
             return Err(TransferError::Contradicted {
@@ -166,21 +165,6 @@ impl Run {
                 answer => return answer,
             }
         }
-    }
-
-    /// Frees the parts. Where that fails a person must know, since parts cost money until someone removes them.
-    async fn abort(&self, multipart: &MultipartUpload) {
-        let failed = match tokio::time::timeout(GRACE, self.store.abort_multipart(multipart)).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) if error.class == ErrorClass::NotFound => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the endpoint did not answer in time".to_owned(),
-        };
-        let target = object_url(&multipart.bucket, &multipart.key);
-        let message = format!("the unfinished upload `{}` could not be aborted: {failed}", multipart.upload_id);
-        let fix = "the bucket's lifecycle rule removes it after 7 days, or abort it by hand";
-        let finding = Finding::new("unfinished-upload", Severity::Warning, target, message).with_fix(fix);
-        self.tell(Event::Finding(finding)).await;
     }
 }
 

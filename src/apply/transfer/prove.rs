@@ -64,7 +64,7 @@ impl Sent<'_> {
     }
 
     fn proven(&self, rung: Rung, etag: Option<ETag>, version_id: Option<String>) -> Proven {
-        Proven { etag, checksum: self.checksum.clone(), rung, version_id, bytes: self.bytes }
+        Proven { etag, checksum: self.checksum.clone(), rung, version_id, bytes: self.bytes, file: None }
     }
 
     /// The rung, if one holds; an error if the endpoint says that it has something else.

@@ -1,6 +1,7 @@
 //! Listings: page after page, keys decoded, in the order in which the service gives them.
 
-use super::{S3Error, Store, bucket_url, timestamp};
+use super::objects::moment;
+use super::{S3Error, Store, bucket_url};
 use crate::model::{BucketName, ETag, ObjectEntry, ObjectKey, Prefix};
 use aws_sdk_s3::types::{EncodingType, Object};
 use futures_util::stream::{self, Stream};
@@ -68,12 +69,12 @@ fn read_object(object: &Object, encoded: bool) -> Option<ObjectEntry> {
         key,
         size_bytes: u64::try_from(object.size().unwrap_or_default()).ok()?,
         etag: object.e_tag().map(ETag::new),
-        modified: object.last_modified().and_then(timestamp),
+        modified: object.last_modified().and_then(moment),
     })
 }
 
 /// Decodes a key of a listing with `encoding-type=url`: `%XX` is a byte, `+` a space. `None` if no UTF-8 comes out.
-fn decode(text: &str) -> Option<String> {
+pub(super) fn decode(text: &str) -> Option<String> {
     if !text.contains(['%', '+']) {
         return Some(text.to_owned());
     }

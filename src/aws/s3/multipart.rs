@@ -2,7 +2,7 @@
 
 use super::objects::{echo, send_body, with_checksum};
 use super::{S3Error, Store, WriteCondition, Written, object_url};
-use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, ObjectKey};
+use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, ObjectKey, OpenPart};
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Part};
@@ -19,19 +19,6 @@ pub struct MultipartUpload {
     pub upload_id: String,
     /// The checksum that each part carries.
     pub algorithm: Algorithm,
-}
-
-/// A part that the service holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenPart {
-    /// 1 to 10,000.
-    pub number: i32,
-    /// Its ETag, which completion must name.
-    pub etag: ETag,
-    /// The checksum that the service named for it.
-    pub checksum: Option<Checksum>,
-    /// Its length in bytes.
-    pub size_bytes: u64,
 }
 
 /// What completion says of the whole object.

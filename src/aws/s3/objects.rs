@@ -1,14 +1,15 @@
 //! Single objects: put with a checksum, look, read, delete.
 
-use super::{ErrorClass, S3Error, Store, object_url, timestamp};
+use super::{ErrorClass, S3Error, Store, object_url};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, ObjectHead, ObjectKey};
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::put_object::PutObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
 use bytes::Bytes;
+use jiff::Timestamp;
 
 /// One object to write with one request.
 #[derive(Debug, Clone)]
@@ -208,7 +209,7 @@ macro_rules! read_common {
             etag: answer.e_tag().map(ETag::new),
             etag_is_md5: etag_is_md5(answer.server_side_encryption(), answer.sse_customer_algorithm()),
             version_id: answer.version_id().map(str::to_owned),
-            modified: answer.last_modified().and_then(timestamp),
+            modified: answer.last_modified().and_then(moment),
             ..ObjectHead::default()
         };
         for algorithm in STORED {
@@ -226,8 +227,13 @@ fn read_head(answer: &HeadObjectOutput) -> ObjectHead {
     read_common!(answer)
 }
 
-fn read_get(answer: &GetObjectOutput) -> ObjectHead {
+pub(super) fn read_get(answer: &GetObjectOutput) -> ObjectHead {
     read_common!(answer)
+}
+
+/// The SDK's time as ours; none outside of the years that ours knows.
+pub(super) fn moment(time: &DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()).ok()
 }
 
 /// Whether an ETag that looks like an MD5 is one. An answer that names no encryption does not tell.

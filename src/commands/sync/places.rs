@@ -4,10 +4,10 @@ use super::SyncArgs;
 use crate::apply::pipeline::{Files, Listing, Objects, Side};
 use crate::aws::s3::Store;
 use crate::commands::{Context, LayoutArgs};
-use crate::config::Settings;
+use crate::config::{Settings, cache_folder};
 use crate::error::CommandError;
-use crate::local::{SourceKind, source_kind};
-use crate::model::{BucketName, Location, Prefix, S3Location, escaped};
+use crate::local::{CachePlace, SourceKind, source_kind};
+use crate::model::{BucketName, Endpoint, Location, Prefix, S3Location, escaped};
 use crate::report::Event;
 use crate::sync::decide::Route;
 use crate::sync::keys::is_file_name;
@@ -47,6 +47,28 @@ impl Places {
             }
         };
         Ok(Self { route, source, target, world })
+    }
+
+    /// Where it is remembered what the local files hold: one place for each local root and folder in S3.
+    pub(super) fn cache(&self, args: &SyncArgs, context: &Context) -> Option<CachePlace> {
+        let (files, objects) = match (&self.source, &self.target) {
+            (Side::Files(files), Side::Objects(objects)) | (Side::Objects(objects), Side::Files(files)) => {
+                (files, objects)
+            }
+            _ => return None,
+        };
+        let folder = cache_folder(&context.environment).filter(|_| !args.no_cache && files.rename.is_none())?;
+        let endpoint = if self.world.endpoint == Endpoint::Aws {
+            String::new()
+        } else {
+            crate::commands::endpoint_name(&self.world, context)
+        };
+        Some(CachePlace::new(&folder, &files.root, &endpoint, &objects.bucket, &objects.folder))
+    }
+
+    /// Where the writing side is.
+    pub(super) const fn world(&self) -> &World {
+        &self.world
     }
 
     /// The store that is written to or read from, and the store that a copy comes from.

@@ -279,6 +279,192 @@ fn anonymous_callers_and_services_have_only_the_bucket_policy() {
     }
 }
 
+/// A boundary limits by what it allows and by what it denies; its denials reach as far as any other.
+#[test]
+fn a_boundary_that_denies() {
+    let partly = || document(&[statement("Allow", "*"), statement("Deny", "s3:GetObject")]);
+    let only_denies = || document(&[statement("Deny", "s3:GetObject")]);
+    let never = || {
+        let mut denied = statement("Deny", "s3:*");
+        denied["Condition"] = json!({ "StringEquals": { "aws:username": "bob" } });
+        document(&[statement("Allow", "*"), denied])
+    };
+    let denied = explicit(Layer::Boundary);
+    let (identity, resource) = (allow(Layer::Identity), allow(Layer::Resource));
+    for (who, owner, action, layers, expected) in [
+        ("user", OWN, "s3:GetObject", json!({ "identity": [all()], "boundary": partly() }), &denied),
+        ("user", OWN, "s3:PutObject", json!({ "identity": [all()], "boundary": partly() }), &identity),
+        // A Deny without an Allow beside it: what it does not deny, it does not allow either.
+        (
+            "user",
+            OWN,
+            "s3:PutObject",
+            json!({ "identity": [all()], "boundary": only_denies() }),
+            &implicit(Layer::Boundary),
+        ),
+        // With nothing to limit, the denial is told all the same.
+        ("user", OWN, "s3:GetObject", json!({ "boundary": partly() }), &denied),
+        ("user", OWN, "s3:GetObject", json!({ "identity": [all()], "boundary": never() }), &identity),
+        // What a bucket policy grants in person passes a boundary that is silent, and none that denies.
+        ("user", OWN, "s3:GetObject", json!({ "resource": opens_to(USER), "boundary": partly() }), &denied),
+        ("user", OWN, "s3:PutObject", json!({ "resource": opens_to(USER), "boundary": only_denies() }), &resource),
+        ("session", OWN, "s3:GetObject", json!({ "resource": opens_to("*"), "boundary": partly() }), &denied),
+        ("session", OWN, "s3:PutObject", json!({ "resource": opens_to(ROLE), "boundary": partly() }), &resource),
+        (
+            "session",
+            OWN,
+            "s3:PutObject",
+            json!({ "resource": opens_to(ROLE), "boundary": only_denies() }),
+            &implicit(Layer::Boundary),
+        ),
+        (
+            "user",
+            FOREIGN,
+            "s3:GetObject",
+            json!({ "identity": [all()], "resource": opens_to(USER), "boundary": partly() }),
+            &denied,
+        ),
+        (
+            "user",
+            FOREIGN,
+            "s3:PutObject",
+            json!({ "identity": [all()], "resource": opens_to(USER), "boundary": partly() }),
+            &resource,
+        ),
+        // Root users, services and strangers have no boundary.
+        ("root", OWN, "s3:GetObject", json!({ "boundary": partly() }), &allow(Layer::Root)),
+        ("anonymous", OWN, "s3:GetObject", json!({ "resource": opens_to("*"), "boundary": partly() }), &resource),
+    ] {
+        check_action(who, owner, action, &layers, expected);
+    }
+}
+
+/// Identity, boundary and session policy must all allow; a Deny in any of them decides, whatever the others say.
+#[test]
+fn identity_boundary_and_session_together() {
+    let says = |allows: bool| if allows { all() } else { silent() };
+    for [identity, boundary, session] in (0..8).map(|code| [code & 1 > 0, code & 2 > 0, code & 4 > 0]) {
+        let layers = json!({ "identity": [says(identity)], "boundary": says(boundary), "session": says(session) });
+        let expected = match (identity, boundary, session) {
+            (false, ..) => implicit(Layer::Identity),
+            (_, false, _) => implicit(Layer::Boundary),
+            (.., false) => implicit(Layer::Session),
+            _ => allow(Layer::Identity),
+        };
+        check("session", OWN, &layers, &expected);
+        for (layer, kind) in [("identity", Layer::Identity), ("boundary", Layer::Boundary), ("session", Layer::Session)]
+        {
+            let mut denied = layers.clone();
+            denied[layer] = if layer == "identity" { json!([deny()]) } else { deny() };
+            check("session", OWN, &denied, &explicit(kind));
+        }
+        // The role as principal needs both limits, the session itself and everybody neither.
+        for (named, limited) in [(ROLE, true), (SESSION, false), ("*", false)] {
+            let mut opened = layers.clone();
+            opened["resource"] = opens_to(named);
+            let by_identity = if identity { allow(Layer::Identity) } else { allow(Layer::Resource) };
+            let expected = match (boundary, session) {
+                _ if !limited => allow(Layer::Resource),
+                (false, _) => implicit(Layer::Boundary),
+                (_, false) => implicit(Layer::Session),
+                _ => by_identity,
+            };
+            check("session", OWN, &opened, &expected);
+        }
+        // Across accounts both limits hold whomever the bucket policy names.
+        for named in [ROLE, SESSION, OWN, "*"] {
+            let mut opened = layers.clone();
+            opened["resource"] = opens_to(named);
+            let expected = if identity && boundary && session {
+                allow(Layer::Resource)
+            } else {
+                implicit(match (identity, boundary) {
+                    (false, _) => Layer::Identity,
+                    (_, false) => Layer::Boundary,
+                    _ => Layer::Session,
+                })
+            };
+            check("session", FOREIGN, &opened, &expected);
+        }
+    }
+}
+
+/// A bucket policy for everybody grants to sessions directly: a session policy limits it by a Deny alone, and in another
+/// account by its silence as well. A condition on the role's ARN changes nothing about that; the account does.
+#[test]
+fn a_bucket_policy_for_everybody_and_a_session_policy() {
+    let with_arn = |principal: &str, arn: &str| {
+        let mut policy = opens_to(principal);
+        policy["Statement"][0]["Condition"] = json!({ "ArnEquals": { "aws:PrincipalArn": arn } });
+        policy
+    };
+    let resource = allow(Layer::Resource);
+    for (owner, policy, session, expected) in [
+        (OWN, opens_to("*"), silent(), &resource),
+        (OWN, opens_to("*"), document(&[]), &resource),
+        (OWN, opens_to("*"), all(), &resource),
+        (OWN, opens_to("*"), deny(), &explicit(Layer::Session)),
+        (OWN, with_arn("*", ROLE), silent(), &resource),
+        (OWN, with_arn("*", USER), silent(), &implicit(Layer::Identity)),
+        // The session's ARN is no PrincipalArn.
+        (OWN, with_arn("*", SESSION), all(), &implicit(Layer::Identity)),
+        (OWN, with_arn(OWN, ROLE), all(), &implicit(Layer::Identity)),
+        (FOREIGN, opens_to("*"), silent(), &implicit(Layer::Identity)),
+    ] {
+        let layers = json!({ "resource": policy, "session": session });
+        let (policies, request) = ask("session", owner, "s3:GetObject", &layers);
+        let context = request.context.clone().with("aws:PrincipalArn", ROLE);
+        let decision = evaluate(&policies, &request.with_context(context));
+        assert_eq!(Answer(decision.verdict, decision.layer), *expected, "{owner} {layers}");
+    }
+    let foreign = |session: Value| json!({ "identity": [all()], "resource": opens_to("*"), "session": session });
+    check("session", FOREIGN, &foreign(silent()), &implicit(Layer::Session));
+    check("session", FOREIGN, &foreign(deny()), &explicit(Layer::Session));
+    check("session", FOREIGN, &foreign(all()), &resource);
+}
+
+/// Who is spared by `NotPrincipal` under Deny, and who is let in by it under Allow.
+#[test]
+fn not_principal_beyond_one_account() {
+    const LOGGING: &str = "logging.s3.amazonaws.com";
+    let all_but = |effect: &str, principal: Value| bucket(effect, "NotPrincipal", &principal);
+    let aws = |list: &[&str]| json!({ "AWS": list });
+    let denied = explicit(Layer::Resource);
+    for (who, owner, policy, expected) in [
+        // Whose account is not listed is denied, and so is whoever has none.
+        ("user", OWN, all_but("Deny", aws(&[USER, FOREIGN])), &denied),
+        ("user", OWN, all_but("Deny", aws(&[FOREIGN])), &denied),
+        ("anonymous", OWN, all_but("Deny", aws(&[USER, ROOT])), &denied),
+        (LOGGING, OWN, all_but("Deny", aws(&[USER, ROOT])), &denied),
+        ("root", OWN, all_but("Deny", aws(&[USER])), &denied),
+        ("root", OWN, all_but("Deny", aws(&[ROOT])), &allow(Layer::Root)),
+        // Several keys are one list.
+        ("user", OWN, all_but("Deny", json!({ "AWS": [USER, ROOT], "Service": LOGGING })), &allow(Layer::Identity)),
+        ("federated", OWN, all_but("Deny", aws(&[FEDERATED, ROOT])), &denied),
+        ("federated", OWN, all_but("Deny", aws(&[FEDERATED, USER, ROOT])), &implicit(Layer::Session)),
+        // To be spared is not to be allowed.
+        (LOGGING, OWN, all_but("Deny", json!({ "Service": LOGGING })), &implicit(Layer::Resource)),
+        ("user", FOREIGN, all_but("Deny", aws(&[USER, ROOT])), &implicit(Layer::Resource)),
+        // Under Allow it opens to all the world but the list.
+        ("user", FOREIGN, all_but("Allow", aws(&[FOREIGN])), &allow(Layer::Resource)),
+        ("user", FOREIGN, all_but("Allow", aws(&[OWN])), &implicit(Layer::Resource)),
+        ("session", OWN, all_but("Allow", aws(&[ROLE])), &allow(Layer::Identity)),
+        (LOGGING, OWN, all_but("Allow", aws(&[USER])), &allow(Layer::Resource)),
+        (LOGGING, OWN, all_but("Allow", json!({ "Service": LOGGING })), &implicit(Layer::Resource)),
+    ] {
+        check(who, owner, &json!({ "identity": [all()], "resource": policy }), expected);
+    }
+    // A session policy changes nothing about who is spared; a boundary does.
+    let spared = all_but("Deny", aws(&[SESSION, ROLE, ROOT]));
+    let limited = |layer: &str| {
+        let mut layers = json!({ "identity": [all()], "resource": spared });
+        layers[layer] = all();
+        layers
+    };
+    check("session", OWN, &limited("session"), &allow(Layer::Identity));
+    check("session", OWN, &limited("boundary"), &denied);
+}
+
 #[test]
 fn not_principal_denies_all_but_the_whole_list() {
     let spared = |who: &str, list: &[&str], boundary: bool| {

@@ -97,7 +97,8 @@ fn render(layout: &Layout, buckets: &[Bucket], frame: &Frame) -> Value {
     let write = arns(&|bucket| bucket.manage != Manage::Verify && !bucket.folders.is_empty(), "/*");
     let probed = arns(&|bucket| !bucket.folders.is_empty(), "/*/.bucketwright/*");
     let upload = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
-    let probe = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"];
+    // A probe of uploads in parts leaves some behind where the role that made them may not abort them.
+    let probe = [&upload[..], &["s3:DeleteObject", "s3:DeleteObjectVersion"]].concat();
     for (sid, actions, resources) in
         [("ReadObjects", &["s3:GetObject"][..], read), ("WriteObjects", &upload, write), ("Probe", &probe, probed)]
     {

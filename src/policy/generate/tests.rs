@@ -5,7 +5,7 @@ use crate::layout::{FolderAccess, Layout, ListScope, ParseOptions, parse};
 use crate::model::{Arn, BucketName};
 use crate::policy::entitlement::Entitlement;
 use crate::policy::{Caller, Context, Document, Policies, Policy, Request, Verdict, evaluate};
-use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_oneof, proptest};
+use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, proptest};
 use proptest::sample::{Index, select};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -66,12 +66,7 @@ fn access() -> impl Strategy<Value = &'static str> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let folders = prop_oneof![
-        // All alike, so that what lies outside of them gets as much.
-        1 => (proptest::collection::btree_set(path(), 0..6), access())
-            .prop_map(|(paths, access)| paths.into_iter().map(|path| (path, access)).collect::<BTreeMap<_, _>>()),
-        3 => proptest::collection::btree_map(path(), access(), 0..8),
-    ];
+    let folders = proptest::collection::btree_map(path(), access(), 0..8);
     let list = select(vec!["scoped", "root", "bucket"]);
     let on = proptest::collection::vec(any::<Index>(), 1..4);
     (folders, access(), list, any::<bool>(), on, any::<bool>(), any::<bool>()).prop_map(

@@ -11,6 +11,8 @@ use crate::policy::principal::{Named, Principals};
 
 /// More statements are not compared with each other: no policy within its quota has them.
 const MOST_STATEMENTS: usize = 200;
+/// More resources of one statement are not looked at for others that begin as they do.
+const MOST_STARTS: usize = 100;
 
 pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     if scope.denies() {
@@ -124,10 +126,18 @@ fn resources(statement: &Statement) -> Vec<&str> {
     statement.resource.iter().flat_map(|list| &list.items).map(|arn| arn.text.as_str()).collect()
 }
 
-/// True if both are about the same objects, as far as their spelling tells.
+/// True if the other statement is about objects of the one, as far as their spelling tells: the same ones, or all that
+/// begin as they do.
 fn share_resources(one: &Scope<'_>, other: &Scope<'_>) -> bool {
     let (ours, theirs) = (resources(one.statement), resources(other.statement));
-    ours.is_empty() || theirs.is_empty() || theirs.contains(&"*") || ours.iter().any(|arn| theirs.contains(arn))
+    // Only a `*` at the end is looked at, and only in so many, so that hostile lists are compared in time.
+    let start = |their: &str| {
+        let start = their.strip_suffix('*').filter(|start| !start.contains(['*', '?', '$']));
+        start.filter(|start| start.matches(':').count() >= 5).map(str::to_owned)
+    };
+    let starts: Vec<String> = theirs.iter().filter_map(|their| start(their)).take(MOST_STARTS).collect();
+    let reached = |our: &&str| theirs.contains(our) || starts.iter().any(|start| our.starts_with(start.as_str()));
+    ours.is_empty() || theirs.is_empty() || theirs.contains(&"*") || ours.iter().any(reached)
 }
 
 fn multipart(scope: &Scope<'_>, scopes: &[Scope<'_>], report: &mut Report) {

@@ -101,6 +101,25 @@ pub(super) fn carries_version(action: &str) -> bool {
     action.contains("ObjectVersion")
 }
 
+/// True if requests for an action can carry a key, given in lower case: keys of all services, of all S3 actions, or its own.
+pub(super) fn can_carry(action: &str, key: &str) -> bool {
+    const EVERY_S3_ACTION: [&str; 6] = [
+        "s3:resourceaccount",
+        "s3:tlsversion",
+        "s3:authtype",
+        "s3:signatureage",
+        "s3:signatureversion",
+        "s3:x-amz-content-sha256",
+    ];
+    if !key.starts_with("s3:") || EVERY_S3_ACTION.contains(&key) {
+        return true;
+    }
+    keys(action).iter().copied().flatten().any(|(own, _)| own.eq_ignore_ascii_case(key))
+        || carries_existing_tags(action) && key.starts_with("s3:existingobjecttag/")
+        || carries_new_tags(action) && (key.starts_with("s3:requestobjecttag/") || key == "s3:requestobjecttagkeys")
+        || carries_version(action) && key == "s3:versionid"
+}
+
 impl Call<'_> {
     /// The keys of this call that `action` carries.
     pub(super) fn carried(&self, action: &str, on: On, version: Option<&str>) -> Context {

@@ -4,7 +4,7 @@ use super::findings::{self, Place};
 use super::row::{Hang, Row};
 use super::{Voice, WIDEST_COLUMN};
 use crate::model::{HumanBytes, HumanCount};
-use crate::plan::{Action, Copy, Delete, DeleteFile, Download, Effect, Plan, Step, Upload};
+use crate::plan::{Action, Copy, Delete, Download, Effect, Plan, Step, Upload};
 use crate::report::{Finding, Severity, Summary, Words};
 use crate::ui::screen::Screen;
 use crate::ui::style::Role;
@@ -135,7 +135,7 @@ fn object(action: &Action) -> String {
         Step::Upload(Upload { key, .. }) | Step::Copy(Copy { key, .. }) | Step::Delete(Delete { key, .. }) => {
             key.to_string()
         }
-        Step::Download(Download { relative, .. }) | Step::DeleteFile(DeleteFile { relative, .. }) => relative.clone(),
+        Step::Download { download: Download { path, .. }, .. } | Step::DeleteFile { path, .. } => path.to_string(),
         Step::SkipDataset { source, to } => format!("{source} to {to}"),
     };
     escape(&text).into_owned()

@@ -62,6 +62,7 @@ impl Meter {
             Step::Advanced { bytes } => self.moved_bytes += *bytes,
             Step::Settled => self.settled += 1,
             Step::Retried { .. } => self.retried += 1,
+            Step::Resumed { .. } => {}
         }
     }
 

@@ -1,0 +1,96 @@
+//! What a sync learns about files while it compares and moves them, kept for the next one.
+
+use super::pipeline::{Compared, file_and_object};
+use super::sync::{Listener, SyncRequest};
+use super::transfer::Proven;
+use crate::local::{CachePlace, Learner, Visited};
+use crate::model::Prefix;
+use crate::plan::{Action, Step};
+use crate::report::{Event, Finding, Severity};
+use crate::sync::compare::{By, Verdict};
+use crate::sync::decide::Route;
+use crate::sync::remembered::remember;
+use crate::sync::shard::Shard;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How much of what is learned is held in memory before it goes to the disk.
+const BUDGET_BYTES: usize = 16 * 1024 * 1024;
+
+/// What was learned so far.
+#[derive(Debug)]
+pub(super) struct Lessons {
+    learned: Mutex<Learned>,
+    /// The folder that keys of uploads are below.
+    folder: Option<Prefix>,
+    started_ns: i128,
+}
+
+#[derive(Debug)]
+struct Learned {
+    learner: Learner,
+    visited: Visited,
+}
+
+impl Lessons {
+    pub(super) fn new(place: &CachePlace, request: &SyncRequest) -> Self {
+        let spill = place.path().parent().unwrap_or(place.path());
+        let learned = Learned { learner: place.learner(spill, BUDGET_BYTES), visited: Visited::nothing() };
+        let folder = match &request.route {
+            Route::Upload { folder, .. } => Some(folder.clone()),
+            Route::Download { .. } | Route::Copy { .. } => None,
+        };
+        Self { learned: Mutex::new(learned), folder, started_ns: request.started_ns }
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file that was read and found equal to its object.
+    pub(super) fn compared(&self, both: &Compared) {
+        // What is known by cache stands there already.
+        if !matches!(both.verdict, Verdict::Unchanged { by: By::Md5 | By::MultipartEtag | By::Crc64Nvme }) {
+            return;
+        }
+        let Some((file, object)) = file_and_object(&both.source, &both.target) else { return };
+        let Some(etag) = &object.etag else { return };
+        let digests = both.known.md5.iter().chain(&both.known.crc64nvme);
+        if let Some(row) = remember(&file.fingerprint, etag, digests, self.started_ns) {
+            self.learned().learner.learn(&file.relative, &file.fingerprint, &row);
+        }
+    }
+
+    /// A file that was sent, or that arrived.
+    pub(super) fn moved(&self, action: &Action, proven: &Proven) {
+        let name = match (&action.step, &self.folder) {
+            (Step::Upload(upload), Some(folder)) => folder.strip(&upload.key),
+            (Step::Download { download, .. }, _) => Some(download.path.as_str()),
+            _ => None,
+        };
+        let (Some(name), Some(file), Some(etag)) = (name, &proven.file, &proven.etag) else { return };
+        if let Some(row) = remember(file, etag, &proven.checksum, self.started_ns) {
+            self.learned().learner.learn(name, file, &row);
+        }
+    }
+
+    /// Which remembered files were met; none if the run did not see both sides to their ends.
+    pub(super) fn visited(&self, visited: Option<Visited>) {
+        self.learned().visited = visited.unwrap_or_else(Visited::nothing);
+    }
+
+    /// Writes it down. That this fails is worth a word, and nothing else: the next run reads more.
+    pub(super) async fn keep(self, shard: Option<Shard>, listener: &Listener) {
+        let saving = tokio::task::spawn_blocking(move || {
+            let Learned { mut learner, visited } = self.learned.into_inner().unwrap_or_else(PoisonError::into_inner);
+            learner.save(&visited, |name| shard.is_none_or(|shard| shard.holds(name)))
+        });
+        let message = match saving.await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let finding = Finding::new("cache-unusable", Severity::Suggestion, "the hash cache", message);
+        let fix = "the next run reads the files again; free some space, or pass `--no-cache`";
+        let _ = listener.events.send(Event::Finding(finding.with_fix(fix))).await;
+    }
+}
