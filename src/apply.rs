@@ -5,6 +5,7 @@
 //! that; files last.
 
 pub mod dataset;
+pub mod explain;
 pub mod leftovers;
 mod lessons;
 pub mod patience;

@@ -22,7 +22,7 @@ use crate::error::CommandError;
 use crate::layout::scaffold::{self, Sections};
 use crate::layout::{Dataset, Grant, Layout, Manage, ParseOptions};
 use crate::local::{self, Journal};
-use crate::model::{AccountId, BucketName, BucketState, Excludes, Existence, HumanBytes};
+use crate::model::{AccountId, BucketName, BucketState, Existence, Filter, HumanBytes};
 use crate::plan::{Plan, Step};
 use crate::policy::matrix::Granted;
 use crate::policy::{assertions, lockout};
@@ -310,7 +310,7 @@ pub fn dataset_request(
     loaded: &Loaded,
     bucket_exists: bool,
 ) -> Result<DatasetRequest, CommandError> {
-    let excludes = Excludes::parse(dataset.exclude.iter().map(String::as_str))
+    let filter = Filter::excluding(dataset.exclude.iter().map(String::as_str))
         .map_err(|error| CommandError::new("layout", Outcome::Invalid, error.to_string()))?;
     Ok(DatasetRequest {
         source: loaded.folder.join(&dataset.source),
@@ -318,7 +318,7 @@ pub fn dataset_request(
         bucket: dataset.bucket.clone(),
         folder: dataset.folder.clone(),
         rename: dataset.rename.clone(),
-        excludes,
+        filter,
         bucket_exists,
         wants_rows: dataset.receipt.is_some(),
     })

@@ -5,6 +5,7 @@
 mod blocks;
 mod digest;
 mod hash_cache;
+mod ignore_file;
 mod journal;
 mod replace;
 mod sink;
@@ -15,10 +16,11 @@ mod walk;
 
 pub use digest::{DigestsWanted, FileDigests, digest_file};
 pub use hash_cache::{CacheError, CachePlace, CacheReader, Learner, Saved, Visited};
+pub use ignore_file::ignore_file_below;
 pub use journal::{Claim, Found, Journal, JournalError, absolute};
 pub use replace::{read_text, replace_file};
 pub use sink::{PartFile, TargetTree, WriteError};
 pub use source_file::{ReadError, SourceFile, fingerprint};
 pub use spill::{Record, Sorted, Sorter, SpillError};
 pub use text_file::{exists, read_at_most, read_stdin_at_most, write_new};
-pub use walk::{SourceKind, Walk, source_kind, walk};
+pub use walk::{SourceKind, Told, Walk, explain, source_kind, walk};

@@ -43,6 +43,8 @@ pub enum Event {
     Edit(EditRecord),
     /// One check that held, for verbs that list what they checked.
     Check(Check),
+    /// What the filter of a sync decides about one name.
+    Filter(FilterRecord),
     /// One folder or object of a bucket's tree.
     Node(NodeRecord),
     /// One upload in parts that was never finished.
@@ -261,6 +263,21 @@ impl Finding {
         self.fix = Some(fix.into());
         self
     }
+}
+
+/// What the filter of a sync decides about one name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FilterRecord {
+    /// The path below both roots. It ends in `/` for a directory, which is left out with all that is in it.
+    pub name: String,
+    /// Whether it is taken.
+    pub selected: bool,
+    /// The rule that decided; absent if no rule matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Where the rule stands: `--exclude`, `--include`, or `data/.bucketwrightignore:3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// A policy document that was made.

@@ -8,7 +8,7 @@ pub use receipt::{read_receipt, receipt_row, verify_receipt, write_receipt};
 use crate::apply::pipeline::{Compared, Files, Listing, Look, LookError, Objects, Seen, Side, look};
 use crate::aws::s3::{S3Error, Store, object_url};
 use crate::local::{SourceKind, WriteError, source_kind};
-use crate::model::{BucketName, Checksum, Excludes, HumanBytes, LocalFile, ObjectEntry, Odd, Prefix, escaped};
+use crate::model::{BucketName, Checksum, Filter, HumanBytes, LocalFile, ObjectEntry, Odd, Prefix, escaped};
 use crate::plan::{Action, ODD_FILE, Reason, Step};
 use crate::report::receipt::ReceiptRow;
 use crate::report::{Finding, Severity};
@@ -38,7 +38,7 @@ pub struct DatasetRequest {
     /// Another name for a single file.
     pub rename: Option<String>,
     /// What is left out.
-    pub excludes: Excludes,
+    pub filter: Filter,
     /// Whether the bucket is there. If not, everything is missing and nothing is asked.
     pub bucket_exists: bool,
     /// Whether rows of what is unchanged are wanted, for a receipt.
@@ -181,9 +181,10 @@ impl DatasetRequest {
             }
             _ => Side::Nothing,
         };
-        let (root, rename, excludes) = (self.source.clone(), self.rename.clone(), self.excludes.clone());
-        let source = Side::Files(Files { root, rename, excludes, leftovers: Arc::default() });
-        Look { source, target, compare: Compare::Content, shard: None, extras: false, memory: None }
+        let source =
+            Side::Files(Files { root: self.source.clone(), rename: self.rename.clone(), leftovers: Arc::default() });
+        let filter = self.filter.clone();
+        Look { source, target, filter, compare: Compare::Content, shard: None, extras: false, memory: None }
     }
 
     /// The object of a source that is one file. A name that no key can carry comes out of the walk as odd, so there is

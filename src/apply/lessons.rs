@@ -78,11 +78,11 @@ impl Lessons {
         self.learned().visited = visited.unwrap_or_else(Visited::nothing);
     }
 
-    /// Writes it down. That this fails is worth a word, and nothing else: the next run reads more.
-    pub(super) async fn keep(self, shard: Option<Shard>, listener: &Listener) {
+    /// Writes it down. What a filter hid is kept, for the run that sees it again. That this fails is worth a word, and nothing else: the next run reads more.
+    pub(super) async fn keep(self, shard: Option<Shard>, filtered: bool, listener: &Listener) {
         let saving = tokio::task::spawn_blocking(move || {
             let Learned { mut learner, visited } = self.learned.into_inner().unwrap_or_else(PoisonError::into_inner);
-            learner.save(&visited, |name| shard.is_none_or(|shard| shard.holds(name)))
+            learner.save(&visited, |name| !filtered && shard.is_none_or(|shard| shard.holds(name)))
         });
         let message = match saving.await {
             Ok(Ok(_)) => return,

@@ -5,8 +5,10 @@
 //! comes out in the order of names, and nothing but a few batches is held.
 
 use crate::aws::s3::{S3Error, Store};
-use crate::local::{CacheReader, DigestsWanted, ReadError, Visited, WriteError, digest_file, walk};
-use crate::model::{BucketName, Excludes, LocalFile, ObjectEntry, ObjectHead, ObjectKey, Odd, OddKind, Prefix};
+use crate::local::{CacheReader, DigestsWanted, ReadError, Visited, WriteError, digest_file, ignore_file_below, walk};
+use crate::model::{
+    BucketName, Filter, IgnoreFile, LocalFile, ObjectEntry, ObjectHead, ObjectKey, Odd, OddKind, Prefix, Trail,
+};
 use crate::sync::compare::{Compare, Evidence, Known, Verdict, compare_items};
 use crate::sync::diff::{Broken, Flaw, OrderError, Pair, diff};
 use crate::sync::item::{Found, Item};
@@ -34,6 +36,8 @@ pub struct Look {
     pub source: Side,
     /// Where they go.
     pub target: Side,
+    /// What is left out on both sides.
+    pub filter: Filter,
     /// By what they are compared.
     pub compare: Compare,
     /// The share of this machine.
@@ -71,8 +75,6 @@ pub struct Files {
     pub root: PathBuf,
     /// Another name for a single file.
     pub rename: Option<String>,
-    /// What is left out.
-    pub excludes: Excludes,
     /// Where killed downloads left their temporary files, as far as the walk has come: paths below the root.
     pub leftovers: Arc<Mutex<Vec<String>>>,
 }
@@ -187,8 +189,9 @@ pub async fn look(look: Look) -> Result<impl Stream<Item = Result<Batch, LookErr
         target: Asked::of(&look.target),
         etags_are_md5s: OnceLock::new(),
     });
-    let (source, _) = entries(look.source).await?;
-    let (target, head) = entries(look.target).await?;
+    let tree = tree_of(&look.source, &look.target);
+    let (source, _) = entries(look.source, &look.filter, tree.clone()).await?;
+    let (target, head) = entries(look.target, &look.filter, tree).await?;
     let merge = Merge { mode: look.compare, shard: look.shard, extras: look.extras, memory: look.memory, head };
     let (sender, batches) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || merge.run(source, target, &sender));
@@ -197,14 +200,37 @@ pub async fn look(look: Look) -> Result<impl Stream<Item = Result<Batch, LookErr
     Ok(batches.map(move |batch| Arc::clone(&asker).answer(batch)).buffered(width))
 }
 
+/// The local tree, whose ignore files count on both sides.
+pub(super) fn tree_of(source: &Side, target: &Side) -> Option<PathBuf> {
+    [source, target].into_iter().find_map(|side| match side {
+        Side::Files(files) => Some(files.root.clone()),
+        Side::Objects(_) | Side::Nothing => None,
+    })
+}
+
+/// A filter for names of a listing, with the ignore files of the local tree, if there is one.
+pub(super) fn trail_of(
+    filter: &Filter,
+    tree: Option<PathBuf>,
+) -> Trail<impl FnMut(&str) -> Option<IgnoreFile> + use<>> {
+    Trail::new(filter.clone(), move |directory: &str| ignore_file_below(tree.as_deref()?, directory))
+}
+
 /// What a side has, and what HEAD said where there is one object.
-async fn entries(side: Side) -> Result<(Entries, Option<ObjectHead>), LookError> {
+async fn entries(
+    side: Side,
+    filter: &Filter,
+    tree: Option<PathBuf>,
+) -> Result<(Entries, Option<ObjectHead>), LookError> {
     let (objects, listing) = match side {
         Side::Nothing => return Ok((Box::new(std::iter::empty()), None)),
-        Side::Files(files) => return Ok((files.entries(), None)),
+        Side::Files(files) => return Ok((files.entries(filter.clone()), None)),
         Side::Objects(objects) => (objects.clone(), objects.listing),
     };
     let Objects { store, bucket, folder, .. } = objects;
+    // One object was named by hand, as was one file: no filter leaves it out.
+    let filter = if matches!(listing, Listing::One { .. }) { &Filter::none() } else { filter };
+    let mut trail = trail_of(filter, tree);
     let (pages, head, name) = match listing {
         Listing::One { key, name } => {
             let head = store.head_object(&bucket, &key).await?;
@@ -228,6 +254,9 @@ async fn entries(side: Side) -> Result<(Entries, Option<ObjectHead>), LookError>
             None => found,
         }))
     });
+    let items = items.filter(move |item: &Result<Item, _>| {
+        item.as_ref().map_or(true, |item| trail.judge(item.name()).1.is_selected())
+    });
     Ok((Box::new(items), head))
 }
 
@@ -236,9 +265,9 @@ fn entry_of(key: ObjectKey, head: &ObjectHead) -> ObjectEntry {
 }
 
 impl Files {
-    fn entries(self) -> Entries {
-        let Self { root, rename, excludes, leftovers } = self;
-        let mut walk = walk(&root, excludes);
+    fn entries(self, filter: Filter) -> Entries {
+        let Self { root, rename, leftovers } = self;
+        let mut walk = walk(&root, filter);
         Box::new(std::iter::from_fn(move || {
             let entry = walk.next();
             let found = walk.leftovers();
@@ -255,7 +284,7 @@ impl Files {
 }
 
 /// Lists in a task of its own, ahead of the merge by a few pages.
-fn spawn_pages(pages: impl Stream<Item = Page> + Send + 'static) -> mpsc::Receiver<Page> {
+pub(super) fn spawn_pages(pages: impl Stream<Item = Page> + Send + 'static) -> mpsc::Receiver<Page> {
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         let mut pages = std::pin::pin!(pages);
@@ -269,7 +298,7 @@ fn spawn_pages(pages: impl Stream<Item = Page> + Send + 'static) -> mpsc::Receiv
 }
 
 /// The blocking side of the channel of pages, object by object.
-fn objects_of(mut pages: mpsc::Receiver<Page>) -> impl Iterator<Item = Result<ObjectEntry, S3Error>> + Send {
+pub(super) fn objects_of(mut pages: mpsc::Receiver<Page>) -> impl Iterator<Item = Result<ObjectEntry, S3Error>> + Send {
     std::iter::from_fn(move || pages.blocking_recv()).flat_map(|page| {
         let (entries, error) = match page {
             Ok(entries) => (entries, None),

@@ -9,7 +9,7 @@ use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, lo
 use super::transfer::{Ends, Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::Store;
 use crate::local::{CachePlace, Journal, TargetTree, Visited};
-use crate::model::{ObjectKey, Odd, escaped};
+use crate::model::{Filter, ObjectKey, Odd, escaped};
 use crate::plan::{Action, ODD_FILE};
 use crate::report::{Event, Finding, Progress, Severity, Work};
 use crate::sync::compare::{By, Compare};
@@ -37,6 +37,8 @@ pub struct SyncRequest {
     pub source: Side,
     /// Where they go.
     pub target: Side,
+    /// What is left out on both sides: neither sent, nor deleted, nor counted.
+    pub filter: Filter,
     /// By what they are compared.
     pub compare: Compare,
     /// The share of this machine.
@@ -119,6 +121,7 @@ impl SyncRequest {
         Look {
             source: self.source.clone(),
             target: self.target.clone(),
+            filter: self.filter.clone(),
             compare: self.compare,
             shard: self.shard,
             extras: self.delete.is_some(),
@@ -204,7 +207,7 @@ fn decide(decider: &mut Decider, seen: Seen) -> Decision {
     }
 }
 
-fn odd_item(odd: &Odd) -> Finding {
+pub(super) fn odd_item(odd: &Odd) -> Finding {
     let path = escaped(odd.path.as_ref());
     Finding::new(ODD_FILE, Severity::Warning, &path, format!("`{path}` {}", odd.kind))
         .with_fix("make it a readable file, or leave it out with `--exclude`")
@@ -305,7 +308,7 @@ pub async fn run(
     }
     synced.kept_uploads = run.kept_uploads();
     if let Some(lessons) = lessons {
-        lessons.keep(request.shard, listener).await;
+        lessons.keep(request.shard, request.filter.has_rules(), listener).await;
     }
     Ok(synced)
 }

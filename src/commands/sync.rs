@@ -1,9 +1,11 @@
 //! `sync`: makes one place equal to another, and proves it.
 
 mod closing;
+mod filters;
 mod places;
 
 use super::{Closing, Context, Ending};
+use crate::apply::explain::explain;
 use crate::apply::sync::{self, DeleteRules, SyncRequest, Synced};
 use crate::apply::transfer::TransferOptions;
 use crate::commands::apply::ChecksumChoice;
@@ -13,6 +15,7 @@ use crate::report::{Event, Outcome, Status, Summary};
 use crate::sync::compare::Compare;
 use crate::sync::shard::Shard;
 use clap::{Args, ValueEnum};
+use filters::FilterArgs;
 use places::Places;
 
 /// Make DST equal to SRC: local to S3, S3 to local, or S3 to S3
@@ -27,6 +30,7 @@ Examples:
   bucketwright sync data/ s3://my-bucket/project/data/ --delete --dry-run
   bucketwright sync s3://my-bucket/project/models/ models/
   bucketwright sync s3://my-bucket/a/ s3://other-bucket/b/
+  bucketwright sync data/ s3://my-bucket/data/ --exclude '*' --include '*.csv'
   bucketwright sync data/ layout.toml:my-bucket/project/data    a folder that the layout declares")]
 pub struct SyncArgs {
     /// A directory, a file, `s3://BUCKET/FOLDER/`, `s3://BUCKET/KEY`, or `LAYOUT.toml:BUCKET/FOLDER`
@@ -44,6 +48,11 @@ pub struct SyncArgs {
     /// Delete nothing if it would be more than this [default: 1000, and at most half of DST, unless `--yes`]
     #[arg(long, value_name = "N", requires = "delete")]
     max_delete: Option<u64>,
+    #[command(flatten)]
+    filters: FilterArgs,
+    /// Tell which rule decides about each name, and do nothing; all names with `-v`
+    #[arg(long, conflicts_with = "dry_run")]
+    explain_filters: bool,
     /// How to tell what changed: content, size, mtime (size and the younger), or always
     #[arg(long, value_enum, default_value_t = CompareChoice::Content, value_name = "HOW", hide_possible_values = true)]
     compare: CompareChoice,
@@ -93,12 +102,16 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
         route: places.route.clone(),
         source: places.source.clone(),
         target: places.target.clone(),
+        filter: args.filters.filter(),
         compare: args.compare.mode(),
         shard: args.shard,
         cache: places.cache(args, context),
         started_ns: context.started_ns,
         delete: args.delete.then_some(DeleteRules { max_delete: args.max_delete, consented: context.yes }),
     };
+    if args.explain_filters {
+        return tell_filters(request, context).await;
+    }
     if args.dry_run {
         return show(request, context).await;
     }
@@ -140,6 +153,19 @@ fn outcome(synced: &Synced, summary: &Summary) -> Outcome {
         Outcome::Done if synced.refused.is_some() => Outcome::Partly,
         other => other,
     }
+}
+
+/// Tells what the filter decides and does nothing.
+async fn tell_filters(request: SyncRequest, context: &Context) -> Result<Ending, CommandError> {
+    let (events, listener) = context.ui.listen();
+    let explained = explain(request, &events).await;
+    drop(events);
+    let mut summary = listener.finish();
+    let explained = explained.map_err(CommandError::from)?;
+    summary.skipped += explained.odd;
+    summary.closing = Some(closing::explained(&explained));
+    let outcome = if explained.odd > 0 { Outcome::Partly } else { Outcome::Done };
+    Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: None })
 }
 
 /// Shows the plan and does nothing.

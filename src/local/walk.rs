@@ -4,8 +4,9 @@
 //! `a-1, a.txt, a/b`, and a merge of the two sees deletions that nobody made.
 #![expect(clippy::disallowed_methods, reason = "this is the file edge")]
 
+use super::ignore_file::{read_ignore_file, said};
 use super::source_file::fingerprint_of;
-use crate::model::{Excludes, LocalFile, Odd, OddKind, is_part_file_name};
+use crate::model::{Filter, IGNORE_FILE, LocalFile, Odd, OddKind, Rule, Scope, is_part_file_name};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use std::cmp::Ordering;
@@ -15,16 +16,19 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// No key below a longer path could be made.
 const MAX_RELATIVE_BYTES: usize = 1024;
 
 /// The files below a source in the byte order of their keys, and whatever odd thing is met on the way.
 ///
-/// Holds the names of one directory per level, nothing else. Opens no file.
+/// Holds the names of one directory per level, nothing else. Opens no file but ignore files.
 #[derive(Debug)]
 pub struct Walk {
-    excludes: Excludes,
+    filter: Filter,
+    /// Whether what is left out is told too.
+    explains: bool,
     real_root: PathBuf,
     levels: Vec<Level>,
     first: Option<Result<LocalFile, Odd>>,
@@ -39,6 +43,7 @@ struct Level {
     /// The same directory without any link on the way.
     real: PathBuf,
     identity: (u64, u64),
+    scope: Scope,
     entries: std::vec::IntoIter<Entry>,
 }
 
@@ -46,6 +51,8 @@ struct Level {
 struct Entry {
     name: OsString,
     kind: Kind,
+    /// The rule of the filter that decided about it.
+    rule: Option<Arc<Rule>>,
 }
 
 #[derive(Debug)]
@@ -55,6 +62,21 @@ enum Kind {
     /// A link to a directory inside the source, and where it leads.
     DirectoryLink(PathBuf),
     Odd(OddKind),
+    /// Left out by the filter; only if that is to be told.
+    Excluded {
+        is_directory: bool,
+    },
+}
+
+/// What the filter decided about one name below the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The name; ends in `/` for a directory, of which nothing is taken.
+    pub name: String,
+    /// Whether it is taken.
+    pub selected: bool,
+    /// The rule that decided; none if no rule matched.
+    pub rule: Option<Arc<Rule>>,
 }
 
 /// What a source is.
@@ -81,15 +103,27 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Walks a directory, or yields the one file that `root` is. The root itself may be a link.
-pub fn walk(root: &Path, excludes: Excludes) -> Walk {
-    let mut walk = Walk { excludes, real_root: PathBuf::new(), levels: Vec::new(), first: None, leftovers: Vec::new() };
+/// Walks a directory, or yields the one file that `root` is. The root itself may be a link. A file that is the root was
+/// named by hand, so the filter does not leave it out.
+pub fn walk(root: &Path, filter: Filter) -> Walk {
+    start(root, filter, false)
+}
+
+/// Tells of every name what the filter decides, in the order of a walk.
+pub fn explain(root: &Path, filter: Filter) -> impl Iterator<Item = Result<Told, Odd>> + use<> {
+    let mut walk = start(root, filter, true);
+    std::iter::from_fn(move || walk.next_told())
+}
+
+fn start(root: &Path, filter: Filter, explains: bool) -> Walk {
+    let (real_root, levels, leftovers) = (PathBuf::new(), Vec::new(), Vec::new());
+    let mut walk = Walk { filter, explains, real_root, levels, first: None, leftovers };
     match std::fs::canonicalize(root).and_then(|real| Ok((std::fs::metadata(&real)?, real))) {
         Ok((metadata, real)) if metadata.is_dir() => {
             walk.real_root.clone_from(&real);
             let identity = (metadata.dev(), metadata.ino());
             let (relative, path, entries) = (String::new(), root.to_owned(), Vec::new().into_iter());
-            walk.enter(Level { relative, path, real, identity, entries });
+            walk.enter(Level { relative, path, real, identity, scope: Scope::default(), entries });
         }
         Ok((metadata, _)) => walk.first = Some(single(root, &metadata)),
         Err(error) => walk.first = Some(Err(Odd::at(root, link_or_unreadable(root, &error)))),
@@ -116,10 +150,8 @@ fn local_file(relative: String, path: PathBuf, metadata: &Metadata) -> Result<Lo
     Ok(LocalFile { relative, path, fingerprint: fingerprint_of(metadata) })
 }
 
-/// The system's words without the number that Rust adds.
 fn unreadable(error: &io::Error) -> OddKind {
-    let text = error.to_string();
-    OddKind::Unreadable(text.split(" (os error").next().unwrap_or_default().to_lowercase())
+    OddKind::Unreadable(said(error))
 }
 
 fn link_or_unreadable(path: &Path, error: &io::Error) -> OddKind {
@@ -139,24 +171,22 @@ impl Walk {
         std::mem::take(&mut self.leftovers)
     }
 
-    /// Reads a directory and puts it on the stack. One that cannot be read is one odd entry of its own.
+    /// Reads a directory and puts it on the stack. One that cannot be read is one odd entry of its own, and so is one
+    /// whose ignore file cannot be used.
     fn enter(&mut self, mut level: Level) {
-        let mut entries = Vec::new();
+        let odd = |name: OsString, kind| Entry { name, kind: Kind::Odd(kind), rule: None };
+        let (mut entries, mut found) = (Vec::new(), Vec::new());
         let mut leftovers = false;
-        let refused = |error: &io::Error| Entry { name: OsString::new(), kind: Kind::Odd(unreadable(error)) };
         match std::fs::read_dir(&level.path) {
-            Err(error) => entries.push(refused(&error)),
-            Ok(found) => {
-                for entry in found {
+            Err(error) => entries.push(odd(OsString::new(), unreadable(&error))),
+            Ok(names) => {
+                for entry in names {
                     match entry.and_then(|entry| Ok((entry.file_type()?, entry.file_name()))) {
                         Ok((file_type, name)) if file_type.is_file() && is_part_file_name(name.as_bytes()) => {
                             leftovers = true;
                         }
-                        Ok((file_type, name)) => {
-                            let kind = self.kind(&level, &name, file_type);
-                            entries.extend(kind.map(|kind| Entry { name, kind }));
-                        }
-                        Err(error) => entries.push(refused(&error)),
+                        Ok(entry) => found.push(entry),
+                        Err(error) => entries.push(odd(OsString::new(), unreadable(&error))),
                     }
                 }
             }
@@ -164,28 +194,55 @@ impl Walk {
         if leftovers {
             self.leftovers.push(level.relative.trim_end_matches('/').to_owned());
         }
+        match self.ignore_file(&mut level, &found) {
+            Ok(()) => entries.extend(found.into_iter().filter_map(|(kind, name)| self.entry(&level, name, kind))),
+            Err(kind) => entries.push(odd(IGNORE_FILE.into(), kind)),
+        }
         entries.sort_unstable_by(key_order);
         level.entries = entries.into_iter();
         self.levels.push(level);
     }
 
-    /// What an entry is, or none if it is excluded.
-    fn kind(&self, level: &Level, name: &OsStr, file_type: FileType) -> Option<Kind> {
-        let kind = if file_type.is_symlink() {
-            link_kind(&level.path.join(name), &level.real, &self.real_root)
-        } else if file_type.is_dir() {
-            Kind::Directory
-        } else if file_type.is_file() {
-            Kind::File
-        } else {
-            Kind::Odd(OddKind::NotRegular)
-        };
-        let mut below = OsString::from(&level.relative);
-        below.push(name);
-        if self.excludes.matches(Path::new(&below), kind.is_directory()) {
-            return None;
+    /// Puts the directory's own ignore file into force, if it has one.
+    fn ignore_file(&self, level: &mut Level, found: &[(FileType, OsString)]) -> Result<(), OddKind> {
+        if !self.filter.wants_ignore_file(&level.scope) {
+            return Ok(());
         }
-        Some(if name.to_str().is_none() { Kind::Odd(OddKind::NotUtf8) } else { kind })
+        let Some((file_type, name)) = found.iter().find(|(_, name)| name == IGNORE_FILE) else { return Ok(()) };
+        match plain_kind(level, name, *file_type, &self.real_root) {
+            Kind::File => {
+                let file = read_ignore_file(&level.path, &level.relative)?;
+                level.scope = std::mem::take(&mut level.scope).with_ignore_file(&level.relative, file);
+                Ok(())
+            }
+            Kind::Odd(kind) => Err(OddKind::IgnoreFile(format!("it {kind}"))),
+            Kind::Directory | Kind::DirectoryLink(_) | Kind::Excluded { .. } => Ok(()),
+        }
+    }
+
+    /// What is to be done about an entry; none if it is left out.
+    fn entry(&self, level: &Level, name: OsString, file_type: FileType) -> Option<Entry> {
+        let mut kind = plain_kind(level, &name, file_type, &self.real_root);
+        let mut rule = None;
+        if !self.filter.is_empty() {
+            let is_directory = kind.is_directory();
+            // Where a link leads nobody can tell here, so it is left out as whatever it may be.
+            let may_be_directory = is_directory || (file_type.is_symlink() && matches!(kind, Kind::Odd(_)));
+            let below = format!("{}{}", level.relative, name.to_string_lossy());
+            let judged = self.filter.judge(&level.scope, &below, may_be_directory);
+            let enters = is_directory && self.filter.inside(&level.scope, &below).is_ok();
+            if !judged.is_selected() && !enters {
+                if !self.explains {
+                    return None;
+                }
+                kind = Kind::Excluded { is_directory };
+            }
+            rule = judged.rule().cloned();
+        }
+        if name.to_str().is_none() && !matches!(kind, Kind::Excluded { .. }) {
+            kind = Kind::Odd(OddKind::NotUtf8);
+        }
+        Some(Entry { name, kind, rule })
     }
 
     /// Goes down into a directory, unless it is on the way already or too deep for any key.
@@ -198,7 +255,14 @@ impl Walk {
         if self.levels.iter().any(|level| level.identity == identity) {
             return Err(Odd::at(&path, OddKind::LinkCycle));
         }
-        self.enter(Level { relative, path, real, identity, entries: Vec::new().into_iter() });
+        let scope = match self.levels.last() {
+            Some(level) if !self.filter.is_empty() => {
+                // A directory that nothing is taken of was no entry.
+                self.filter.inside(&level.scope, relative.trim_end_matches('/')).unwrap_or_default()
+            }
+            _ => Scope::default(),
+        };
+        self.enter(Level { relative, path, real, identity, scope, entries: Vec::new().into_iter() });
         Ok(())
     }
 
@@ -213,10 +277,35 @@ impl Walk {
                 let metadata = std::fs::metadata(&path).map_err(|error| Odd::at(&path, unreadable(&error)));
                 return Some(metadata.and_then(|metadata| local_file(relative, path, &metadata)));
             }
+            Kind::Excluded { .. } => return None,
             Kind::DirectoryLink(real) => real,
             Kind::Directory => level.real.join(&entry.name),
         };
         self.descend(format!("{relative}/"), path, real).err().map(Err)
+    }
+
+    /// The next name that the filter decided about.
+    fn next_told(&mut self) -> Option<Result<Told, Odd>> {
+        let told = |file: LocalFile, rule| Told { name: file.relative, selected: true, rule };
+        if let Some(first) = self.first.take() {
+            return Some(first.map(|file| told(file, None)));
+        }
+        loop {
+            let level = self.levels.last_mut()?;
+            let Some(mut entry) = level.entries.next() else {
+                self.levels.pop();
+                continue;
+            };
+            let rule = entry.rule.take();
+            if let Kind::Excluded { is_directory } = entry.kind {
+                let slash = if is_directory { "/" } else { "" };
+                let name = format!("{}{}{slash}", level.relative, entry.name.to_string_lossy());
+                return Some(Ok(Told { name, selected: false, rule }));
+            }
+            if let Some(item) = self.step(entry) {
+                return Some(item.map(|file| told(file, rule)));
+            }
+        }
     }
 }
 
@@ -242,7 +331,20 @@ impl Iterator for Walk {
 
 impl Kind {
     const fn is_directory(&self) -> bool {
-        matches!(self, Self::Directory | Self::DirectoryLink(_))
+        matches!(self, Self::Directory | Self::DirectoryLink(_) | Self::Excluded { is_directory: true })
+    }
+}
+
+/// What an entry is, whatever the filter says of it.
+fn plain_kind(level: &Level, name: &OsStr, file_type: FileType, real_root: &Path) -> Kind {
+    if file_type.is_symlink() {
+        link_kind(&level.path.join(name), &level.real, real_root)
+    } else if file_type.is_dir() {
+        Kind::Directory
+    } else if file_type.is_file() {
+        Kind::File
+    } else {
+        Kind::Odd(OddKind::NotRegular)
     }
 }
 
@@ -277,8 +379,9 @@ fn link_kind(path: &Path, real_parent: &Path, real_root: &Path) -> Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::{SourceKind, source_kind, walk};
-    use crate::model::{Excludes, OddKind, part_file_name};
+    use super::{SourceKind, explain, source_kind, walk};
+    use crate::local::ignore_file_below;
+    use crate::model::{Filter, OddKind, Rule, Trail, part_file_name};
     use proptest::collection::btree_set;
     use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
     use std::ffi::OsStr;
@@ -301,7 +404,7 @@ mod tests {
     fn seen(root: &Path, excludes: &[&str]) -> (Vec<String>, Vec<String>) {
         let (mut files, mut odd) = (Vec::new(), Vec::new());
         let start = format!("{}/", root.display());
-        for entry in walk(root, Excludes::parse(excludes.iter().copied()).unwrap()) {
+        for entry in walk(root, Filter::excluding(excludes.iter().copied()).unwrap()) {
             match entry {
                 Ok(file) => files.push(file.relative),
                 Err(entry) => odd.push(format!("{}: {:?}", entry.path.replacen(&start, "", 1), entry.kind)),
@@ -321,7 +424,7 @@ mod tests {
     fn a_file_is_a_source_of_one() {
         let folder = tree(&["deep/data.csv"]);
         let file = folder.path().join("deep/data.csv");
-        let found: Vec<_> = walk(&file, Excludes::default()).map(Result::unwrap).collect();
+        let found: Vec<_> = walk(&file, Filter::none()).map(Result::unwrap).collect();
         assert_eq!((found.len(), found[0].relative.as_str(), &found[0].path), (1, "data.csv", &file));
         assert_eq!(found[0].fingerprint.size_bytes, 13);
         assert_eq!(source_kind(&file), SourceKind::File);
@@ -333,6 +436,59 @@ mod tests {
         symlink("nowhere", folder.path().join("broken")).unwrap();
         let (files, odd) = seen(folder.path(), &["*.tmp", "cache/", "/raw", "broken"]);
         assert_eq!((files, odd), (vec!["keep/b".to_owned(), "z/raw/1".to_owned()], vec![]));
+    }
+
+    /// The selected names, those that are left out and their rules' places, and the odd ones.
+    fn told(root: &Path, rules: Vec<Rule>) -> [Vec<String>; 3] {
+        let mut found = [Vec::new(), Vec::new(), Vec::new()];
+        for one in explain(root, Filter::new(rules, true)) {
+            match one {
+                Ok(one) if one.selected => found[0].push(one.name),
+                Ok(one) => found[1].push(format!("{} {}", one.name, one.rule.unwrap())),
+                Err(odd) => found[2].push(format!("{:?}", odd.kind)),
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn ignore_files_count_where_they_stand() {
+        let folder = tree(&["a/x.tmp", "a/y", "a/b/x.tmp", "cache/z", "a/b/cache/z", "x.tmp", ".bucketwrightignore"]);
+        let root = folder.path();
+        fs::write(root.join(".bucketwrightignore"), "cache/\n*.tmp\n").unwrap();
+        fs::write(root.join("a/b/.bucketwrightignore"), "!*.tmp\n").unwrap();
+        symlink("nowhere", root.join("a/z.tmp")).unwrap();
+        symlink("/", root.join("a/cache")).unwrap();
+        let [selected, excluded, odd] = told(root, Vec::new());
+        assert_eq!(selected, ["a/b/x.tmp", "a/y"]);
+        let expected = [
+            ".bucketwrightignore ignore files stay",
+            "a/b/.bucketwrightignore ignore files stay",
+            "a/b/cache/ .bucketwrightignore:1",
+            "a/cache .bucketwrightignore:1",
+            "a/x.tmp .bucketwrightignore:2",
+            "a/z.tmp .bucketwrightignore:2",
+            "cache/ .bucketwrightignore:1",
+            "x.tmp .bucketwrightignore:2",
+        ];
+        assert_eq!((excluded, odd), (expected.map(str::to_owned).to_vec(), vec![]));
+        let flags = vec![Rule::flag("cache/z", true).unwrap()];
+        assert_eq!(told(root, flags)[0], ["a/b/x.tmp", "a/y", "cache/z"]);
+    }
+
+    #[test]
+    fn an_ignore_file_that_cannot_be_used_closes_its_directory() {
+        let folder = tree(&["a/secret", "b/c"]);
+        let file = folder.path().join("a/.bucketwrightignore");
+        fs::write(&file, "fine\na[\n").unwrap();
+        let [selected, _, odd] = told(folder.path(), Vec::new());
+        let why = r#"IgnoreFile("line 2: `a[` is not a pattern: a `[` in it is not closed")"#;
+        assert_eq!((selected, odd), (vec!["b/c".to_owned()], vec![why.to_owned()]));
+        fs::remove_file(&file).unwrap();
+        symlink("/etc/hostname", &file).unwrap();
+        let [selected, _, odd] = told(folder.path(), Vec::new());
+        let why = r#"IgnoreFile("it is a link that leaves the source")"#;
+        assert_eq!((selected, odd), (vec!["b/c".to_owned()], vec![why.to_owned()]));
     }
 
     #[test]
@@ -397,7 +553,7 @@ mod tests {
         let folder = tree(&[&ours, "a/1", "a/x", &format!("a/b/{ours}"), &format!("a/b/{ours}.txt")]);
         fs::create_dir_all(folder.path().join("c").join(&ours)).unwrap();
         fs::write(folder.path().join("c").join(&ours).join("1"), b"").unwrap();
-        let mut walk = walk(folder.path(), Excludes::default());
+        let mut walk = walk(folder.path(), Filter::none());
         let files: Vec<_> = walk.by_ref().map(|file| file.unwrap().relative).collect();
         assert_eq!(files, ["a/1", &format!("a/b/{ours}.txt"), "a/x", &format!("c/{ours}/1")]);
         assert_eq!(walk.leftovers(), ["", "a/b"]);
@@ -410,8 +566,7 @@ mod tests {
         let absent = folder.path().join("absent");
         assert_eq!(source_kind(&absent), SourceKind::Absent);
         assert_eq!(source_kind(folder.path()), SourceKind::Tree);
-        let kinds =
-            |path: &Path| walk(path, Excludes::default()).map(|item| item.unwrap_err().kind).collect::<Vec<_>>();
+        let kinds = |path: &Path| walk(path, Filter::none()).map(|item| item.unwrap_err().kind).collect::<Vec<_>>();
         assert_eq!(kinds(&absent), [OddKind::Unreadable("no such file or directory".to_owned())]);
         symlink("nowhere", folder.path().join("broken")).unwrap();
         assert_eq!(kinds(&folder.path().join("broken")), [OddKind::LinkBroken]);
@@ -437,6 +592,29 @@ mod tests {
             sorted.sort_unstable_by(|left, right| left.as_bytes().cmp(right.as_bytes()));
             prop_assert_eq!(files, sorted);
             prop_assert_eq!(odd, Vec::<String>::new());
+        }
+
+        /// What a walk takes is what its filter takes by name alone.
+        #[test]
+        fn a_filter_on_the_walk_is_the_filter_on_names(
+            names in btree_set("[ab](/[abc]){0,3}", 1..12),
+            rules in proptest::collection::vec("[-+](a|b|\\*|a/|/a/b|\\*\\*/c|b/\\*\\*)", 0..4),
+            ignore in proptest::collection::vec("(!?)(a|b|\\*|c/|/a|a/c)", 0..4),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            for name in &names {
+                let path = folder.path().join(name);
+                let _ = fs::create_dir_all(path.parent().unwrap()).and_then(|()| fs::write(&path, b""));
+            }
+            fs::write(folder.path().join(".bucketwrightignore"), ignore.join("\n")).unwrap();
+            let _ = fs::write(folder.path().join("a/.bucketwrightignore"), "c\n!b");
+            let rules = rules.iter().map(|rule| Rule::flag(&rule[1..], rule.starts_with('+')).unwrap());
+            let filter = Filter::new(rules.collect(), true);
+            let walked: Vec<String> = walk(folder.path(), filter.clone()).map(|file| file.unwrap().relative).collect();
+            let mut trail = Trail::new(filter, |directory: &str| ignore_file_below(folder.path(), directory));
+            let all = walk(folder.path(), Filter::none()).map(|file| file.unwrap().relative);
+            let named: Vec<String> = all.filter(|name| trail.judge(name).1.is_selected()).collect();
+            prop_assert_eq!(walked, named);
         }
     }
 }

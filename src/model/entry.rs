@@ -135,6 +135,9 @@ pub enum OddKind {
     /// A symbolic link to nothing.
     #[error("is a link to nothing")]
     LinkBroken,
+    /// An ignore file whose rules are unknown; nothing of its directory is taken.
+    #[error("cannot be used, so nothing of its folder is taken: {0}")]
+    IgnoreFile(String),
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod actions;
 mod changes;
 mod decision;
 mod errors;
+mod filter;
 mod findings;
 mod plan;
 mod proofs;
@@ -117,6 +118,7 @@ impl Human {
             Event::Action(action) => self.actions.action(action, voice, screen),
             Event::Check(check) => self.proofs.check(check, voice, screen),
             Event::Decision(record) => decision::show(self, record, screen),
+            Event::Filter(record) => filter::show(record, voice, screen),
             Event::Change(change) => self.changes.change(change, voice, screen),
             Event::Edit(edit) => self.changes.edit(edit, voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),

@@ -8,7 +8,7 @@ use bucketwright::apply::dataset::{
 };
 use bucketwright::apply::transfer::{TransferOptions, Transferred, upload_all};
 use bucketwright::aws::s3::Store;
-use bucketwright::model::{Algorithm, Excludes};
+use bucketwright::model::{Algorithm, Filter};
 use bucketwright::plan::{Action, Step};
 use futures_util::TryStreamExt as _;
 use std::fs;
@@ -38,7 +38,7 @@ fn request(source: &Path) -> DatasetRequest {
         bucket: bucket(),
         folder: "p/data/".parse().unwrap(),
         rename: None,
-        excludes: Excludes::default(),
+        filter: Filter::none(),
         bucket_exists: true,
         wants_rows: true,
     }
@@ -287,7 +287,7 @@ async fn odd_files_are_findings_and_an_absent_source_is_skipped() {
     let (store, log) = listened(&endpoint);
     let folder = source(&[("good", b"1"), ("skip.tmp", b"2")]);
     symlink("nowhere", folder.path().join("broken")).unwrap();
-    let request = DatasetRequest { excludes: Excludes::parse(["*.tmp"]).unwrap(), ..request(folder.path()) };
+    let request = DatasetRequest { filter: Filter::excluding(["*.tmp"]).unwrap(), ..request(folder.path()) };
     let plan = plan_dataset(&store, &request).await.unwrap();
     let broken = folder.path().join("broken");
     let finding = format!("odd-file `{}` is a link to nothing", broken.display());

@@ -5,9 +5,9 @@ use bucketwright::model::Identity;
 use bucketwright::plan::{Action, Plan, Reason, Step};
 use bucketwright::policy::Verdict as Ruling;
 use bucketwright::report::{
-    Access, ActionRecord, Cell, ChangeRecord, Check, DecisionRecord, EditRecord, ErrorRecord, Event, Finding,
-    IdentityRecord, Mark, NodeKind, NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status, Summary, Turn,
-    UploadRecord, Verdict,
+    Access, ActionRecord, Cell, ChangeRecord, Check, DecisionRecord, EditRecord, ErrorRecord, Event, FilterRecord,
+    Finding, IdentityRecord, Mark, NodeKind, NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status,
+    Summary, Turn, UploadRecord, Verdict,
 };
 use bucketwright::ui::{Captured, ColorChoice, Format, Ui, UiOptions};
 use serde::Deserialize;
@@ -24,6 +24,7 @@ enum Line {
     Policy(PolicyLine),
     Edit(EditLine),
     Check(CheckLine),
+    Filter(FilterLine),
     Node(NodeLine),
     UnfinishedUpload(UploadLine),
     Answer(AnswerLine),
@@ -185,6 +186,15 @@ struct CheckLine {
     target: String,
     verdict: VerdictWord,
     detail: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilterLine {
+    name: String,
+    selected: bool,
+    rule: Option<String>,
+    from: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -518,6 +528,11 @@ fn nodes_answers_and_errors() {
         let (target, upload_id, age_s, parts, bytes) = (target.clone(), upload_id.clone(), number, number, number);
         let line = UploadLine { target, upload_id, initiated, age_s, initiator, parts, bytes, ours: known, source };
         check(&Event::UnfinishedUpload(record), Line::UnfinishedUpload(line));
+    }
+    for (selected, rule) in [(true, None), (false, Some("cache/"))] {
+        let (rule, from) = (rule.map(text), rule.map(|_| text("--exclude")));
+        let record = FilterRecord { name: text("cache/"), selected, rule: rule.clone(), from: from.clone() };
+        check(&Event::Filter(record), Line::Filter(FilterLine { name: text("cache/"), selected, rule, from }));
     }
     check(&Event::Answer { text: text("a\nb") }, Line::Answer(AnswerLine { text: text("a\nb") }));
     let (kind, message, hints) = ("expired-credentials", text("m"), vec![text("h")]);

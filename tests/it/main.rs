@@ -36,6 +36,7 @@ mod server_settings;
 mod server_versions;
 mod stopping;
 mod sync;
+mod sync_filters;
 mod testenv;
 mod transfer;
 mod uploads;

@@ -1,5 +1,6 @@
 //! The last line of a sync: what is in place now, and how that is known.
 
+use crate::apply::explain::Explained;
 use crate::apply::sync::{Synced, Tallied};
 use crate::model::{HumanBytes, HumanCount};
 use crate::report::{Summary, Words};
@@ -60,6 +61,15 @@ pub(super) fn forecast(seen: &Tallied, summary: &Summary) -> String {
     }
     parts.extend(unchanged(seen.unchanged, &seen.unchanged_by));
     parts.join("; ")
+}
+
+/// `3 left out, 12,431 taken`; a directory that is left out counts once.
+pub(super) fn explained(explained: &Explained) -> String {
+    let mut text = format!("{} left out, {} taken", HumanCount(explained.excluded), HumanCount(explained.selected));
+    if explained.odd > 0 {
+        text = format!("{text}, {} cannot be looked at", HumanCount(explained.odd));
+    }
+    text
 }
 
 fn objects(count: u64) -> String {

@@ -7,7 +7,7 @@ use crate::commands::{Context, LayoutArgs};
 use crate::config::{Settings, cache_folder};
 use crate::error::CommandError;
 use crate::local::{CachePlace, SourceKind, source_kind};
-use crate::model::{BucketName, Endpoint, Excludes, Location, Prefix, S3Location, escaped};
+use crate::model::{BucketName, Endpoint, Location, Prefix, S3Location, escaped};
 use crate::report::Event;
 use crate::sync::decide::Route;
 use crate::sync::keys::is_file_name;
@@ -134,8 +134,7 @@ async fn upload(path: PathBuf, to: &S3Location, store: &Store) -> Result<Sides, 
     let key = name.as_deref().and_then(|name| folder.key(name).ok());
     let listing = key.map_or(Listing::Streamed, |key| Listing::One { key, name: None });
     let target = Side::Objects(Objects { store: store.clone(), bucket, folder, listing });
-    let source =
-        Side::Files(Files { root: path, rename: name, excludes: Excludes::default(), leftovers: Arc::default() });
+    let source = Side::Files(Files { root: path, rename: name, leftovers: Arc::default() });
     Ok((route, source, target))
 }
 
@@ -167,12 +166,7 @@ async fn download(from: &S3Location, path: PathBuf, store: &Store) -> Result<Sid
     let file = root.join(&target_name);
     let target = match source_kind(&file) {
         SourceKind::Absent => Side::Nothing,
-        _ => Side::Files(Files {
-            root: file,
-            rename: Some(target_name),
-            excludes: Excludes::default(),
-            leftovers: Arc::default(),
-        }),
+        _ => Side::Files(Files { root: file, rename: Some(target_name), leftovers: Arc::default() }),
     };
     Ok((route, source, target))
 }
@@ -180,7 +174,7 @@ async fn download(from: &S3Location, path: PathBuf, store: &Store) -> Result<Sid
 fn local_side(path: PathBuf) -> Side {
     match source_kind(&path) {
         SourceKind::Absent => Side::Nothing,
-        _ => Side::Files(Files { root: path, rename: None, excludes: Excludes::default(), leftovers: Arc::default() }),
+        _ => Side::Files(Files { root: path, rename: None, leftovers: Arc::default() }),
     }
 }
 

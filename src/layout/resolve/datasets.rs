@@ -5,7 +5,7 @@ use crate::layout::Dataset;
 use crate::layout::mistakes::{Mistakes, quote};
 use crate::layout::names;
 use crate::layout::section::{Found, Section};
-use crate::model::{BucketName, Excludes, Prefix};
+use crate::model::{BucketName, Filter, Prefix};
 use std::collections::BTreeMap;
 
 /// Reads every `[[dataset]]`.
@@ -59,7 +59,7 @@ fn target(to: Found<'_, &str>, places: &Places, mistakes: &mut Mistakes) -> Opti
 }
 
 fn checked_glob(glob: Found<'_, &str>, mistakes: &mut Mistakes) -> String {
-    if let Err(error) = Excludes::parse([glob.value]) {
+    if let Err(error) = Filter::excluding([glob.value]) {
         mistakes.at(glob.span, format!("{} is not a glob: {}", quote(glob.value), error.message));
     }
     glob.value.to_owned()
