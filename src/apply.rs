@@ -5,6 +5,7 @@
 //! that; files last.
 
 pub mod dataset;
+pub mod listing;
 pub mod patience;
 pub mod receipts;
 pub mod round_trip;

@@ -5,6 +5,7 @@
 mod blocks;
 mod digest;
 mod hash_cache;
+mod overflow;
 mod replace;
 mod source_file;
 mod spill;
@@ -13,6 +14,7 @@ mod walk;
 
 pub use digest::{DigestsWanted, FileDigests, digest_file};
 pub use hash_cache::{CacheError, CachePlace, CacheReader, Learner, Saved, Visited};
+pub use overflow::{Overflow, Ticket};
 pub use replace::{read_text, replace_file};
 pub use source_file::{ReadError, SourceFile, fingerprint};
 pub use spill::{Record, Sorted, Sorter, SpillError};

@@ -9,3 +9,4 @@ pub mod keys;
 pub mod parts;
 pub mod proof;
 pub mod remembered;
+pub mod split;

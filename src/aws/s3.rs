@@ -10,6 +10,7 @@ mod objects;
 mod settings;
 mod versions;
 
+pub use list::{ListedPage, PageRequest};
 pub use multipart::{Completion, MultipartUpload, OpenPart};
 pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
 pub use settings::MarkerWrite;

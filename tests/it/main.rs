@@ -8,6 +8,7 @@ mod enforcement;
 mod faults;
 mod json_contract;
 mod layout_cases;
+mod listing;
 mod main_job;
 mod odd_files;
 mod output;
