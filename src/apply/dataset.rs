@@ -6,8 +6,9 @@ mod receipt;
 
 pub use receipt::{read_receipt, receipt_row, verify_receipt, write_receipt};
 
+use crate::apply::listing::ListingError;
 use crate::aws::s3::{S3Error, Store, object_url};
-use crate::local::{SourceKind, source_kind};
+use crate::local::{SourceKind, SpillError, source_kind};
 use crate::model::{BucketName, Checksum, ETag, Excludes, HumanBytes, ObjectEntry, Odd, Prefix, escaped};
 use crate::plan::{Action, ODD_FILE, Reason, Step, Upload};
 use crate::report::receipt::ReceiptRow;
@@ -49,6 +50,9 @@ pub enum DatasetError {
     /// A call failed.
     #[error(transparent)]
     S3(#[from] S3Error),
+    /// There was no room to sort a listing in.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// One side is not in key order, so the merge would invent differences.
     #[error(transparent)]
     Order(#[from] OrderError),
@@ -69,6 +73,16 @@ pub enum DatasetError {
     /// A task of this program ended early.
     #[error("a worker ended unexpectedly: {0}")]
     Worker(#[from] JoinError),
+}
+
+impl From<ListingError> for DatasetError {
+    fn from(error: ListingError) -> Self {
+        match error {
+            ListingError::S3(error) => Self::S3(error),
+            ListingError::Spill(error) => Self::Spill(error),
+            ListingError::Worker(error) => Self::Worker(error),
+        }
+    }
 }
 
 /// What a dataset needs.

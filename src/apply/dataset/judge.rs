@@ -4,13 +4,14 @@
 //! comes out in key order, and nothing but a few batches is held.
 
 use super::{DatasetError, DatasetRequest};
-use crate::aws::s3::{S3Error, Store};
+use crate::apply::listing::{ListingError, ListingLimits, list, list_sorted};
+use crate::aws::s3::Store;
 use crate::local::{DigestsWanted, ReadError, digest_file, walk};
 use crate::model::{BucketName, LocalFile, ObjectEntry, ObjectHead, Odd, OddKind};
 use crate::sync::compare::{Evidence, Known, Verdict, compare};
 use crate::sync::diff::{Broken, Pair, diff};
 use crate::sync::keys::{Placed, place};
-use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
 
@@ -32,7 +33,7 @@ pub(super) enum Listing {
     OneKey,
     /// Page after page, in the service's order.
     Streamed,
-    /// All of it, sorted here.
+    /// All of it, sorted here with a spill to disk.
     Sorted,
 }
 
@@ -72,7 +73,7 @@ impl Compared {
     }
 }
 
-type Page = Result<Vec<ObjectEntry>, S3Error>;
+type Page = Result<Vec<ObjectEntry>, ListingError>;
 
 /// Everything of the source, judged, in key order.
 pub(super) async fn judge(
@@ -80,6 +81,7 @@ pub(super) async fn judge(
     request: &DatasetRequest,
     listing: Listing,
 ) -> Result<impl Stream<Item = Result<Vec<Seen>, DatasetError>> + use<>, DatasetError> {
+    let limits = ListingLimits::standard(tempfile::env::temp_dir());
     let mut head = None;
     let pages = match listing {
         Listing::None => spawn_pages(stream::empty()),
@@ -88,13 +90,8 @@ pub(super) async fn judge(
             head = found.as_ref().map(|(_, head)| head.clone());
             spawn_pages(stream::iter(found.map(|(entry, _)| Ok(vec![entry]))))
         }
-        Listing::Streamed => spawn_pages(store.list(&request.bucket, &request.folder)),
-        Listing::Sorted => {
-            let mut all: Vec<ObjectEntry> =
-                store.list(&request.bucket, &request.folder).try_collect::<Vec<_>>().await?.concat();
-            all.sort_unstable_by(|left, right| left.key.cmp(&right.key));
-            spawn_pages(stream::iter([Ok(all)]))
-        }
+        Listing::Streamed => spawn_pages(list(store, &request.bucket, &request.folder, &limits)),
+        Listing::Sorted => spawn_pages(list_sorted(store, &request.bucket, &request.folder, &limits).await?),
     };
     let (sender, batches) = mpsc::channel(WAITING);
     let asker =
@@ -134,7 +131,7 @@ fn spawn_pages(pages: impl Stream<Item = Page> + Send + 'static) -> mpsc::Receiv
 }
 
 /// The blocking side of the channel of pages, object by object.
-fn objects(mut pages: mpsc::Receiver<Page>) -> impl Iterator<Item = Result<ObjectEntry, S3Error>> {
+fn objects(mut pages: mpsc::Receiver<Page>) -> impl Iterator<Item = Result<ObjectEntry, ListingError>> {
     std::iter::from_fn(move || pages.blocking_recv()).flat_map(|page| {
         let (entries, error) = match page {
             Ok(entries) => (entries, None),
@@ -169,7 +166,7 @@ fn merge(
             Err(broken) => {
                 let error = match broken {
                     Broken::Order(error) => DatasetError::Order(error),
-                    Broken::Listing(error) => DatasetError::S3(error),
+                    Broken::Listing(error) => error.into(),
                 };
                 let _ = batches.blocking_send(Err(error));
                 return;
