@@ -8,6 +8,7 @@ pub mod dataset;
 pub mod explain;
 pub mod leftovers;
 mod lessons;
+pub mod listing;
 pub mod patience;
 pub mod pipeline;
 pub mod receipts;

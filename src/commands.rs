@@ -286,7 +286,7 @@ pub async fn plan_all(
             if !writable || existence == Some(&Existence::Forbidden) {
                 continue;
             }
-            let request = dataset_request(dataset, loaded, existence == Some(&Existence::Present))?;
+            let request = dataset_request(dataset, loaded, existence == Some(&Existence::Present), context)?;
             let looking = format!("comparing `{}` with s3://{}/{}", dataset.source, dataset.bucket, dataset.folder);
             let looked = announced(&looking, dataset::plan_dataset(&world.store, &request), context).await?;
             planned.receipts.extend(pending_receipt(dataset, loaded, &looked));
@@ -309,6 +309,7 @@ pub fn dataset_request(
     dataset: &Dataset,
     loaded: &Loaded,
     bucket_exists: bool,
+    context: &Context,
 ) -> Result<DatasetRequest, CommandError> {
     let filter = Filter::excluding(dataset.exclude.iter().map(String::as_str))
         .map_err(|error| CommandError::new("layout", Outcome::Invalid, error.to_string()))?;
@@ -321,6 +322,7 @@ pub fn dataset_request(
         filter,
         bucket_exists,
         wants_rows: dataset.receipt.is_some(),
+        spill_folder: config::temporary_folder(&context.environment),
     })
 }
 

@@ -132,6 +132,11 @@ pub fn cache_folder(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
     own_folder(environment, "XDG_CACHE_HOME", ".cache")
 }
 
+/// Where what exceeds memory goes while the program runs.
+pub fn temporary_folder(environment: &BTreeMap<String, String>) -> PathBuf {
+    environment.get("TMPDIR").filter(|folder| !folder.is_empty()).map_or_else(|| "/tmp".into(), PathBuf::from)
+}
+
 fn own_folder(environment: &BTreeMap<String, String>, variable: &str, below_home: &str) -> Option<PathBuf> {
     let folder = |name: &str| environment.get(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
     let base = folder(variable).or_else(|| Some(folder("HOME")?.join(below_home)))?;

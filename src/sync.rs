@@ -16,3 +16,4 @@ pub mod proof;
 pub mod remembered;
 pub mod resume;
 pub mod shard;
+pub mod split;

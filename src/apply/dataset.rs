@@ -7,7 +7,7 @@ pub use receipt::{read_receipt, receipt_row, verify_receipt, write_receipt};
 
 use crate::apply::pipeline::{Compared, Files, Listing, Look, LookError, Objects, Seen, Side, look};
 use crate::aws::s3::{S3Error, Store, object_url};
-use crate::local::{SourceKind, WriteError, source_kind};
+use crate::local::{SourceKind, SpillError, WriteError, source_kind};
 use crate::model::{BucketName, Checksum, Filter, HumanBytes, LocalFile, ObjectEntry, Odd, Prefix, escaped};
 use crate::plan::{Action, ODD_FILE, Reason, Step};
 use crate::report::receipt::ReceiptRow;
@@ -43,6 +43,8 @@ pub struct DatasetRequest {
     pub bucket_exists: bool,
     /// Whether rows of what is unchanged are wanted, for a receipt.
     pub wants_rows: bool,
+    /// Where listings that exceed memory go.
+    pub spill_folder: PathBuf,
 }
 
 /// Why a dataset could not be looked at.
@@ -51,6 +53,9 @@ pub enum DatasetError {
     /// A call failed.
     #[error(transparent)]
     S3(#[from] S3Error),
+    /// There was no room to sort a listing in.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// One side is not in key order, so the merge would invent differences.
     #[error(transparent)]
     Order(#[from] OrderError),
@@ -81,6 +86,7 @@ impl From<LookError> for DatasetError {
         match error {
             LookError::S3(error) => Self::S3(error),
             LookError::Order(error) => Self::Order(error),
+            LookError::Spill(error) => Self::Spill(error),
             LookError::Target(error) => Self::Target(error),
             LookError::Worker(error) => Self::Worker(error),
         }
@@ -184,7 +190,8 @@ impl DatasetRequest {
         let source =
             Side::Files(Files { root: self.source.clone(), rename: self.rename.clone(), leftovers: Arc::default() });
         let filter = self.filter.clone();
-        Look { source, target, filter, compare: Compare::Content, shard: None, extras: false, memory: None }
+        let (compare, spill_folder) = (Compare::Content, self.spill_folder.clone());
+        Look { source, target, filter, compare, shard: None, extras: false, memory: None, spill_folder }
     }
 
     /// The object of a source that is one file. A name that no key can carry comes out of the walk as odd, so there is

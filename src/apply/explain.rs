@@ -1,14 +1,12 @@
 //! Tells of every name on both sides of a sync which rule of the filter decides about it. Writes nothing.
 
+use super::listing::{ListingError, ListingLimits, list, list_sorted};
 use super::pipeline::{Listing, LookError, Side, objects_of, spawn_pages, trail_of, tree_of};
 use super::sync::SyncRequest;
-use crate::aws::s3::S3Error;
 use crate::local::{Told, explain as explain_walk};
-use crate::model::{Filter, ObjectEntry, Odd};
+use crate::model::{Filter, Odd};
 use crate::report::{Event, FilterRecord};
 use crate::sync::item::Found;
-use futures_util::TryStreamExt as _;
-use futures_util::stream;
 use std::cmp::Ordering;
 use std::iter::Peekable;
 use std::path::PathBuf;
@@ -29,20 +27,21 @@ type Names = Box<dyn Iterator<Item = Result<Told, Flaw>> + Send>;
 
 enum Flaw {
     Odd(Odd),
-    Lost(S3Error),
+    Lost(ListingError),
 }
 
 /// Tells each name once, in the order of names, whichever side has it.
 pub async fn explain(request: SyncRequest, events: &mpsc::Sender<Event>) -> Result<Explained, LookError> {
     let tree = tree_of(&request.source, &request.target);
-    let source = names(request.source, &request.filter, tree.clone()).await?;
-    let target = names(request.target, &request.filter, tree).await?;
+    let limits = ListingLimits::standard(request.spill_folder);
+    let source = names(request.source, &request.filter, tree.clone(), &limits).await?;
+    let target = names(request.target, &request.filter, tree, &limits).await?;
     let events = events.clone();
     tokio::task::spawn_blocking(move || tell(source, target, &events)).await?
 }
 
 /// The names of a side, each with what the filter decides.
-async fn names(side: Side, filter: &Filter, tree: Option<PathBuf>) -> Result<Names, LookError> {
+async fn names(side: Side, filter: &Filter, tree: Option<PathBuf>, limits: &ListingLimits) -> Result<Names, LookError> {
     let objects = match side {
         Side::Nothing => return Ok(Box::new(std::iter::empty())),
         Side::Files(files) => {
@@ -58,11 +57,8 @@ async fn names(side: Side, filter: &Filter, tree: Option<PathBuf>) -> Result<Nam
             let told = Told { name: parent.to_owned(), selected: true, rule: None };
             return Ok(Box::new(found.then_some(Ok(told)).into_iter()));
         }
-        Listing::Streamed => spawn_pages(objects.store.list(&objects.bucket, &folder)),
-        Listing::Sorted => {
-            let all = objects.store.list(&objects.bucket, &folder).try_collect::<Vec<_>>().await?;
-            spawn_pages(stream::iter([Ok(sorted(&all))]))
-        }
+        Listing::Streamed => spawn_pages(list(&objects.store, &objects.bucket, &folder, limits)),
+        Listing::Sorted => spawn_pages(list_sorted(&objects.store, &objects.bucket, &folder, limits).await?),
     };
     let mut trail = trail_of(filter, tree);
     let mut last = String::new();
@@ -82,12 +78,6 @@ async fn names(side: Side, filter: &Filter, tree: Option<PathBuf>) -> Result<Nam
         Some(Ok(Told { name: about.to_owned(), selected: judged.is_selected(), rule: judged.rule().cloned() }))
     });
     Ok(Box::new(told))
-}
-
-fn sorted(pages: &[Vec<ObjectEntry>]) -> Vec<ObjectEntry> {
-    let mut all = pages.concat();
-    all.sort_unstable_by(|left, right| left.key.cmp(&right.key));
-    all
 }
 
 /// Merges both sides, so that a name of both is told once. Ends early if nobody listens any more.

@@ -4,8 +4,11 @@
 //! Batches travel between the stages, not single files, so that no file costs a hop from thread to thread. Everything
 //! comes out in the order of names, and nothing but a few batches is held.
 
+use crate::apply::listing::{ListingError, ListingLimits, list, list_sorted};
 use crate::aws::s3::{S3Error, Store};
-use crate::local::{CacheReader, DigestsWanted, ReadError, Visited, WriteError, digest_file, ignore_file_below, walk};
+use crate::local::{
+    CacheReader, DigestsWanted, ReadError, SpillError, Visited, WriteError, digest_file, ignore_file_below, walk,
+};
 use crate::model::{
     BucketName, Filter, IgnoreFile, LocalFile, ObjectEntry, ObjectHead, ObjectKey, Odd, OddKind, Prefix, Trail,
 };
@@ -14,7 +17,7 @@ use crate::sync::diff::{Broken, Flaw, OrderError, Pair, diff};
 use crate::sync::item::{Found, Item};
 use crate::sync::remembered::{Recall, recall};
 use crate::sync::shard::Shard;
-use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -46,6 +49,8 @@ pub struct Look {
     pub extras: bool,
     /// What earlier runs remember of files.
     pub memory: Option<Memory>,
+    /// Where listings that exceed memory go.
+    pub spill_folder: PathBuf,
 }
 
 /// What earlier runs remember of files, and who is told which of them were met.
@@ -153,6 +158,9 @@ pub enum LookError {
     /// A call failed.
     #[error(transparent)]
     S3(#[from] S3Error),
+    /// There was no place for keys of a listing that must wait.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// A side is not in the order of names, so the merge would invent differences.
     #[error(transparent)]
     Order(#[from] OrderError),
@@ -162,6 +170,16 @@ pub enum LookError {
     /// A task of this program ended early.
     #[error("a worker ended unexpectedly: {0}")]
     Worker(#[from] JoinError),
+}
+
+impl From<ListingError> for LookError {
+    fn from(error: ListingError) -> Self {
+        match error {
+            ListingError::S3(error) => Self::S3(error),
+            ListingError::Spill(error) => Self::Spill(error),
+            ListingError::Worker(error) => Self::Worker(error),
+        }
+    }
 }
 
 impl Compared {
@@ -178,8 +196,8 @@ impl Compared {
     }
 }
 
-type Page = Result<Vec<ObjectEntry>, S3Error>;
-type Entries = Box<dyn Iterator<Item = Result<Item, Flaw<S3Error>>> + Send>;
+type Page = Result<Vec<ObjectEntry>, ListingError>;
+type Entries = Box<dyn Iterator<Item = Result<Item, Flaw<ListingError>>> + Send>;
 
 /// Both sides, judged, in the order of names.
 pub async fn look(look: Look) -> Result<impl Stream<Item = Result<Batch, LookError>> + use<>, LookError> {
@@ -190,8 +208,9 @@ pub async fn look(look: Look) -> Result<impl Stream<Item = Result<Batch, LookErr
         etags_are_md5s: OnceLock::new(),
     });
     let tree = tree_of(&look.source, &look.target);
-    let (source, _) = entries(look.source, &look.filter, tree.clone()).await?;
-    let (target, head) = entries(look.target, &look.filter, tree).await?;
+    let limits = ListingLimits::standard(look.spill_folder);
+    let (source, _) = entries(look.source, &look.filter, tree.clone(), &limits).await?;
+    let (target, head) = entries(look.target, &look.filter, tree, &limits).await?;
     let merge = Merge { mode: look.compare, shard: look.shard, extras: look.extras, memory: look.memory, head };
     let (sender, batches) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || merge.run(source, target, &sender));
@@ -221,6 +240,7 @@ async fn entries(
     side: Side,
     filter: &Filter,
     tree: Option<PathBuf>,
+    limits: &ListingLimits,
 ) -> Result<(Entries, Option<ObjectHead>), LookError> {
     let (objects, listing) = match side {
         Side::Nothing => return Ok((Box::new(std::iter::empty()), None)),
@@ -237,17 +257,13 @@ async fn entries(
             let entry = head.as_ref().map(|head| entry_of(key, head));
             (spawn_pages(stream::iter(entry.map(|entry| Ok(vec![entry])))), head, name)
         }
-        Listing::Streamed => (spawn_pages(store.list(&bucket, &folder)), None, None),
-        Listing::Sorted => {
-            let mut all: Vec<ObjectEntry> = store.list(&bucket, &folder).try_collect::<Vec<_>>().await?.concat();
-            all.sort_unstable_by(|left, right| left.key.cmp(&right.key));
-            (spawn_pages(stream::iter([Ok(all)])), None, None)
-        }
+        Listing::Streamed => (spawn_pages(list(&store, &bucket, &folder, limits)), None, None),
+        Listing::Sorted => (spawn_pages(list_sorted(&store, &bucket, &folder, limits).await?), None, None),
     };
     let items = objects_of(pages).map(move |entry| {
         let found = Found::below(&folder, entry.map_err(Flaw::Lost)?).map_err(|entry| {
             let message = format!("the listing of `{folder}` shows `{}`, which is not below it", entry.key);
-            Flaw::Lost(S3Error::unexpected("ListObjectsV2", format!("s3://{bucket}"), message))
+            Flaw::Lost(S3Error::unexpected("ListObjectsV2", format!("s3://{bucket}"), message).into())
         })?;
         Ok(Item::Object(match &name {
             Some(name) => found.renamed(name),
@@ -298,7 +314,9 @@ pub(super) fn spawn_pages(pages: impl Stream<Item = Page> + Send + 'static) -> m
 }
 
 /// The blocking side of the channel of pages, object by object.
-pub(super) fn objects_of(mut pages: mpsc::Receiver<Page>) -> impl Iterator<Item = Result<ObjectEntry, S3Error>> + Send {
+pub(super) fn objects_of(
+    mut pages: mpsc::Receiver<Page>,
+) -> impl Iterator<Item = Result<ObjectEntry, ListingError>> + Send {
     std::iter::from_fn(move || pages.blocking_recv()).flat_map(|page| {
         let (entries, error) = match page {
             Ok(entries) => (entries, None),
@@ -321,7 +339,7 @@ impl Merge {
     /// Walks, merges and batches until both sides end, one fails, or nobody listens any more.
     fn run(mut self, source: Entries, target: Entries, batches: &mpsc::Sender<Result<Batch, LookError>>) {
         let shard = self.shard;
-        let mine = move |item: &Result<Item, Flaw<S3Error>>| match (shard, item) {
+        let mine = move |item: &Result<Item, Flaw<ListingError>>| match (shard, item) {
             (Some(shard), Ok(item)) => shard.holds(item.name()),
             _ => true,
         };
@@ -332,7 +350,7 @@ impl Merge {
                 Err(broken) => {
                     let error = match broken {
                         Broken::Order(error) => LookError::Order(error),
-                        Broken::Lost(error) => LookError::S3(error),
+                        Broken::Lost(error) => error.into(),
                     };
                     // What was seen before is true, and the receiver decides what it is still worth.
                     let _ = batches.blocking_send(Ok(batch));

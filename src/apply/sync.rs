@@ -20,6 +20,7 @@ use crate::sync::shard::Shard;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,8 @@ pub struct SyncRequest {
     pub cache: Option<CachePlace>,
     /// When the run began, in nanoseconds since the epoch.
     pub started_ns: i128,
+    /// Where what exceeds memory goes.
+    pub spill_folder: PathBuf,
 }
 
 /// When deletes may begin.
@@ -126,6 +129,7 @@ impl SyncRequest {
             shard: self.shard,
             extras: self.delete.is_some(),
             memory,
+            spill_folder: self.spill_folder.clone(),
         }
     }
 

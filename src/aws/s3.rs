@@ -17,6 +17,7 @@ mod versions;
 pub use copy::{ObjectAttributes, ObjectCopy, Source};
 pub use delete::{Deleted, Doomed, MAX_DELETES};
 pub use get::ObjectRead;
+pub use list::{ListedPage, PageRequest};
 pub use multipart::{Completion, MultipartUpload};
 pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
 pub use settings::MarkerWrite;

@@ -9,6 +9,7 @@ use crate::apply::explain::explain;
 use crate::apply::sync::{self, DeleteRules, SyncRequest, Synced};
 use crate::apply::transfer::TransferOptions;
 use crate::commands::apply::ChecksumChoice;
+use crate::config::temporary_folder;
 use crate::error::CommandError;
 use crate::model::{ByteSize, Location};
 use crate::report::{Event, Outcome, Status, Summary};
@@ -107,6 +108,7 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
         shard: args.shard,
         cache: places.cache(args, context),
         started_ns: context.started_ns,
+        spill_folder: temporary_folder(&context.environment),
         delete: args.delete.then_some(DeleteRules { max_delete: args.max_delete, consented: context.yes }),
     };
     if args.explain_filters {

@@ -231,7 +231,7 @@ async fn check_data(
             true => Err(CommandError::new("not-found", Outcome::Failed, ABSENT)),
             false => {
                 let looking = format!("comparing `{}` with {target}", one.source);
-                super::announced(&looking, look_at(one, loaded, world), context).await
+                super::announced(&looking, look_at(one, loaded, world, context), context).await
             }
         };
         let (verdict, detail, findings) = match looked {
@@ -265,8 +265,13 @@ async fn check_data(
 }
 
 /// The dataset against its source, or against its receipt where the source is not here.
-async fn look_at(one: &Dataset, loaded: &Loaded, world: &World) -> Result<Option<DatasetCheck>, CommandError> {
-    let request = super::dataset_request(one, loaded, true)?;
+async fn look_at(
+    one: &Dataset,
+    loaded: &Loaded,
+    world: &World,
+    context: &Context,
+) -> Result<Option<DatasetCheck>, CommandError> {
+    let request = super::dataset_request(one, loaded, true, context)?;
     if let Some(check) = dataset::verify_dataset(&world.store, &request).await? {
         return Ok(Some(check));
     }

@@ -41,6 +41,7 @@ fn request(source: &Path) -> DatasetRequest {
         filter: Filter::none(),
         bucket_exists: true,
         wants_rows: true,
+        spill_folder: std::env::temp_dir(),
     }
 }
 

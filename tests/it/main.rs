@@ -12,6 +12,7 @@ mod faults;
 mod json_contract;
 mod killed;
 mod layout_cases;
+mod listing;
 mod main_job;
 mod odd_files;
 mod output;

@@ -6,11 +6,24 @@ use crate::model::{BucketName, ETag, ObjectEntry, ObjectKey, Prefix};
 use aws_sdk_s3::types::{EncodingType, Object};
 use futures_util::stream::{self, Stream};
 
-/// Where a listing stands between two pages.
-enum Position {
-    Start,
-    After(String),
-    End,
+/// Which page of a listing is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PageRequest {
+    /// Only keys behind this text, on the first page of a listing that does not start at the start.
+    pub after: Option<String>,
+    /// What the page before gave as its continuation.
+    pub token: Option<String>,
+    /// The most keys on a page; the service's own limit, 1,000, if none.
+    pub most_keys: Option<i32>,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPage {
+    /// Its objects in the order of the service.
+    pub entries: Vec<ObjectEntry>,
+    /// What asks for the next page, if there is one.
+    pub next: Option<String>,
 }
 
 impl Store {
@@ -23,42 +36,40 @@ impl Store {
         prefix: &Prefix,
     ) -> impl Stream<Item = Result<Vec<ObjectEntry>, S3Error>> + Send + 'static {
         let (store, bucket, prefix) = (self.clone(), bucket.clone(), prefix.clone());
-        stream::try_unfold(Position::Start, move |position| {
+        stream::try_unfold(Some(PageRequest::default()), move |request| {
             let (store, bucket, prefix) = (store.clone(), bucket.clone(), prefix.clone());
             async move {
-                let token = match position {
-                    Position::Start => None,
-                    Position::After(token) => Some(token),
-                    Position::End => return Ok(None),
-                };
-                let (page, next) = store.list_page(&bucket, &prefix, token.clone()).await?;
-                if next.is_some() && next == token {
-                    let message = "the listing does not advance: its continuation token came twice";
-                    return Err(S3Error::unexpected("ListObjectsV2", bucket_url(&bucket), message));
-                }
-                Ok(Some((page, next.map_or(Position::End, Position::After))))
+                let Some(request) = request else { return Ok(None) };
+                let page = store.list_page(&bucket, &prefix, request).await?;
+                let next = page.next.map(|token| PageRequest { token: Some(token), ..PageRequest::default() });
+                Ok(Some((page.entries, next)))
             }
         })
     }
 
-    async fn list_page(
+    /// One page of the objects whose keys start with `prefix`.
+    ///
+    /// A continuation that leads to itself is an error: such a listing has no end.
+    pub async fn list_page(
         &self,
         bucket: &BucketName,
         prefix: &Prefix,
-        token: Option<String>,
-    ) -> Result<(Vec<ObjectEntry>, Option<String>), S3Error> {
-        let request = self.client().list_objects_v2().bucket(bucket.as_str());
+        page: PageRequest,
+    ) -> Result<ListedPage, S3Error> {
+        let unexpected = |message| S3Error::unexpected("ListObjectsV2", bucket_url(bucket), message);
+        let request = self.client().list_objects_v2().bucket(bucket.as_str()).set_max_keys(page.most_keys);
         let request = request.encoding_type(EncodingType::Url).set_expected_bucket_owner(self.expected_owner());
         let request = if prefix.is_root() { request } else { request.prefix(prefix.as_str()) };
-        let answer = request.set_continuation_token(token).send().await;
+        let answer = request.set_start_after(page.after).set_continuation_token(page.token.clone()).send().await;
         let answer = answer.map_err(|error| S3Error::new("ListObjectsV2", bucket_url(bucket), &error))?;
         let encoded = answer.encoding_type() == Some(&EncodingType::Url);
-        let objects = answer.contents().iter().map(|object| read_object(object, encoded)).collect::<Option<Vec<_>>>();
-        let objects = objects.ok_or_else(|| {
-            S3Error::unexpected("ListObjectsV2", bucket_url(bucket), "the listing holds an entry without a valid key")
-        })?;
+        let entries = answer.contents().iter().map(|object| read_object(object, encoded)).collect::<Option<Vec<_>>>();
+        let entries = entries.ok_or_else(|| unexpected("the listing holds an entry without a valid key"))?;
         let next = answer.next_continuation_token().filter(|_| answer.is_truncated() == Some(true));
-        Ok((objects, next.map(str::to_owned)))
+        if next.is_some() && next == page.token.as_deref() {
+            return Err(unexpected("the listing does not advance: its continuation token came twice"));
+        }
+        Ok(ListedPage { entries, next: next.map(str::to_owned) })
     }
 }
 
