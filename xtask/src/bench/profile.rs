@@ -85,7 +85,7 @@ fn profile(lab: &Lab, command: &Command, lines: usize) -> Result<()> {
         Profiler::Perf => {
             let mut perf = Command::new("perf");
             perf.args(["report", "--stdio", "--no-children", "--call-graph", "none", "--percent-limit", "0.4"]);
-            perf.args(["--sort", "symbol,dso", "--input"]).arg(&data);
+            perf.args(["--sort", "symbol", "--input"]).arg(&data);
             perf
         }
         Profiler::Callgrind => {
@@ -98,7 +98,7 @@ fn profile(lab: &Lab, command: &Command, lines: usize) -> Result<()> {
     ensure!(output.status.success(), "the profile could not be read");
     let text = String::from_utf8_lossy(&output.stdout);
     let shown = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    shown.take(lines).for_each(|line| println!("{line}"));
+    shown.take(lines).for_each(|line| println!("{}", line.trim_end()));
     println!("the whole profile: {}", fs::canonicalize(&data)?.display());
     Ok(())
 }
