@@ -229,8 +229,13 @@ impl Scene {
         Some(child.wait_with_output().unwrap())
     }
 
-    /// The bytes that the endpoint holds in objects and in parts.
+    /// The bytes that the endpoint holds in objects and in parts, once what the relay still held has arrived.
     async fn held_bytes(&self, bucket: &str) -> u64 {
+        let mut sent = u64::MAX;
+        while sent != self.endpoint.relay.sent.load(Ordering::Relaxed) {
+            sent = self.endpoint.relay.sent.load(Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
         let client = self.endpoint.client();
         // The bucket itself may not be there yet.
         let Ok(listed) = client.list_objects_v2().bucket(bucket).send().await else { return 0 };
@@ -280,8 +285,8 @@ async fn kill_and_go_on(scale: Scale) {
         let moment = dice.below(scene.source_bytes);
         scene.endpoint.relay.one_by_one.store(round % 3 != 2, Ordering::Relaxed);
         killed += u64::from(scene.killed_after(&words, moment));
-        let before = scene.endpoint.relay.sent.load(Ordering::Relaxed);
         let held = scene.held_bytes(&bucket).await;
+        let before = scene.endpoint.relay.sent.load(Ordering::Relaxed);
         scene.endpoint.relay.sent.store(0, Ordering::Relaxed);
         let second = scene.env.expect(0, &[&words[..], &["--output", "json"]].concat());
         let after = scene.endpoint.relay.sent.load(Ordering::Relaxed);
