@@ -6,7 +6,7 @@ mod usage;
 
 use crate::commands::stop::Stop;
 use crate::commands::{
-    Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, sync, tree, verify,
+    Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, sync, tree, uploads, verify,
 };
 use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags};
 use crate::error::CommandError;
@@ -111,6 +111,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    #[command(subcommand)]
+    Uploads(uploads::UploadsCommand),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -237,6 +239,7 @@ fn context(global: GlobalArgs, ui: &Ui, stop: &Stop, run_id: u64) -> Context {
         yes: global.yes,
         started_ns: jiff::Timestamp::now().as_nanosecond(),
         run_id,
+        now: jiff::Timestamp::now(),
         stop: stop.clone(),
     }
 }
@@ -269,6 +272,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Ending, Command
         Command::Sync(args) => sync::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Policy(command) => policy::run(&command, context),
+        Command::Uploads(command) => uploads::run(&command, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Completions(args) => Ok(completions::run(&args, context, command_tree)),
         Command::Man(args) => man::run(&args, context, command_tree),

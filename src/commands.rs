@@ -12,6 +12,7 @@ pub mod serve;
 pub mod stop;
 pub mod sync;
 pub mod tree;
+pub mod uploads;
 pub mod verify;
 
 use crate::apply::dataset::{self, DatasetRequest};
@@ -30,6 +31,7 @@ use crate::ui::Ui;
 use crate::world::World;
 use clap::{Args, ValueEnum};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,6 +61,8 @@ pub struct Context {
     pub started_ns: i128,
     /// A random number that names what this run makes.
     pub run_id: u64,
+    /// When the run began.
+    pub now: Timestamp,
     /// The user's wish to stop.
     pub stop: Stop,
 }

@@ -71,7 +71,7 @@ pub enum Step {
         download: Download,
     },
     /// Copies one object inside S3.
-    Copy(Copy),
+    Copy(CopyTask),
     /// Deletes one object that was seen.
     Delete(Delete),
     /// Deletes one local file, if it still is what was seen.
@@ -137,7 +137,7 @@ pub struct Download {
 
 /// One object to copy. `bucket` of its action is where it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Copy {
+pub struct CopyTask {
     /// The bucket that it comes from.
     pub from_bucket: BucketName,
     /// Its key there.
@@ -309,7 +309,7 @@ impl Action {
             Step::CreateBucket { .. } | Step::PutMarker { .. } => Effect::Create,
             Step::Upload(Upload { replaces: None, .. })
             | Step::Download { download: Download { replaces: None, .. }, .. }
-            | Step::Copy(Copy { replaces: None, .. }) => Effect::Create,
+            | Step::Copy(CopyTask { replaces: None, .. }) => Effect::Create,
             Step::PutSetting(_) if self.reason.is_new() => Effect::Create,
             Step::Upload(_) | Step::Download { .. } | Step::Copy(_) | Step::PutSetting(_) => Effect::Change,
             Step::Delete(_) | Step::DeleteFile { .. } => Effect::Delete,
@@ -328,7 +328,7 @@ impl Action {
             Step::CreateBucket { .. } | Step::PutSetting(_) => format!("s3://{bucket}"),
             Step::PutMarker { key }
             | Step::Upload(Upload { key, .. })
-            | Step::Copy(Copy { key, .. })
+            | Step::Copy(CopyTask { key, .. })
             | Step::Delete(Delete { key, .. }) => format!("s3://{bucket}/{key}"),
             Step::Download { root, download: Download { path, .. } } | Step::DeleteFile { root, path, .. } => {
                 escaped(&root.join(path.as_str()))

@@ -7,10 +7,12 @@ mod change;
 mod decision;
 mod phrase;
 pub mod receipt;
+mod upload;
 
 pub use change::{ChangeRecord, EditRecord, Turn};
 pub use decision::{DecisionRecord, ReasonRecord};
 pub use phrase::Words;
+pub use upload::UploadRecord;
 
 use crate::model::{HumanBytes, HumanCount, Identity};
 use serde::Serialize;
@@ -45,6 +47,8 @@ pub enum Event {
     Filter(FilterRecord),
     /// One folder or object of a bucket's tree.
     Node(NodeRecord),
+    /// One upload in parts that was never finished.
+    UnfinishedUpload(UploadRecord),
     /// A text that is the verb's whole answer, such as a generated file.
     Answer {
         /// The text as it is.

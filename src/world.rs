@@ -108,6 +108,7 @@ impl World {
         let store = Store::new(clients.s3, owner, clients.endpoint == Endpoint::Aws);
         let private = clients.endpoint != Endpoint::OtherHttp || is_loopback(&clients.place);
         let store = if private { store.with_unsigned_payload() } else { store };
+        let store = if clients.endpoint == Endpoint::Embedded { store.with_delete_conditions() } else { store };
         Self { store, identity, endpoint: clients.endpoint, place: clients.place, region: clients.region }
     }
 

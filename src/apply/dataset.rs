@@ -21,6 +21,7 @@ use futures_util::StreamExt as _;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::task::JoinError;
 
 /// A dataset as it is looked at: where it is, and where it belongs.
@@ -180,7 +181,8 @@ impl DatasetRequest {
             }
             _ => Side::Nothing,
         };
-        let source = Side::Files(Files { root: self.source.clone(), rename: self.rename.clone() });
+        let source =
+            Side::Files(Files { root: self.source.clone(), rename: self.rename.clone(), leftovers: Arc::default() });
         let filter = self.filter.clone();
         Look { source, target, filter, compare: Compare::Content, shard: None, extras: false, memory: None }
     }

@@ -236,7 +236,7 @@ pub(super) fn unusable(error: &JournalError) -> Finding {
 }
 
 /// An entry could not be understood.
-pub(super) fn set_aside(bucket: &BucketName, path: &Path) -> Finding {
+pub fn set_aside(bucket: &BucketName, path: &Path) -> Finding {
     let message = "an entry of the journal of unfinished uploads is damaged and was set aside";
     let fix = format!("`uploads list s3://{bucket}` shows whether an upload was left; then the file can go");
     Finding::new("journal-damaged", Severity::Warning, path.display(), message).with_fix(fix)

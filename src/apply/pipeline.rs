@@ -16,7 +16,7 @@ use crate::sync::remembered::{Recall, recall};
 use crate::sync::shard::Shard;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 
@@ -75,6 +75,8 @@ pub struct Files {
     pub root: PathBuf,
     /// Another name for a single file.
     pub rename: Option<String>,
+    /// Where killed downloads left their temporary files, as far as the walk has come: paths below the root.
+    pub leftovers: Arc<Mutex<Vec<String>>>,
 }
 
 /// A folder, or one object.
@@ -264,11 +266,19 @@ fn entry_of(key: ObjectKey, head: &ObjectHead) -> ObjectEntry {
 
 impl Files {
     fn entries(self, filter: Filter) -> Entries {
-        let Self { root, rename } = self;
-        Box::new(walk(&root, filter).map(move |entry| match (entry, &rename) {
-            (Ok(file), Some(name)) => Ok(Item::File(LocalFile { relative: name.clone(), ..file })),
-            (Ok(file), None) => Ok(Item::File(file)),
-            (Err(odd), _) => Err(Flaw::Odd(odd)),
+        let Self { root, rename, leftovers } = self;
+        let mut walk = walk(&root, filter);
+        Box::new(std::iter::from_fn(move || {
+            let entry = walk.next();
+            let found = walk.leftovers();
+            if !found.is_empty() {
+                leftovers.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+            }
+            Some(match (entry?, &rename) {
+                (Ok(file), Some(name)) => Ok(Item::File(LocalFile { relative: name.clone(), ..file })),
+                (Ok(file), None) => Ok(Item::File(file)),
+                (Err(odd), _) => Err(Flaw::Odd(odd)),
+            })
         }))
     }
 }

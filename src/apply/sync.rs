@@ -21,7 +21,7 @@ use crate::sync::shard::Shard;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -326,7 +326,9 @@ pub async fn run(
     options: &TransferOptions,
     listener: &Listener,
 ) -> Result<Synced, LookError> {
-    let run = Run::between(stores.0, ends(&request.route).await?, options, &listener.events, &listener.cancel);
+    let tree = tree(&request.route).await?;
+    let ends = Ends { tree: tree.clone(), from: stores.1.cloned() };
+    let run = Run::between(stores.0, ends, options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
     let leftovers = Leftovers::of(&request, stores.0, options);
     leftovers.give_up(Stay::Usable, listener).await;
@@ -375,6 +377,9 @@ pub async fn run(
     if all_sent {
         leftovers.give_up(Stay::None, listener).await;
     }
+    if let Some(tree) = tree {
+        settle_tree(tree, &request.target, listener).await;
+    }
     synced.kept_uploads = run.kept_uploads();
     let in_place = all_sent && synced.seen.odd == 0;
     synced.receipt = notes.close(&request, stores.0, options, listener, in_place).await;
@@ -416,11 +421,34 @@ impl<'run> Leftovers<'run> {
 }
 
 /// The directory of a download, opened or made once.
-async fn ends(route: &Route) -> Result<Ends, LookError> {
-    let Route::Download { root, .. } = route else { return Ok(Ends::default()) };
+async fn tree(route: &Route) -> Result<Option<Arc<TargetTree>>, LookError> {
+    let Route::Download { root, .. } = route else { return Ok(None) };
     let root = root.clone();
     let tree = tokio::task::spawn_blocking(move || TargetTree::open(&root)).await??;
-    Ok(Ends { tree: Some(Arc::new(tree)) })
+    Ok(Some(Arc::new(tree)))
+}
+
+/// Clears away what killed downloads left, and waits until the disk has what arrived, before anything remembers it.
+async fn settle_tree(tree: Arc<TargetTree>, target: &Side, listener: &Listener) {
+    let found = match target {
+        Side::Files(files) => std::mem::take(&mut *files.leftovers.lock().unwrap_or_else(PoisonError::into_inner)),
+        Side::Objects(_) | Side::Nothing => Vec::new(),
+    };
+    let settling = tokio::task::spawn_blocking(move || {
+        for folder in found {
+            // A folder that is reached through a link is not written to, and what lies there is not ours to clear.
+            let _ = match folder.parse() {
+                Ok(folder) => tree.remove_leftovers(Some(&folder)),
+                Err(_) => tree.remove_leftovers(None),
+            };
+        }
+        tree.flush()
+    });
+    if let Ok(Err(error)) = settling.await {
+        let finding = Finding::new("not-flushed", Severity::Warning, "target", error.to_string());
+        let fix = "what arrived may be lost if the machine stops now; run `sync` again to be sure";
+        let _ = listener.events.send(Event::Finding(finding.with_fix(fix))).await;
+    }
 }
 
 const fn work_of(route: &Route) -> Work {

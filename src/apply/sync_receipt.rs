@@ -9,7 +9,7 @@ use super::transfer::{self, Proven, TransferError, TransferOptions};
 use crate::aws::s3::{S3Error, Store};
 use crate::local::{self, Sorter, SpillError};
 use crate::model::{BucketName, ObjectAttributes, ObjectKey};
-use crate::plan::{Action, Copy, Step, Upload};
+use crate::plan::{Action, CopyTask, Step, Upload};
 use crate::report::Event;
 use crate::report::receipt::ReceiptRow;
 use crate::sync::compare::Verdict;
@@ -89,7 +89,7 @@ impl ReceiptRows {
 
     /// An object that was put in place.
     pub(super) fn moved(&self, action: &Action, proven: &Proven) {
-        if let Step::Upload(Upload { key, .. }) | Step::Copy(Copy { key, .. }) = &action.step {
+        if let Step::Upload(Upload { key, .. }) | Step::Copy(CopyTask { key, .. }) = &action.step {
             self.push(&receipt_row(key, proven));
         }
     }

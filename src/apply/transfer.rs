@@ -3,6 +3,7 @@
 //! A file up to [`parts::MULTIPART_FROM_BYTES`] is read whole between two looks at its fingerprint, then sent. A larger
 //! one goes up in parts that become an object only if the file is still the same after the last byte was read.
 
+mod copy;
 mod crowd;
 mod download;
 mod limits;
@@ -12,14 +13,15 @@ mod resume;
 mod retry;
 mod single;
 
-pub use crate::plan::Download;
+pub use crate::plan::{CopyTask, Download};
+pub use copy::{Way, copy};
 pub(crate) use crowd::Tally;
 pub use download::{Fetched, download};
 
 use super::patience::Situation;
-use crate::aws::s3::{ErrorClass, S3Error, Store, object_url};
+use crate::aws::s3::{Doomed, ErrorClass, S3Error, Store, object_url};
 use crate::local::{Journal, ReadError, TargetTree, WriteError, fingerprint};
-use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint, ObjectAttributes};
+use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint, ObjectAttributes, ObjectKey};
 use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{Event, Progress, Status};
 use crate::sync::parts;
@@ -28,8 +30,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use limits::Pool;
 use retry::Retry;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinError;
@@ -110,6 +113,8 @@ impl Proven {
 pub(crate) struct Ends {
     /// The directory that downloads go to.
     pub(crate) tree: Option<Arc<TargetTree>>,
+    /// The store that copies come from, if it is another than the target's.
+    pub(crate) from: Option<Store>,
 }
 
 /// Why a file is not in place.
@@ -177,6 +182,9 @@ impl TransferError {
             Self::ChangedThere(_) | Self::Write(WriteError::Changed(_)) => {
                 Some("run again: a new plan starts from what is there now")
             }
+            Self::Damaged { .. } => {
+                Some("run again; if it stays so, a proxy on the way or the object itself is damaged")
+            }
             Self::Write(WriteError::Full { .. }) => Some("free some space, then run again: what is done stays done"),
             Self::Write(WriteError::Link(_)) => Some("remove the link, or choose another target"),
             Self::S3(error) if error.code.as_deref() == Some("InvalidObjectState") => {
@@ -227,7 +235,8 @@ pub(crate) struct Run {
     without_conditions: AtomicBool,
     /// Set once the journal could not be used.
     journal_failed: AtomicBool,
-    kept_uploads: AtomicU64,
+    /// Keys whose uploads in parts stay unfinished.
+    kept: Mutex<BTreeSet<ObjectKey>>,
 }
 
 impl Run {
@@ -257,13 +266,17 @@ impl Run {
             ends,
             without_conditions: AtomicBool::new(false),
             journal_failed: AtomicBool::new(false),
-            kept_uploads: AtomicU64::new(0),
+            kept: Mutex::default(),
         })
     }
 
     /// How many uploads in parts stay unfinished for the next run to go on with.
     pub(crate) fn kept_uploads(&self) -> u64 {
-        self.kept_uploads.load(Ordering::Relaxed)
+        self.kept().len() as u64
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeSet<ObjectKey>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -369,6 +382,10 @@ impl Run {
             (Step::Download { download, .. }, Some(tree)) => {
                 Ok(self.fetch(&action.bucket, download, tree).await?.proven)
             }
+            (Step::Copy(task), _) => {
+                let way = self.ends.from.clone().map_or(Way::INSIDE, Way::Through);
+                self.copy(&action.bucket, task, &way).await
+            }
             (Step::Delete(delete), _) => self.delete(&action.bucket, delete).await,
             (Step::DeleteFile { path, fingerprint, .. }, Some(tree)) => {
                 let (tree, path, seen) = (Arc::clone(tree), path.clone(), *fingerprint);
@@ -393,7 +410,12 @@ impl Run {
     /// Deletes an object if it still is the one that was seen. One that is gone already is as wanted.
     async fn delete(&self, bucket: &BucketName, delete: &Delete) -> Result<Proven, TransferError> {
         let _slot = self.requests.acquire().await;
-        let deleted = self.store.delete_object(bucket, &delete.key, None, delete.etag.as_ref()).await;
+        let doomed = Doomed { key: delete.key.clone(), etag: delete.etag.clone() };
+        let deleted = if self.store.honours_delete_conditions() {
+            self.store.delete_object(bucket, &doomed.key, None, doomed.etag.as_ref()).await
+        } else {
+            self.store.delete_after_look(bucket, &doomed).await
+        };
         match deleted {
             Err(error) if error.class == ErrorClass::Precondition => {
                 Err(TransferError::ChangedThere(object_url(bucket, &delete.key)))

@@ -3,6 +3,8 @@
 //! Nothing here decides; it asks, writes, and says truthfully what came back.
 
 mod bucket_state;
+mod copy;
+mod delete;
 mod get;
 mod lifecycle;
 mod list;
@@ -12,6 +14,8 @@ mod settings;
 mod uploads;
 mod versions;
 
+pub use copy::{ObjectAttributes, ObjectCopy, Source};
+pub use delete::{Deleted, Doomed, MAX_DELETES};
 pub use get::ObjectRead;
 pub use multipart::{Completion, MultipartUpload};
 pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
@@ -36,12 +40,14 @@ pub struct Store {
     is_aws: bool,
     /// Whether object bodies go without a signature of their own.
     unsigned_payload: bool,
+    /// Whether the service is known to delete only what still is what was seen, if told to.
+    delete_conditions: bool,
 }
 
 impl Store {
     /// A store that asks `client`, and that refuses buckets of accounts other than `expected_owner`.
     pub const fn new(client: Client, expected_owner: Option<String>, is_aws: bool) -> Self {
-        Self { client, expected_owner, is_aws, unsigned_payload: false }
+        Self { client, expected_owner, is_aws, unsigned_payload: false, delete_conditions: is_aws }
     }
 
     /// The same store, sending object bodies unsigned: for HTTPS, loopback and in-process endpoints only.
@@ -54,6 +60,18 @@ impl Store {
         self
     }
 
+    /// The same store of a service that honours conditions on deletes. Others may ignore them without a word.
+    #[must_use]
+    pub const fn with_delete_conditions(mut self) -> Self {
+        self.delete_conditions = true;
+        self
+    }
+
+    /// Whether a delete can be made conditional on what was seen.
+    pub const fn honours_delete_conditions(&self) -> bool {
+        self.delete_conditions
+    }
+
     /// The SDK's client.
     pub const fn client(&self) -> &Client {
         &self.client
@@ -62,6 +80,12 @@ impl Store {
     /// The account that every bucket must belong to.
     pub fn expected_owner(&self) -> Option<String> {
         self.expected_owner.clone()
+    }
+
+    /// The same store for buckets of any account: to read what is copied from there.
+    #[must_use]
+    pub fn of_any_owner(&self) -> Self {
+        Self { expected_owner: None, ..self.clone() }
     }
 
     /// True if the client speaks to AWS itself, and to no other server.

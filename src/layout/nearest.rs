@@ -15,6 +15,7 @@ pub fn nearest<'names>(wrong: &str, candidates: impl IntoIterator<Item = &'names
         return None;
     }
     let allowed = (length / 3).max(1);
+    let letters = letters(&wanted);
     let mut best: Option<(usize, &str)> = None;
     let mut start: Option<&str> = None;
     for candidate in candidates.into_iter().take(MOST_CANDIDATES) {
@@ -22,8 +23,9 @@ pub fn nearest<'names>(wrong: &str, candidates: impl IntoIterator<Item = &'names
         if start.is_none() && is_start(&wanted, &name) {
             start = Some(candidate);
         }
-        // Cheap first: names whose lengths differ by more cannot be near.
-        if name.chars().count().abs_diff(length) > allowed {
+        // Cheap first: names whose lengths or letters differ by more cannot be near, nor nearer than the best so far.
+        let most = best.map_or(allowed, |(least, _)| least.saturating_sub(1).min(allowed));
+        if name.chars().count().abs_diff(length) > most || differing(&letters, &self::letters(&name)) > most {
             continue;
         }
         let distance = strsim::osa_distance(&wanted, &name);
@@ -32,6 +34,25 @@ pub fn nearest<'names>(wrong: &str, candidates: impl IntoIterator<Item = &'names
         }
     }
     best.map(|(_, name)| name).or(start)
+}
+
+/// How often letters stand in a name. Letters may share a place, which only makes names look more alike.
+fn letters(name: &str) -> [u16; 32] {
+    let mut counts = [0_u16; 32];
+    for letter in name.chars() {
+        let count = &mut counts[letter as usize % 32];
+        *count = count.saturating_add(1);
+    }
+    counts
+}
+
+/// How many letters at least must change to make one name of the other: a change of one letter adds one letter at most
+/// and takes one away at most.
+fn differing(one: &[u16; 32], other: &[u16; 32]) -> usize {
+    let more = |left: &[u16; 32], right: &[u16; 32]| -> usize {
+        left.iter().zip(right).map(|(left, right)| usize::from(left.saturating_sub(*right))).sum()
+    };
+    more(one, other).max(more(other, one))
 }
 
 /// True if one of two names is a telling part of the other: `public` of `public-access`.
@@ -53,7 +74,27 @@ pub(crate) fn listed<'names>(names: impl IntoIterator<Item = &'names str>) -> St
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{differing, letters, nearest};
+    use proptest::prelude::{prop_assert, proptest};
+
+    proptest! {
+        #[test]
+        fn letters_never_differ_by_more_than_the_names(one in "[a-f:日]{0,12}", other in "[a-f:日]{0,12}") {
+            prop_assert!(differing(&letters(&one), &letters(&other)) <= strsim::osa_distance(&one, &other));
+        }
+    }
+
+    /// What makes a hint cheap: almost no name has to be compared letter by letter.
+    #[test]
+    fn letters_tell_unlike_names_apart() {
+        let names =
+            ["getobjectversionacl", "putbucketpolicy", "listallmybuckets", "deleteobjecttagging", "createbucket"];
+        let wanted = letters("replicatedeletemarkers");
+        let close = names.iter().filter(|name| differing(&wanted, &letters(name)) <= 22 / 3).count();
+        assert_eq!(close, 0);
+        assert_eq!(differing(&letters("proyects"), &letters("projects")), 1);
+        assert_eq!(differing(&letters("ab"), &letters("ba")), 0);
+    }
 
     #[test]
     fn near_names() {

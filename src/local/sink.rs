@@ -309,15 +309,17 @@ impl PartFile {
         self.file.write_all_at(bytes, offset).map_err(|error| failed(self.shown.clone(), errno(&error)))
     }
 
-    /// Hands all that was written to `each` in order.
-    pub fn read_again(&self, mut each: impl FnMut(&[u8])) -> Result<(), WriteError> {
+    /// Hands what was written to `goes_on` in order, to the end or until that says no.
+    pub fn read_again(&self, mut goes_on: impl FnMut(&[u8]) -> bool) -> Result<(), WriteError> {
         let (mut buffer, mut offset) = (Vec::with_capacity(BUFFER_BYTES), 0);
         loop {
             let read = retry_on_intr(|| rustix::io::pread(&self.file, spare_capacity(&mut buffer), offset));
             if read.map_err(|error| failed(self.shown.clone(), error))? == 0 {
                 return Ok(());
             }
-            each(&buffer);
+            if !goes_on(&buffer) {
+                return Ok(());
+            }
             offset += buffer.len() as u64;
             buffer.clear();
         }

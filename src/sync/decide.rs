@@ -5,7 +5,7 @@ use super::item::{Found, Item};
 use super::keys::key_of;
 use super::paths::{Clashes, LocalPlace, Misplaced, place_below};
 use crate::model::{BucketName, ETag, Fingerprint, LocalFile, ObjectEntry, Odd, OddKind, Prefix, RelativePath};
-use crate::plan::{Action, Copy, Delete, Download, Reason, Step, Upload};
+use crate::plan::{Action, CopyTask, Delete, Download, Reason, Step, Upload};
 use std::path::{Path, PathBuf};
 
 /// Where a sync leads: which side is what.
@@ -188,6 +188,6 @@ fn copy(
     let key = key.map_err(|_| Odd { path: format!("s3://{from}/{}", found.entry.key), kind: OddKind::KeyTooLong })?;
     let entry = found.entry;
     let (from_key, size_bytes, etag) = (entry.key, entry.size_bytes, entry.etag);
-    let copy = Copy { from_bucket: from.clone(), from_key, size_bytes, etag, key, replaces };
+    let copy = CopyTask { from_bucket: from.clone(), from_key, size_bytes, etag, key, replaces };
     Ok(Action { bucket: bucket.clone(), step: Step::Copy(copy), reason })
 }

@@ -24,6 +24,19 @@ pub const DEFAULT_PART_BYTES: u64 = 8 * MIB;
 /// a retry costs little.
 pub const MULTIPART_FROM_BYTES: u64 = 16 * MIB;
 
+/// The largest object that one CopyObject takes: 5 GiB.
+///
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
+pub const MAX_COPY_BYTES: u64 = 5 * 1024 * MIB;
+
+/// Up to this size a copy inside the service is one request. The service takes more, but it answers only when the copy is
+/// made: parts side by side are faster, and no single answer is waited for too long.
+pub const COPY_WHOLE_UP_TO_BYTES: u64 = 1024 * MIB;
+
+/// The part size for copies inside the service: no byte comes through here, so larger parts are fewer requests, and small
+/// enough that many are copied side by side.
+pub const COPY_PART_BYTES: u64 = 128 * MIB;
+
 /// The part size for a file, in bytes: `preferred`, or the next whole MiB at which the file fits 10,000 parts.
 ///
 /// `None` if the file is larger than any object can be.

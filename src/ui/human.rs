@@ -123,6 +123,12 @@ impl Human {
             Event::Edit(edit) => self.changes.edit(edit, voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
+            Event::UnfinishedUpload(upload) => {
+                let mut row = Row::default();
+                row.push(voice.out, None, &escape(&upload.target));
+                let words = upload.to_string();
+                row.hang(&escape(&words), Hang::column(screen.width, 2), &mut |line| screen.answer_line(line));
+            }
             Event::Answer { text } => {
                 screen.answer_text(text);
                 if !text.ends_with('\n') {

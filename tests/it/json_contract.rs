@@ -7,7 +7,7 @@ use bucketwright::policy::Verdict as Ruling;
 use bucketwright::report::{
     Access, ActionRecord, Cell, ChangeRecord, Check, DecisionRecord, EditRecord, ErrorRecord, Event, FilterRecord,
     Finding, IdentityRecord, Mark, NodeKind, NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status,
-    Summary, Turn, Verdict,
+    Summary, Turn, UploadRecord, Verdict,
 };
 use bucketwright::ui::{Captured, ColorChoice, Format, Ui, UiOptions};
 use serde::Deserialize;
@@ -26,6 +26,7 @@ enum Line {
     Check(CheckLine),
     Filter(FilterLine),
     Node(NodeLine),
+    UnfinishedUpload(UploadLine),
     Answer(AnswerLine),
     Error(ErrorLine),
     Summary(SummaryLine),
@@ -221,6 +222,20 @@ struct NodeLine {
     objects: Option<u64>,
     more_objects: Option<u64>,
     more_bytes: Option<u64>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UploadLine {
+    target: String,
+    upload_id: String,
+    initiated: Option<String>,
+    age_s: Option<u64>,
+    initiator: Option<String>,
+    parts: Option<u64>,
+    bytes: Option<u64>,
+    ours: bool,
+    source: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -494,6 +509,25 @@ fn nodes_answers_and_errors() {
         let (bucket, path, kind, mark) = (text("b"), text("p/"), kind_word, mark_word);
         let line = NodeLine { bucket, path, kind, mark, bytes, objects, more_objects, more_bytes };
         check(&Event::Node(node), Line::Node(line));
+    }
+    let (target, upload_id) = (text("s3://b/k"), text("id"));
+    for known in [false, true] {
+        let (initiated, source) = (known.then(|| text("2026-11-02T10:00:00Z")), known.then(|| text("k.csv")));
+        let (initiator, number) = (known.then(|| text("arn")), known.then_some(3));
+        let record = UploadRecord {
+            target: target.clone(),
+            upload_id: upload_id.clone(),
+            initiated: initiated.clone(),
+            age_s: number,
+            initiator: initiator.clone(),
+            parts: number,
+            bytes: number,
+            ours: known,
+            source: source.clone(),
+        };
+        let (target, upload_id, age_s, parts, bytes) = (target.clone(), upload_id.clone(), number, number, number);
+        let line = UploadLine { target, upload_id, initiated, age_s, initiator, parts, bytes, ours: known, source };
+        check(&Event::UnfinishedUpload(record), Line::UnfinishedUpload(line));
     }
     for (selected, rule) in [(true, None), (false, Some("cache/"))] {
         let (rule, from) = (rule.map(text), rule.map(|_| text("--exclude")));

@@ -3,11 +3,14 @@
 
 mod adoption;
 mod bad_input;
+mod copy;
 mod dataset;
+mod deletes;
 mod download;
 mod enforcement;
 mod faults;
 mod json_contract;
+mod killed;
 mod layout_cases;
 mod main_job;
 mod odd_files;
@@ -38,4 +41,5 @@ mod sync_filters;
 mod sync_receipt;
 mod testenv;
 mod transfer;
+mod uploads;
 mod wire;

@@ -15,6 +15,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -307,7 +308,7 @@ async fn what_fails_is_kept_only_where_that_helps() {
             third.then(|| Answer::error(status, code))
         };
         let (store, _) = tampered(&scene.endpoint, before, |_, _| {});
-        let options = scene.options(Algorithm::Crc64Nvme);
+        let options = TransferOptions { retry_for: Duration::ZERO, ..scene.options(Algorithm::Crc64Nvme) };
         let (transferred, _) = scene.send(&store, &options, &CancellationToken::new()).await;
         assert_eq!((transferred.failed, transferred.kept_uploads), (1, kept), "{code}");
         assert_eq!((scene.open_uploads().await.len(), scene.remembered()), (kept as usize, kept as usize), "{code}");

@@ -39,16 +39,21 @@ impl Request {
     pub(crate) fn operation(&self) -> &'static str {
         let has = |text| self.target.contains(text);
         match self.method.as_str() {
+            "PUT" if has("uploadId=") && !self.header("x-amz-copy-source").is_empty() => "UploadPartCopy",
             "PUT" if has("uploadId=") => "UploadPart",
+            "PUT" if !self.header("x-amz-copy-source").is_empty() => "CopyObject",
             "PUT" => "PutObject",
             "HEAD" => "HeadObject",
             "GET" if has("list-type=2") => "ListObjectsV2",
             "GET" if has("uploadId=") => "ListParts",
             "GET" if has("?uploads") => "ListMultipartUploads",
+            "GET" if has("?tagging") => "GetObjectTagging",
             "GET" => "GetObject",
+            "POST" if has("?delete") => "DeleteObjects",
             "POST" if has("uploadId=") => "CompleteMultipartUpload",
             "POST" => "CreateMultipartUpload",
             "DELETE" if has("uploadId=") => "AbortMultipartUpload",
+            "DELETE" => "DeleteObject",
             _ => "?",
         }
     }

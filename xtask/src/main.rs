@@ -1,8 +1,11 @@
 //! Chores of the project that cargo alone cannot do: `cargo xtask --help` lists them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore's answer goes to the terminal")]
 
+mod bench;
 mod codegen;
 mod conformance;
+mod fuzz;
+mod lint_cases;
 mod numbers;
 mod source;
 mod tidy;
@@ -25,6 +28,10 @@ enum Chore {
     },
     /// Runs the binary against servers, and its endpoint with clients, written by others.
     Conformance(conformance::Options),
+    /// Feeds the parsers, the evaluator and the linter with random cases.
+    Fuzz(fuzz::Options),
+    /// Measures the release build against its peers.
+    Bench(bench::Options),
     /// Prints how large the code is, as a Markdown table.
     Numbers,
 }
@@ -34,6 +41,8 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(root()),
         Chore::Codegen { check } => codegen::run(root(), check),
         Chore::Conformance(options) => conformance::run(root(), &options),
+        Chore::Fuzz(options) => fuzz::run(root(), &options),
+        Chore::Bench(options) => bench::run(root(), &options),
         Chore::Numbers => numbers::run(root()),
     };
     match done {

@@ -173,7 +173,8 @@ fn forgotten(rust: &[Source]) -> Vec<Breach> {
     let declared: BTreeSet<String> = rust.iter().flat_map(declared_files).collect();
     let is_root = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
-        matches!(name, "main.rs" | "lib.rs" | "build.rs")
+        // Each target of the fuzzer is a program, which its manifest names.
+        matches!(name, "main.rs" | "lib.rs" | "build.rs") || path.starts_with("fuzz/targets/")
     };
     let lost = rust.iter().filter(|file| !is_root(&file.path) && !declared.contains(&file.path));
     lost.map(|file| breach(file, 1, "no `mod` line names this file, so nothing compiles it")).collect()

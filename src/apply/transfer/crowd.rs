@@ -5,6 +5,7 @@
 
 use super::limits::Buffer;
 use super::{Proven, Run, TransferError, error_text};
+use crate::aws::s3::Doomed;
 use crate::hashing;
 use crate::local::{ReadError, SourceFile};
 use crate::model::{Algorithm, Checksum};
@@ -22,6 +23,11 @@ const SMALL_BYTES: u64 = 128 * 1024;
 /// How many small files are read together at most, and how many bytes.
 const GROUP_FILES: usize = 32;
 const GROUP_BYTES: u64 = 1024 * 1024;
+
+/// How many objects one request deletes: the most that S3 takes.
+///
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
+const GROUP_DELETES: usize = 1000;
 
 /// What became of a run.
 #[derive(Debug, Default)]
@@ -41,6 +47,7 @@ pub(crate) struct Tally {
 #[derive(Debug)]
 enum Group {
     Small(Vec<Action>),
+    Deletes(Vec<Action>),
     One(Box<Action>),
 }
 
@@ -75,7 +82,7 @@ impl Run {
                     self.count(ended.map(|(_, ended)| ended), size, &mut tally, &mut arrived).await;
                 }
                 batch = batches.next(), if more && waiting.is_empty() => match batch {
-                    Some(batch) => waiting = groups(batch),
+                    Some(batch) => waiting = groups(batch, self.store.honours_delete_conditions()),
                     None => more = false,
                 },
             }
@@ -122,6 +129,7 @@ impl Run {
         match group {
             Group::One(action) => vec![self.run_one(*action).await],
             Group::Small(actions) => self.run_small(actions).await,
+            Group::Deletes(actions) => self.run_deletes(actions).await,
         }
     }
 
@@ -153,6 +161,28 @@ impl Run {
             .await
     }
 
+    /// Deletes many objects with one request; what failed is tried once more by itself.
+    async fn run_deletes(self: &Arc<Self>, actions: Vec<Action>) -> Ended {
+        let doomed: Vec<Doomed> = actions.iter().filter_map(doomed_of).collect();
+        let bucket = actions.first().map(|action| action.bucket.clone());
+        let deleted = match &bucket {
+            Some(bucket) if !self.cancel.is_cancelled() => {
+                let _slot = self.requests.acquire().await;
+                self.store.delete_objects(bucket, &doomed).await.unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
+        let mut ended = Vec::with_capacity(actions.len());
+        let mut deleted = deleted.into_iter();
+        for action in actions {
+            match deleted.next() {
+                Some(Ok(())) => ended.push(self.report(action, Ok(Proven::gone())).await),
+                Some(Err(_)) | None => ended.push(self.run_one(action).await),
+            }
+        }
+        ended
+    }
+
     async fn report(
         &self,
         action: Action,
@@ -170,7 +200,7 @@ impl Run {
 impl Group {
     const fn len(&self) -> usize {
         match self {
-            Self::Small(actions) => actions.len(),
+            Self::Small(actions) | Self::Deletes(actions) => actions.len(),
             Self::One(_) => 1,
         }
     }
@@ -180,10 +210,18 @@ fn size_of(action: &Action) -> usize {
     action.step.bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default()
 }
 
-/// Small files together, everything else alone.
-fn groups(batch: Vec<Action>) -> VecDeque<Group> {
+fn doomed_of(action: &Action) -> Option<Doomed> {
+    match &action.step {
+        Step::Delete(delete) => Some(Doomed { key: delete.key.clone(), etag: delete.etag.clone() }),
+        _ => None,
+    }
+}
+
+/// Small files together, deletes of one bucket together where that is safe, everything else alone.
+fn groups(batch: Vec<Action>, deletes_together: bool) -> VecDeque<Group> {
     let mut groups = VecDeque::new();
     let (mut small, mut bytes) = (Vec::new(), 0);
+    let mut deletes: Vec<Action> = Vec::new();
     for action in batch {
         match &action.step {
             Step::Upload(upload) if upload.fingerprint.size_bytes <= SMALL_BYTES => {
@@ -194,8 +232,18 @@ fn groups(batch: Vec<Action>) -> VecDeque<Group> {
                     groups.push_back(Group::Small(std::mem::take(&mut small)));
                 }
             }
+            Step::Delete(_) if deletes_together => {
+                let other_bucket = deletes.first().is_some_and(|first| first.bucket != action.bucket);
+                if other_bucket || deletes.len() >= GROUP_DELETES {
+                    groups.push_back(Group::Deletes(std::mem::take(&mut deletes)));
+                }
+                deletes.push(action);
+            }
             _ => groups.push_back(Group::One(Box::new(action))),
         }
+    }
+    if !deletes.is_empty() {
+        groups.push_back(Group::Deletes(deletes));
     }
     if !small.is_empty() {
         groups.push_back(Group::Small(small));

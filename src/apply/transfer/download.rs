@@ -80,13 +80,18 @@ impl Wanted {
         object_url(&self.bucket, &self.key)
     }
 
+    /// True if `head` is of the object that was seen.
+    pub(super) fn is(&self, head: &ObjectHead, size_bytes: u64) -> bool {
+        head.size_bytes == size_bytes && (self.etag.is_none() || head.etag.is_none() || head.etag == self.etag)
+    }
+
     /// A failed read in the words of a transfer.
     fn failed(&self, error: S3Error) -> TransferError {
         if error.class == ErrorClass::Precondition { TransferError::ChangedThere(self.url()) } else { error.into() }
     }
 
     /// The rung that holds, or what speaks against it.
-    fn judged(&self, judgement: Judgement) -> Result<Rung, TransferError> {
+    pub(super) fn judged(&self, judgement: Judgement) -> Result<Rung, TransferError> {
         match judgement {
             Judgement::Same(rung) => Ok(rung),
             Judgement::Differs { stored, arrived } => {
@@ -106,9 +111,9 @@ impl Run {
     ) -> Result<Fetched, TransferError> {
         let wanted = Wanted { bucket: bucket.clone(), key: download.key.clone(), etag: download.etag.clone() };
         if download.size_bytes < self.options.multipart_from_bytes {
-            self.unless_cancelled(self.fetch_whole(&wanted, download, tree)).await
+            self.fetch_whole(&wanted, download, tree).await
         } else {
-            self.unless_cancelled(self.fetch_ranges(wanted, download, tree)).await
+            self.fetch_ranges(wanted, download, tree).await
         }
     }
 
@@ -118,11 +123,14 @@ impl Run {
         download: &Download,
         tree: &Arc<TargetTree>,
     ) -> Result<Fetched, TransferError> {
-        let mut buffer = self.pool.buffer(usize::try_from(download.size_bytes).unwrap_or(usize::MAX)).await;
-        let head = {
+        let arrive = async {
+            let mut buffer = self.pool.buffer(usize::try_from(download.size_bytes).unwrap_or(usize::MAX)).await;
             let _slot = self.requests.acquire().await;
-            self.receive(wanted, None, &mut buffer).await?
+            let head = self.receive(&self.store, wanted, None, &mut buffer).await?;
+            Ok((head, buffer))
         };
+        // What has arrived is written also by a cancelled run: that takes no time, and half of it would stay behind.
+        let (head, buffer) = self.unless_cancelled(arrive).await?;
         let fetched = if download.size_bytes <= WRITTEN_AT_ONCE_BYTES {
             keep_whole(tree, wanted, download, head, &buffer)?
         } else {
@@ -139,7 +147,7 @@ impl Run {
         download: &Download,
         tree: &Arc<TargetTree>,
     ) -> Result<Fetched, TransferError> {
-        let head = self.head(&wanted, download.size_bytes).await?;
+        let head = self.unless_cancelled(self.head(&wanted, download.size_bytes)).await?;
         // Where the listing showed no ETag, all ranges must at least be of the object that HEAD saw.
         wanted.etag = wanted.etag.or_else(|| head.etag.clone());
         let measure = Measure::of(&head, download.size_bytes);
@@ -147,13 +155,13 @@ impl Run {
         let begin = move || opened.begin(&to.path, to.size_bytes, to.replaces.as_ref());
         let file = Receiving(Arc::new(tokio::task::spawn_blocking(begin).await??));
         let wanted = Arc::new(wanted);
-        let Wholes { crc64nvme, measured } =
-            self.fill_file(&file.0, &wanted, download.size_bytes, measure.of_ranges()).await?;
-        let (part, modified) = (Arc::clone(&file.0), head.modified);
+        let fill = self.fill_file(&file.0, &wanted, download.size_bytes, measure.of_ranges());
+        let Wholes { crc64nvme, measured } = self.unless_cancelled(fill).await?;
+        let (part, modified, cancel) = (Arc::clone(&file.0), head.modified, self.cancel.clone());
         let finish = move || {
             let judgement = match &measured {
                 Some(measured) => measure.judge(measured),
-                None => judge_again(&part, &measure)?,
+                None => judge_again(&part, &measure, &cancel)?,
             };
             let rung = wanted.judged(judgement)?;
             let file = part.commit(modified)?;
@@ -163,13 +171,10 @@ impl Run {
     }
 
     /// What is kept of the object, if it still is the one that was seen.
-    pub(super) async fn head(&self, wanted: &Wanted, size_bytes: u64) -> Result<ObjectHead, TransferError> {
+    async fn head(&self, wanted: &Wanted, size_bytes: u64) -> Result<ObjectHead, TransferError> {
         let _slot = self.requests.acquire().await;
         let head = self.store.head_object(&wanted.bucket, &wanted.key).await?;
-        let same = |head: &ObjectHead| {
-            head.size_bytes == size_bytes && (wanted.etag.is_none() || head.etag.is_none() || head.etag == wanted.etag)
-        };
-        head.filter(same).ok_or_else(|| TransferError::ChangedThere(wanted.url()))
+        head.filter(|head| wanted.is(head, size_bytes)).ok_or_else(|| TransferError::ChangedThere(wanted.url()))
     }
 
     /// Brings all ranges, and gives the checksums of the whole, combined from theirs: the one for receipts, and the one
@@ -219,7 +224,7 @@ impl Run {
         mut buffer: Buffer,
         algorithms: Vec<Algorithm>,
     ) -> Result<Vec<Checksum>, TransferError> {
-        self.receive(wanted, Some(part), &mut buffer).await?;
+        self.receive(&self.store, wanted, Some(part), &mut buffer).await?;
         let file = Arc::clone(file);
         let write = move || {
             file.write_at(part.offset, &buffer)?;
@@ -233,6 +238,7 @@ impl Run {
     /// Reads the object or one part of it into memory, again where the answer breaks off.
     pub(super) async fn receive(
         &self,
+        store: &Store,
         wanted: &Wanted,
         part: Option<Part>,
         into: &mut [u8],
@@ -240,7 +246,7 @@ impl Run {
         let read = wanted.read(part);
         let (mut tries_left, mut pause) = (ATTEMPTS - 1, FIRST_PAUSE);
         loop {
-            let answer = self.store.read_object(&read).await.map_err(|error| wanted.failed(error))?;
+            let answer = store.read_object(&read).await.map_err(|error| wanted.failed(error))?;
             let Err(broken) = Store::fill(&read, answer.bytes, into).await else { return Ok(answer.head) };
             let passes = matches!(broken.class, ErrorClass::Unreachable | ErrorClass::DigestRefused);
             if tries_left == 0 || !passes {
@@ -280,12 +286,16 @@ fn keep_whole(
 }
 
 /// Reads what was written once more, for digests that cannot be combined from ranges.
-fn judge_again(file: &PartFile, measure: &Measure) -> Result<Judgement, WriteError> {
+fn judge_again(file: &PartFile, measure: &Measure, cancel: &CancellationToken) -> Result<Judgement, TransferError> {
     let mut pass = measure.pass();
     if !matches!(measure, Measure::Length) {
-        file.read_again(|bytes| pass.update(bytes))?;
+        let goes_on = |bytes: &[u8]| {
+            pass.update(bytes);
+            !cancel.is_cancelled()
+        };
+        file.read_again(goes_on)?;
     }
-    Ok(pass.finish(measure))
+    if cancel.is_cancelled() { Err(TransferError::Cancelled) } else { Ok(pass.finish(measure)) }
 }
 
 fn fetched(head: ObjectHead, checksum: Option<Checksum>, rung: Rung, file: Fingerprint) -> Fetched {

@@ -1,6 +1,5 @@
 //! Climbs the proof ladder, and keeps a write to the state that its plan saw.
 
-use super::single::condition_of;
 use super::{Proven, Run, TransferError};
 use crate::aws::s3::{ErrorClass, S3Error, WriteCondition, Written, object_url};
 use crate::hashing;
@@ -144,15 +143,25 @@ impl Run {
     /// On an endpoint without conditional writes the state is looked at just before the write instead. That leaves a
     /// gap of one request in which another writer is not noticed.
     pub(super) async fn condition(&self, bucket: &BucketName, upload: &Upload) -> Result<WriteCondition, S3Error> {
+        self.condition_at(bucket, &upload.key, upload.replaces.as_ref()).await
+    }
+
+    /// The same for any write to `key` that replaces `replaces`.
+    pub(super) async fn condition_at(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        replaces: Option<&ETag>,
+    ) -> Result<WriteCondition, S3Error> {
         if !self.without_conditions.load(Ordering::Relaxed) {
-            return Ok(condition_of(upload));
+            return Ok(replaces.cloned().map_or(WriteCondition::Absent, WriteCondition::Matches));
         }
-        let found = self.store.head_object(bucket, &upload.key).await?.and_then(|head| head.etag);
-        if found == upload.replaces {
+        let found = self.store.head_object(bucket, key).await?.and_then(|head| head.etag);
+        if found.as_ref() == replaces {
             return Ok(WriteCondition::Always);
         }
         let message = "the object is not the one that the plan saw";
-        let error = S3Error::unexpected("HeadObject", object_url(bucket, &upload.key), message);
+        let error = S3Error::unexpected("HeadObject", object_url(bucket, key), message);
         Err(S3Error { class: ErrorClass::Precondition, ..error })
     }
 

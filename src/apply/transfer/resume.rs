@@ -156,6 +156,7 @@ impl Run {
 
     /// The object is in place.
     pub(super) async fn arrived(&self, begun: Begun) {
+        self.kept().remove(&begun.multipart.key);
         if let Some(claim) = begun.claim {
             leftovers::forget(claim, &self.events).await;
         }
@@ -164,8 +165,9 @@ impl Run {
     /// The object is not in place: what arrived is kept for the next run if that can go on with it, else freed.
     pub(super) async fn leave(&self, begun: Begun, error: &TransferError) {
         if begun.claim.is_some() && is_worth_resuming(error) {
-            self.kept_uploads.fetch_add(1, Ordering::Relaxed);
+            self.kept().insert(begun.multipart.key.clone());
         } else {
+            self.kept().remove(&begun.multipart.key);
             self.end(&begun.multipart, begun.claim).await;
         }
     }

@@ -3,7 +3,7 @@
 use super::limits::Buffer;
 use super::prove::{ExpectedEtag, Sent};
 use super::{Proven, Run, TransferError};
-use crate::aws::s3::{ObjectWrite, S3Error, WriteCondition, Written};
+use crate::aws::s3::{ObjectWrite, S3Error, Written};
 use crate::hashing;
 use crate::local::{ReadError, SourceFile};
 use crate::model::{Algorithm, BucketName, Checksum, Echo, Fingerprint};
@@ -89,9 +89,4 @@ fn read_whole(
     file.check_unchanged()?;
     let checksum = hashing::digest(algorithm, &buffer);
     Ok((buffer.freeze(), checksum))
-}
-
-/// What must hold at the endpoint for the write to be the one that was planned.
-pub(super) fn condition_of(upload: &Upload) -> WriteCondition {
-    upload.replaces.clone().map_or(WriteCondition::Absent, WriteCondition::Matches)
 }

@@ -45,7 +45,7 @@ impl MultipartUpload {
 }
 
 /// CRC-64/NVME knows only the checksum of the whole object; digests know only that of their parts; MD5 is not stored.
-const fn kind_of(algorithm: Algorithm) -> Option<(ChecksumAlgorithm, ChecksumType)> {
+pub(super) const fn kind_of(algorithm: Algorithm) -> Option<(ChecksumAlgorithm, ChecksumType)> {
     match algorithm {
         Algorithm::Crc64Nvme => Some((ChecksumAlgorithm::Crc64Nvme, ChecksumType::FullObject)),
         Algorithm::Crc32 => Some((ChecksumAlgorithm::Crc32, ChecksumType::FullObject)),

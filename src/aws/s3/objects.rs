@@ -250,7 +250,7 @@ macro_rules! read_common {
     }};
 }
 
-fn read_head(answer: &HeadObjectOutput) -> ObjectHead {
+pub(super) fn read_head(answer: &HeadObjectOutput) -> ObjectHead {
     read_common!(answer)
 }
 

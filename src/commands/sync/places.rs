@@ -14,6 +14,7 @@ use crate::sync::keys::is_file_name;
 use crate::world::World;
 use futures_util::TryStreamExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Both sides, reached.
 #[derive(Debug)]
@@ -133,7 +134,7 @@ async fn upload(path: PathBuf, to: &S3Location, store: &Store) -> Result<Sides, 
     let key = name.as_deref().and_then(|name| folder.key(name).ok());
     let listing = key.map_or(Listing::Streamed, |key| Listing::One { key, name: None });
     let target = Side::Objects(Objects { store: store.clone(), bucket, folder, listing });
-    let source = Side::Files(Files { root: path, rename: name });
+    let source = Side::Files(Files { root: path, rename: name, leftovers: Arc::default() });
     Ok((route, source, target))
 }
 
@@ -165,7 +166,7 @@ async fn download(from: &S3Location, path: PathBuf, store: &Store) -> Result<Sid
     let file = root.join(&target_name);
     let target = match source_kind(&file) {
         SourceKind::Absent => Side::Nothing,
-        _ => Side::Files(Files { root: file, rename: Some(target_name) }),
+        _ => Side::Files(Files { root: file, rename: Some(target_name), leftovers: Arc::default() }),
     };
     Ok((route, source, target))
 }
@@ -173,7 +174,7 @@ async fn download(from: &S3Location, path: PathBuf, store: &Store) -> Result<Sid
 fn local_side(path: PathBuf) -> Side {
     match source_kind(&path) {
         SourceKind::Absent => Side::Nothing,
-        _ => Side::Files(Files { root: path, rename: None }),
+        _ => Side::Files(Files { root: path, rename: None, leftovers: Arc::default() }),
     }
 }
 

@@ -51,7 +51,11 @@ fn a_file_appears_whole_with_its_time_and_mode() {
     file.write_at(200_000, &[2; 200_000]).unwrap();
     file.write_at(0, &[1; 200_000]).unwrap();
     let mut again = Vec::new();
-    file.read_again(|bytes| again.extend_from_slice(bytes)).unwrap();
+    let mut keep = |bytes: &[u8]| {
+        again.extend_from_slice(bytes);
+        true
+    };
+    file.read_again(&mut keep).unwrap();
     assert_eq!(again, [[1; 200_000], [2; 200_000]].concat());
     let place = folder.path().join("target/a/b/c");
     assert!(!place.exists(), "not before it is put there");

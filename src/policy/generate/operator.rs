@@ -11,9 +11,10 @@ use crate::model::{Arn, BucketName, Control};
 use serde_json::{Value, json};
 
 /// What every verb reads of a bucket.
-const READ_BUCKET: [&str; 10] = [
+const READ_BUCKET: [&str; 11] = [
     "s3:ListBucket",
     "s3:ListBucketVersions",
+    "s3:ListBucketMultipartUploads",
     "s3:GetBucketTagging",
     "s3:GetBucketOwnershipControls",
     "s3:GetBucketPublicAccessBlock",

@@ -4,7 +4,7 @@ use super::findings::{self, Place};
 use super::row::{Hang, Row};
 use super::{Voice, WIDEST_COLUMN};
 use crate::model::{HumanBytes, HumanCount};
-use crate::plan::{Action, Copy, Delete, Download, Effect, Plan, Step, Upload};
+use crate::plan::{Action, CopyTask, Delete, Download, Effect, Plan, Step, Upload};
 use crate::report::{Finding, Severity, Summary, Words};
 use crate::ui::screen::Screen;
 use crate::ui::style::Role;
@@ -132,7 +132,7 @@ fn object(action: &Action) -> String {
         Step::CreateBucket { region, .. } => format!("bucket in {region}"),
         Step::PutSetting(setting) => setting.name().to_owned(),
         Step::PutMarker { key } => key.to_string(),
-        Step::Upload(Upload { key, .. }) | Step::Copy(Copy { key, .. }) | Step::Delete(Delete { key, .. }) => {
+        Step::Upload(Upload { key, .. }) | Step::Copy(CopyTask { key, .. }) | Step::Delete(Delete { key, .. }) => {
             key.to_string()
         }
         Step::Download { download: Download { path, .. }, .. } | Step::DeleteFile { path, .. } => path.to_string(),

@@ -73,6 +73,11 @@ impl Endpoint {
         client
     }
 
+    /// The endpoint and its credentials, for a script that drives several.
+    pub(crate) fn keys(&self) -> serde_json::Value {
+        serde_json::json!({"url": self.url, "key": self.key, "secret": self.secret, "token": self.token})
+    }
+
     /// The server's process id.
     pub(crate) fn id(&self) -> u32 {
         self.server.child.id()

