@@ -14,6 +14,7 @@ pub mod pipeline;
 pub mod receipts;
 pub mod round_trip;
 pub mod sync;
+pub mod sync_receipt;
 pub mod transfer;
 
 use crate::aws::s3::{ErrorClass, MarkerWrite, S3Error, Store};

@@ -107,7 +107,7 @@ enum Command {
     Tree(tree::TreeArgs),
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
-    Sync(sync::SyncArgs),
+    Sync(Box<sync::SyncArgs>),
     Verify(verify::VerifyArgs),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),

@@ -17,6 +17,7 @@ mod key;
 mod layout_id;
 mod lifecycle;
 mod location;
+mod object_attributes;
 mod part_file;
 mod region;
 mod relative_path;
@@ -40,6 +41,9 @@ pub use key::{KeyError, ObjectKey, Prefix};
 pub use layout_id::{LayoutId, LayoutIdError};
 pub use lifecycle::{Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration, Transition};
 pub use location::{Location, LocationError, S3Location};
+pub use object_attributes::{
+    AttributeError, HeaderText, KmsKey, MetadataName, ObjectAttributes, ObjectEncryption, StorageClass,
+};
 pub use part_file::{is_part_file_name, part_file_name};
 pub use region::{Region, RegionError};
 pub use relative_path::{RelativePath, RelativePathError};

@@ -246,7 +246,7 @@ impl DatasetPlan {
     }
 }
 
-fn unchanged_row(object: ObjectEntry, known: &Known, by: By) -> ReceiptRow {
+pub(super) fn unchanged_row(object: ObjectEntry, known: &Known, by: By) -> ReceiptRow {
     ReceiptRow {
         key: object.key,
         size: object.size_bytes,

@@ -1,6 +1,6 @@
 //! What a sync learns about files while it compares and moves them, kept for the next one.
 
-use super::pipeline::{Compared, file_and_object};
+use super::pipeline::{Compared, file_and_object, trail_of, tree_of};
 use super::sync::{Listener, SyncRequest};
 use super::transfer::Proven;
 use crate::local::{CachePlace, Learner, Visited};
@@ -10,7 +10,7 @@ use crate::report::{Event, Finding, Severity};
 use crate::sync::compare::{By, Verdict};
 use crate::sync::decide::Route;
 use crate::sync::remembered::remember;
-use crate::sync::shard::Shard;
+use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How much of what is learned is held in memory before it goes to the disk.
@@ -78,11 +78,17 @@ impl Lessons {
         self.learned().visited = visited.unwrap_or_else(Visited::nothing);
     }
 
-    /// Writes it down. What a filter hid is kept, for the run that sees it again. That this fails is worth a word, and nothing else: the next run reads more.
-    pub(super) async fn keep(self, shard: Option<Shard>, filtered: bool, listener: &Listener) {
+    /// Writes it down. That this fails is worth a word, and nothing else: the next run reads more.
+    pub(super) async fn keep(self, request: &SyncRequest, listener: &Listener) {
+        let shard = request.shard;
+        let trail = RefCell::new(trail_of(&request.filter, tree_of(&request.source, &request.target)));
+        // What this run was not to look at may be there all the same.
+        let may_forget = move |name: &str| {
+            shard.is_none_or(|shard| shard.holds(name)) && trail.borrow_mut().judge(name).1.is_selected()
+        };
         let saving = tokio::task::spawn_blocking(move || {
             let Learned { mut learner, visited } = self.learned.into_inner().unwrap_or_else(PoisonError::into_inner);
-            learner.save(&visited, |name| !filtered && shard.is_none_or(|shard| shard.holds(name)))
+            learner.save(&visited, may_forget)
         });
         let message = match saving.await {
             Ok(Ok(_)) => return,

@@ -2,7 +2,7 @@
 
 use crate::aws::s3::{ErrorClass, ObjectWrite, S3Error, Store, WriteCondition};
 use crate::hashing;
-use crate::model::{Algorithm, Echo};
+use crate::model::{Algorithm, Echo, ObjectAttributes};
 use crate::verify::access::{Answer, Probe, RoundTrip};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -40,6 +40,7 @@ async fn put(store: &Store, probe: &Probe) -> Answer {
         body: Bytes::from(probe.content.clone()),
         checksum: &checksum,
         content_type: CONTENT_TYPE,
+        attributes: &ObjectAttributes::default(),
         condition: &WriteCondition::Absent,
     };
     match store.put_object(write).await {

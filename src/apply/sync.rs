@@ -6,6 +6,7 @@
 use super::leftovers::{self, Scope};
 use super::lessons::Lessons;
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
+use super::sync_receipt::{ReceiptRequest, ReceiptRows};
 use super::transfer::{Ends, Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::Store;
 use crate::local::{CachePlace, Journal, TargetTree, Visited};
@@ -48,6 +49,8 @@ pub struct SyncRequest {
     pub delete: Option<DeleteRules>,
     /// Where it is remembered what files hold; none to look at all of them again.
     pub cache: Option<CachePlace>,
+    /// Where a receipt is wanted.
+    pub receipt: Option<ReceiptRequest>,
     /// When the run began, in nanoseconds since the epoch.
     pub started_ns: i128,
     /// Where what exceeds memory goes.
@@ -99,8 +102,80 @@ pub struct Synced {
     pub cancelled: u64,
     /// Why nothing was deleted, where something should have been.
     pub refused: Option<Refusal>,
+    /// What became of the receipt.
+    pub receipt: Receipt,
     /// Uploads in parts that stay unfinished for the next run to go on with.
     pub kept_uploads: u64,
+}
+
+/// What became of a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Receipt {
+    /// None was asked for.
+    #[default]
+    NotAsked,
+    /// It was written, with so many rows.
+    Written(u64),
+    /// It was not written, which was told as a finding.
+    Unwritten,
+}
+
+/// What a run takes note of on its way.
+#[derive(Debug)]
+struct Notes {
+    lessons: Option<Lessons>,
+    receipt: Option<ReceiptRows>,
+}
+
+impl Notes {
+    fn of(request: &SyncRequest) -> Self {
+        Self {
+            lessons: request.cache.as_ref().map(|place| Lessons::new(place, request)),
+            receipt: request.receipt.as_ref().map(ReceiptRows::new),
+        }
+    }
+
+    fn compared(&self, both: &Compared) {
+        self.lessons.iter().for_each(|lessons| lessons.compared(both));
+        self.receipt.iter().for_each(|receipt| receipt.compared(both));
+    }
+
+    fn moved(&self, action: &Action, proven: &Proven) {
+        self.lessons.iter().for_each(|lessons| lessons.moved(action, proven));
+        self.receipt.iter().for_each(|receipt| receipt.moved(action, proven));
+    }
+
+    fn visited(&self, visited: Option<Visited>) {
+        if let Some(lessons) = &self.lessons {
+            lessons.visited(visited);
+        }
+    }
+
+    /// Writes everything down.
+    async fn close(
+        self,
+        request: &SyncRequest,
+        store: &Store,
+        options: &TransferOptions,
+        listener: &Listener,
+        in_place: bool,
+    ) -> Receipt {
+        if let Some(lessons) = self.lessons {
+            lessons.keep(request, listener).await;
+        }
+        let Some(receipt) = self.receipt else { return Receipt::NotAsked };
+        let why = if in_place {
+            match receipt.write(store, options, &listener.events).await {
+                Ok(rows) => return Receipt::Written(rows),
+                Err(error) => error.to_string(),
+            }
+        } else {
+            "not everything is in place, so no receipt was written".to_owned()
+        };
+        let finding = Finding::new("receipt-unwritten", Severity::Warning, "the receipt", why);
+        let _ = listener.events.send(Event::Finding(finding.with_fix("run the same command again"))).await;
+        Receipt::Unwritten
+    }
 }
 
 /// Who hears of what is found on the way.
@@ -150,7 +225,7 @@ impl SyncRequest {
 /// A side that is not in the order of names is an error; what was given before may then be mistaken.
 async fn plan_once(
     request: &SyncRequest,
-    lessons: Option<&Lessons>,
+    notes: Option<&Notes>,
     listener: &Listener,
     mut take: impl AsyncFnMut(Vec<Action>) -> bool,
 ) -> Result<Tallied, LookError> {
@@ -170,8 +245,8 @@ async fn plan_once(
         tallied.target_items += batch.target_items;
         let mut transfers = Vec::new();
         for seen in batch.seen {
-            if let (Seen::Both(both), Some(lessons)) = (&seen, lessons) {
-                lessons.compared(both);
+            if let (Seen::Both(both), Some(notes)) = (&seen, notes) {
+                notes.compared(both);
             }
             match decide(&mut decider, seen) {
                 Decision::Unchanged { by } => {
@@ -193,8 +268,8 @@ async fn plan_once(
             break;
         }
     }
-    if let Some(lessons) = lessons {
-        lessons.visited(visited.await.ok());
+    if let Some(notes) = notes {
+        notes.visited(visited.await.ok());
     }
     Ok(tallied)
 }
@@ -261,14 +336,14 @@ pub async fn run(
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
     let leftovers = Leftovers::of(&request, stores.0, options);
     leftovers.give_up(Stay::Usable, listener).await;
-    let lessons = request.cache.as_ref().map(|place| Lessons::new(place, &request));
+    let notes = Notes::of(&request);
     let mut synced = Synced::default();
     loop {
         let (feed, fed) = mpsc::channel(AHEAD);
         let fed = stream::unfold(fed, |mut fed| async { Some((fed.recv().await?, fed)) });
         let expect = &run;
         let planning = async {
-            let planned = plan_once(&request, lessons.as_ref(), listener, async |batch: Vec<Action>| {
+            let planned = plan_once(&request, Some(&notes), listener, async |batch: Vec<Action>| {
                 let bytes = batch.iter().filter_map(|action| action.step.bytes()).sum();
                 expect.tell(Event::Progress(Progress::Expect { objects: batch.len() as u64, bytes })).await;
                 feed.send(batch).await.is_ok()
@@ -280,9 +355,7 @@ pub async fn run(
         };
         let (proofs, bytes) = (&mut synced.proofs, &mut synced.bytes);
         let moving = run.move_all(fed, |action, proven: Proven| {
-            if let Some(lessons) = &lessons {
-                lessons.moved(&action, &proven);
-            }
+            notes.moved(&action, &proven);
             *proofs.entry(proven.rung.name()).or_default() += 1;
             *bytes += proven.bytes;
         });
@@ -304,16 +377,16 @@ pub async fn run(
     if let Some(rules) = request.delete {
         delete(&run, rules, &mut synced).await;
     }
-    if synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled() {
+    let all_sent = synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled();
+    if all_sent {
         leftovers.give_up(Stay::None, listener).await;
     }
     if let Some(tree) = tree {
         settle_tree(tree, &request.target, listener).await;
     }
     synced.kept_uploads = run.kept_uploads();
-    if let Some(lessons) = lessons {
-        lessons.keep(request.shard, request.filter.has_rules(), listener).await;
-    }
+    let in_place = all_sent && synced.seen.odd == 0;
+    synced.receipt = notes.close(&request, stores.0, options, listener, in_place).await;
     Ok(synced)
 }
 

@@ -21,7 +21,7 @@ pub use download::{Fetched, download};
 use super::patience::Situation;
 use crate::aws::s3::{Doomed, ErrorClass, S3Error, Store, object_url};
 use crate::local::{Journal, ReadError, TargetTree, WriteError, fingerprint};
-use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint, ObjectKey};
+use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint, ObjectAttributes, ObjectKey};
 use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{Event, Progress, Status};
 use crate::sync::parts;
@@ -59,6 +59,8 @@ pub struct TransferOptions {
     pub retry_for: Duration,
     /// What the run did to the buckets before, so that a 404 is waited out where one is to be expected.
     pub situation: Situation,
+    /// What objects carry beside their bytes.
+    pub attributes: Arc<ObjectAttributes>,
     /// Where uploads in parts are remembered until they are finished, so that a run that ends early is taken up again;
     /// without it they are aborted.
     pub journal: Option<Journal>,
@@ -67,7 +69,7 @@ pub struct TransferOptions {
 impl TransferOptions {
     /// The usual way: 32 requests hide the latency of a near Region on small files, and 128 MiB of bodies leave the
     /// other half of the 256 MiB limit to the plan, the SDK and its buffers.
-    pub const fn with_checksum(checksum: Algorithm) -> Self {
+    pub fn with_checksum(checksum: Algorithm) -> Self {
         Self {
             checksum,
             requests: 32,
@@ -76,6 +78,7 @@ impl TransferOptions {
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
             retry_for: DEFAULT_RETRY_FOR,
             situation: Situation::SETTLED,
+            attributes: Arc::default(),
             journal: None,
         }
     }

@@ -1,12 +1,14 @@
 //! `sync`: makes one place equal to another, and proves it.
 
+mod attributes;
 mod closing;
 mod filters;
 mod places;
+mod receipt;
 
 use super::{Closing, Context, Ending};
 use crate::apply::explain::explain;
-use crate::apply::sync::{self, DeleteRules, SyncRequest, Synced};
+use crate::apply::sync::{self, DeleteRules, Receipt, SyncRequest, Synced};
 use crate::apply::transfer::TransferOptions;
 use crate::commands::apply::ChecksumChoice;
 use crate::config::temporary_folder;
@@ -15,9 +17,11 @@ use crate::model::{ByteSize, Location};
 use crate::report::{Event, Outcome, Status, Summary};
 use crate::sync::compare::Compare;
 use crate::sync::shard::Shard;
+use attributes::AttributeArgs;
 use clap::{Args, ValueEnum};
 use filters::FilterArgs;
 use places::Places;
+use std::sync::Arc;
 
 /// Make DST equal to SRC: local to S3, S3 to local, or S3 to S3
 ///
@@ -67,9 +71,14 @@ pub struct SyncArgs {
     /// Neither use nor keep what earlier runs found out about files: read all of them again
     #[arg(long)]
     no_cache: bool,
+    /// Write down what is in place, once all of it is: a file, or an object `s3://BUCKET/KEY`
+    #[arg(long, value_name = "WHERE")]
+    receipt: Option<Location>,
     /// Stay within this much memory, such as 512MiB
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     memory: ByteSize,
+    #[command(flatten)]
+    attributes: AttributeArgs,
 }
 
 /// By what two sides are compared.
@@ -98,6 +107,7 @@ impl CompareChoice {
 
 /// Runs the verb.
 pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandError> {
+    let attributes = attributes::resolve(args)?;
     let places = Places::resolve(args, context).await?;
     let request = SyncRequest {
         route: places.route.clone(),
@@ -107,6 +117,7 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
         compare: args.compare.mode(),
         shard: args.shard,
         cache: places.cache(args, context),
+        receipt: receipt::wanted(args, context)?,
         started_ns: context.started_ns,
         spill_folder: temporary_folder(&context.environment),
         delete: args.delete.then_some(DeleteRules { max_delete: args.max_delete, consented: context.yes }),
@@ -120,7 +131,11 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
     context.stop.begin_writing()?;
     let (events, listener) = context.ui.listen();
     let watcher = sync::Listener { events, cancel: context.stop.token() };
-    let options = TransferOptions { journal: super::journal(places.world(), context), ..options(args) };
+    let options = TransferOptions {
+        attributes: Arc::new(attributes),
+        journal: super::journal(places.world(), context),
+        ..options(args)
+    };
     let synced = sync::run(request, places.stores(), &options, &watcher).await;
     drop(watcher);
     let mut summary = listener.finish();
@@ -152,7 +167,7 @@ fn outcome(synced: &Synced, summary: &Summary) -> Outcome {
     let nothing_there = synced.seen.source_items == 0 && synced.refused.is_some();
     match summary.outcome() {
         _ if nothing_there => Outcome::Failed,
-        Outcome::Done if synced.refused.is_some() => Outcome::Partly,
+        Outcome::Done if synced.refused.is_some() || synced.receipt == Receipt::Unwritten => Outcome::Partly,
         other => other,
     }
 }

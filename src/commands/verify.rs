@@ -3,11 +3,12 @@
 use super::{Closing, Context, Ending, LayoutArgs, Loaded, OnlyArgs};
 use crate::apply::dataset::{self, DatasetCheck};
 use crate::apply::round_trip;
+use crate::config::Settings;
 use crate::error::CommandError;
 use crate::layout::Dataset;
 use crate::layout::scaffold::Sections;
 use crate::local;
-use crate::model::{BucketName, Existence, HumanCount};
+use crate::model::{BucketName, Existence, HumanCount, Location};
 use crate::plan::ODD_FILE;
 use crate::report::{Access, Cell, Check, Event, Finding, Outcome, Severity, Summary, Verdict};
 use crate::verify::{access, settings};
@@ -15,6 +16,7 @@ use crate::world::World;
 use clap::Args;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// Why nothing can be proven in such a bucket.
 const ABSENT: &str = "the bucket does not exist";
@@ -32,6 +34,7 @@ Examples:
   bucketwright verify --local
   bucketwright verify layout.toml --env prod --settings --data
   bucketwright verify --no-write           write nothing at all
+  bucketwright verify --receipt receipt.jsonl s3://my-bucket/project/data/
 
 Exits 4 if a check fails, something cannot be told, or a call is refused, and 3
 if a dataset or a file of one is not here to compare with.")]
@@ -52,6 +55,9 @@ pub struct VerifyArgs {
     /// Write nothing: leave out the round trips
     #[arg(long)]
     no_write: bool,
+    /// Check a folder `s3://BUCKET/FOLDER/`, given in place of the layout, against the receipt of a sync
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["settings", "data", "access", "only", "env"])]
+    receipt: Option<PathBuf>,
 }
 
 /// What is verified.
@@ -80,9 +86,44 @@ impl Scope {
 
 /// Runs the verb.
 pub async fn run(args: &VerifyArgs, context: &Context) -> Result<Ending, CommandError> {
+    if let Some(receipt) = &args.receipt {
+        return check_receipt(receipt, &args.layout.layout, context).await;
+    }
     let loaded = super::load(&args.layout, context)?;
     let world = super::reach(&loaded.layout, context).await?;
     check_all(&loaded, &world, Scope::of(args, args.only.sections()), context).await
+}
+
+/// A folder against the receipt of what was put there.
+async fn check_receipt(receipt: &Path, place: &Path, context: &Context) -> Result<Ending, CommandError> {
+    let text = place.to_str().unwrap_or_default();
+    let Ok(Location::S3(place)) = text.parse::<Location>() else {
+        return Err(CommandError::usage("`--receipt` checks a place in S3")
+            .hint("write `bucketwright verify --receipt FILE s3://BUCKET/FOLDER/`"));
+    };
+    let folder = place.as_folder().map_err(|error| CommandError::usage(error.to_string()))?;
+    let rows = dataset::read_receipt(receipt)?;
+    let rows: Vec<_> = rows.into_iter().filter(|row| row.key.as_str().starts_with(folder.as_str())).collect();
+    if rows.is_empty() {
+        return Err(CommandError::usage(format!("the receipt names nothing below `{place}`"))
+            .hint("check the folder, and that it is the receipt of this bucket"));
+    }
+    let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
+    let world = super::open(&settings, None, context).await?;
+    context.ui.event(&Event::Identity(world.identity_record()));
+    let target = format!("s3://{}/{folder}", place.bucket);
+    let looking = format!("comparing {target} with its receipt");
+    let looked = dataset::verify_receipt(&world.store, &place.bucket, &folder, rows);
+    let looked = super::announced(&looking, looked, context).await?;
+    let verdict = if looked.holds() { Verdict::Pass } else { Verdict::Fail };
+    let check = Check { check: "receipt".to_owned(), target, verdict, detail: looked.to_string() };
+    let mut tally = Tally::default();
+    tally.check(&check);
+    context.ui.event(&Event::Check(check));
+    looked.findings.into_iter().for_each(|finding| context.ui.event(&Event::Finding(finding)));
+    let closing = tally.words().map(|words| format!("Verify: {words}"));
+    let summary = Summary { unchanged: tally.held, failed: tally.wrong, closing, ..Summary::default() };
+    Ok(Ending { summary, outcome: tally.outcome(), closing: Closing::Shown, last_word: None })
 }
 
 /// What was checked, and how it went.

@@ -18,6 +18,17 @@ pub fn replace_file(path: &Path, content: impl FnOnce(&mut dyn io::Write) -> io:
     Ok(())
 }
 
+/// Writes `content` to a file in `folder` that goes when the path is dropped.
+pub fn temporary_file(
+    folder: &Path,
+    content: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<tempfile::TempPath> {
+    let mut writer = io::BufWriter::new(tempfile::Builder::new().prefix(".bucketwright-").tempfile_in(folder)?);
+    content(&mut writer)?;
+    writer.flush()?;
+    Ok(writer.into_inner().map_err(io::IntoInnerError::into_error)?.into_temp_path())
+}
+
 /// The text of a file.
 pub fn read_text(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path)

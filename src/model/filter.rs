@@ -203,11 +203,6 @@ impl Filter {
         Ok(Self { flags: rules.collect::<Result<_, _>>()?, own: None })
     }
 
-    /// True if the command line or the layout leaves something out, so that a run sees only a part of its source.
-    pub fn has_rules(&self) -> bool {
-        !self.flags.is_empty()
-    }
-
     /// True if nothing is ever left out, whatever the tree holds.
     pub fn is_empty(&self) -> bool {
         self.flags.is_empty() && self.own.is_none()

@@ -254,7 +254,10 @@ impl Run {
         let answer = loop {
             let condition = self.condition_at(bucket, &task.key, task.replaces.as_ref()).await?;
             let (body, checksum, content_type) = (body.clone(), &checksum, "");
-            let write = ObjectWrite { bucket, key: &task.key, body, checksum, content_type, condition: &condition };
+            // What the copy carries is what its source has, and stands in `attributes`.
+            let (own, key) = (&crate::model::ObjectAttributes::default(), &task.key);
+            let write =
+                ObjectWrite { bucket, key, body, checksum, content_type, attributes: own, condition: &condition };
             match self.store.put_object_with(write, &attributes).await {
                 Err(error) if self.goes_without_conditions(&error, &condition).await => {}
                 answer => break answer,

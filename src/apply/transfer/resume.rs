@@ -8,7 +8,7 @@ use super::{Run, TransferError};
 use crate::apply::leftovers::{self, Aborted, GRACE};
 use crate::aws::s3::{ErrorClass, MultipartUpload, S3Error, object_url};
 use crate::local::{Claim, Journal, JournalError, absolute};
-use crate::model::{BucketName, Fingerprint, Intent, OpenPart, Unfinished};
+use crate::model::{BucketName, Fingerprint, Intent, ObjectKey, OpenPart, Unfinished};
 use crate::plan::Upload;
 use crate::report::{Event, Progress};
 use crate::sync::content_type;
@@ -33,6 +33,7 @@ pub(super) fn intent(
     expected: &Fingerprint,
     part_bytes: u64,
 ) -> Intent {
+    let separator = if run.options.attributes.is_empty() { "" } else { "; " };
     Intent {
         bucket: bucket.clone(),
         key: upload.key.clone(),
@@ -40,8 +41,13 @@ pub(super) fn intent(
         fingerprint: *expected,
         part_bytes,
         algorithm: run.options.checksum,
-        attributes: format!("content-type: {}", content_type::guess(upload.key.file_name())),
+        attributes: format!("content-type: {}{}{}", content_type(run, &upload.key), separator, run.options.attributes),
     }
+}
+
+/// The media type that an object gets.
+fn content_type<'run>(run: &'run Run, key: &ObjectKey) -> &'run str {
+    run.options.attributes.content_type_or(content_type::guess(key.file_name()))
 }
 
 impl Run {
@@ -110,8 +116,9 @@ impl Run {
     async fn begin_anew(&self, intent: &Intent, claim: Option<Claim>) -> Result<Begun, TransferError> {
         let written = intent.clone();
         let claim = self.write_down(claim, move |claim, journal| claim.begin(journal, &written)).await;
-        let content_type = content_type::guess(intent.key.file_name());
-        let create = self.store.create_multipart(&intent.bucket, &intent.key, content_type, intent.algorithm);
+        let (content_type, attributes) = (content_type(self, &intent.key), &self.options.attributes);
+        let (bucket, key) = (&intent.bucket, &intent.key);
+        let create = self.store.create_multipart(bucket, key, content_type, attributes, intent.algorithm);
         tokio::pin!(create);
         let created = tokio::select! {
             biased;

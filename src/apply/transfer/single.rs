@@ -63,11 +63,12 @@ impl Run {
         body: Bytes,
         checksum: &Checksum,
     ) -> Result<Written, S3Error> {
-        let content_type = content_type::guess(upload.key.file_name());
+        let attributes = &*self.options.attributes;
+        let content_type = attributes.content_type_or(content_type::guess(upload.key.file_name()));
         loop {
             let condition = self.condition(bucket, upload).await?;
             let (body, key) = (body.clone(), &upload.key);
-            let write = ObjectWrite { bucket, key, body, checksum, content_type, condition: &condition };
+            let write = ObjectWrite { bucket, key, body, checksum, content_type, attributes, condition: &condition };
             match self.store.put_object(write).await {
                 Err(error) if self.goes_without_conditions(&error, &condition).await => {}
                 answer => return answer,

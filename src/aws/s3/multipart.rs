@@ -1,11 +1,15 @@
 //! Uploads in parts: begin, send, look, complete or abort.
 
-use super::objects::{echo, send_body, with_checksum};
+use super::objects::{echo, send_body, with_attributes, with_checksum};
 use super::{S3Error, Store, WriteCondition, Written, object_url};
-use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, ObjectKey, OpenPart};
+use crate::model::{
+    Algorithm, BucketName, Checksum, ETag, Echo, ObjectAttributes, ObjectEncryption, ObjectKey, OpenPart,
+};
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Part};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Part, ServerSideEncryption,
+};
 use bytes::Bytes;
 
 /// An upload that was begun.
@@ -61,10 +65,12 @@ impl Store {
         bucket: &BucketName,
         key: &ObjectKey,
         content_type: &str,
+        attributes: &ObjectAttributes,
         algorithm: Algorithm,
     ) -> Result<MultipartUpload, S3Error> {
         let (kind, form) = kind_of(algorithm).unzip();
         let request = self.client().create_multipart_upload().bucket(bucket.as_str()).key(key.as_str());
+        let request = with_attributes!(request, attributes);
         let request = request.content_type(content_type).set_checksum_algorithm(kind).set_checksum_type(form);
         let answer = request.set_expected_bucket_owner(self.expected_owner()).send().await;
         let target = object_url(bucket, key);

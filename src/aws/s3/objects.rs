@@ -1,7 +1,9 @@
 //! Single objects: put with a checksum, look, read, delete.
 
 use super::{ErrorClass, S3Error, Store, object_url};
-use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, ObjectHead, ObjectKey};
+use crate::model::{
+    Algorithm, BucketName, Checksum, ETag, Echo, ObjectAttributes, ObjectEncryption, ObjectHead, ObjectKey,
+};
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -24,6 +26,8 @@ pub struct ObjectWrite<'a> {
     pub checksum: &'a Checksum,
     /// The media type.
     pub content_type: &'a str,
+    /// What else it carries.
+    pub attributes: &'a ObjectAttributes,
     /// What must hold for the write to happen.
     pub condition: &'a WriteCondition,
 }
@@ -68,6 +72,28 @@ impl WriteCondition {
         if let Self::Matches(etag) = self { Some(etag.quoted()) } else { None }
     }
 }
+
+/// Puts what an object carries into a request, all but its content type; works on every builder that begins an object.
+macro_rules! with_attributes {
+    ($request:expr, $attributes:expr) => {{
+        let attributes: &ObjectAttributes = $attributes;
+        let pairs = attributes.metadata.iter().map(|(name, text)| (name.as_str().to_owned(), text.as_str().to_owned()));
+        let metadata = (!attributes.metadata.is_empty()).then(|| pairs.collect());
+        let (encryption, key) = match &attributes.encryption {
+            None => (None, None),
+            Some(ObjectEncryption::SseS3) => (Some(ServerSideEncryption::Aes256), None),
+            Some(ObjectEncryption::SseKms(key)) => (Some(ServerSideEncryption::AwsKms), key.as_ref()),
+        };
+        $request
+            .set_metadata(metadata)
+            .set_cache_control(attributes.cache_control.as_ref().map(|text| text.as_str().to_owned()))
+            .set_storage_class(attributes.storage_class.map(|class| class.as_str().into()))
+            .set_tagging(attributes.tagging())
+            .set_server_side_encryption(encryption)
+            .set_ssekms_key_id(key.map(|key| key.as_str().to_owned()))
+    }};
+}
+pub(super) use with_attributes;
 
 /// Puts a digest into the header of its algorithm; works on every request builder that has them.
 macro_rules! with_checksum {
@@ -128,6 +154,7 @@ impl Store {
     pub async fn put_object(&self, write: ObjectWrite<'_>) -> Result<Written, S3Error> {
         let length = i64::try_from(write.body.len()).unwrap_or(i64::MAX);
         let request = self.client().put_object().bucket(write.bucket.as_str()).key(write.key.as_str());
+        let request = with_attributes!(request, write.attributes);
         let request = request.content_type(write.content_type).content_length(length);
         let request = request.set_if_none_match(write.condition.if_none_match());
         let request = request.set_if_match(write.condition.if_match());

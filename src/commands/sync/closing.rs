@@ -1,7 +1,7 @@
 //! The last line of a sync: what is in place now, and how that is known.
 
 use crate::apply::explain::Explained;
-use crate::apply::sync::{Synced, Tallied};
+use crate::apply::sync::{Receipt, Synced, Tallied};
 use crate::model::{HumanBytes, HumanCount};
 use crate::report::{Summary, Words};
 use crate::sync::compare::By;
@@ -40,6 +40,9 @@ pub(super) fn sentence(route: &Route, synced: &Synced, summary: &Summary) -> Str
         parts.push(format!("{} not begun", HumanCount(synced.cancelled)));
     }
     parts.extend(unchanged(summary.unchanged, &synced.seen.unchanged_by));
+    if let Receipt::Written(rows) = synced.receipt {
+        parts.push(format!("receipt of {} written", objects(rows)));
+    }
     if parts.is_empty() { "nothing there, nothing done".to_owned() } else { parts.join("; ") }
 }
 

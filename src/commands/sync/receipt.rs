@@ -1,0 +1,47 @@
+//! Where the receipt of a sync goes, and where it may not.
+
+use super::SyncArgs;
+use crate::apply::sync_receipt::{ReceiptPlace, ReceiptRequest};
+use crate::commands::Context;
+use crate::error::CommandError;
+use crate::local;
+use crate::model::Location;
+use std::path::PathBuf;
+
+/// The receipt that is asked for.
+pub(super) fn wanted(args: &SyncArgs, context: &Context) -> Result<Option<ReceiptRequest>, CommandError> {
+    let Some(receipt) = &args.receipt else { return Ok(None) };
+    let wrong = |message: String, hint: &str| Err(CommandError::usage(message).hint(hint));
+    if matches!(args.target, Location::Local(_)) {
+        return wrong("a receipt lists objects, and this sync puts none in place".to_owned(), "leave `--receipt` out");
+    }
+    let inside = |what: &dyn std::fmt::Display| {
+        wrong(format!("the receipt `{what}` would lie in what it describes"), "write it to another folder")
+    };
+    let place = match receipt {
+        Location::Local(path) => {
+            let root = if let Location::Local(root) = &args.source { Some(local::absolute(root)) } else { None };
+            if root.is_some_and(|root| local::absolute(path).starts_with(root)) {
+                return inside(&path.display());
+            }
+            ReceiptPlace::File(path.clone())
+        }
+        Location::S3(place) => {
+            let Some((key, _, _)) = place.as_object() else {
+                return wrong(format!("`{place}` names no object"), "write `s3://BUCKET/FOLDER/receipt.jsonl`");
+            };
+            if let Location::S3(target) = &args.target
+                && target.bucket == place.bucket
+                && target.as_folder().is_ok_and(|folder| key.as_str().starts_with(folder.as_str()))
+            {
+                return inside(place);
+            }
+            ReceiptPlace::Object { bucket: place.bucket.clone(), key }
+        }
+        Location::Layout { .. } => {
+            return wrong("a receipt goes to a file or to `s3://BUCKET/KEY`".to_owned(), "name one of them");
+        }
+    };
+    let spill = context.environment.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    Ok(Some(ReceiptRequest { place, spill }))
+}
