@@ -11,6 +11,7 @@ use crate::apply::explain::explain;
 use crate::apply::sync::{self, DeleteRules, Receipt, SyncRequest, Synced};
 use crate::apply::transfer::TransferOptions;
 use crate::commands::apply::ChecksumChoice;
+use crate::commands::uploads::abort::parse_age;
 use crate::config::temporary_folder;
 use crate::error::CommandError;
 use crate::model::{ByteSize, Location};
@@ -20,6 +21,7 @@ use crate::sync::shard::Shard;
 use attributes::AttributeArgs;
 use clap::{Args, ValueEnum};
 use filters::FilterArgs;
+use jiff::SignedDuration;
 use places::Places;
 use std::sync::Arc;
 
@@ -74,6 +76,9 @@ pub struct SyncArgs {
     /// Write down what is in place, once all of it is: a file, or an object `s3://BUCKET/KEY`
     #[arg(long, value_name = "WHERE")]
     receipt: Option<Location>,
+    /// How long to ride out a lost network, a service that slows down, or credentials that ran out, such as 30min
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_age)]
+    retry_for: SignedDuration,
     /// Stay within this much memory, such as 512MiB
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     memory: ByteSize,
@@ -160,7 +165,12 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
 
 fn options(args: &SyncArgs) -> TransferOptions {
     // One half for the content of files, the other for the plan, the SDK and its buffers.
-    TransferOptions { body_bytes: args.memory.0 / 2, ..TransferOptions::with_checksum(args.checksum.algorithm()) }
+    let retry_for = args.retry_for.unsigned_abs();
+    TransferOptions {
+        body_bytes: args.memory.0 / 2,
+        retry_for,
+        ..TransferOptions::with_checksum(args.checksum.algorithm())
+    }
 }
 
 fn outcome(synced: &Synced, summary: &Summary) -> Outcome {

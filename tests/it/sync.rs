@@ -263,3 +263,62 @@ fn wrong_places_are_refused_before_anything_happens() {
     env.expect(0, &["sync", "data", "layout.toml:sync-one/one/data", "--local"]);
     assert_eq!(keys(&env).len(), 5);
 }
+
+/// What lies below a folder, as names and contents.
+fn local(env: &TestEnv, folder: &str) -> Vec<(String, Vec<u8>)> {
+    let root = env.path(folder);
+    let name = |path: &std::path::Path| path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+    crate::testenv::files_below(&root).iter().map(|(path, content)| (name(path), content.clone())).collect()
+}
+
+#[test]
+fn what_went_up_comes_down_again() {
+    let env = five();
+    env.write("data/.keep", "");
+    env.write("data/empty", "");
+    env.write("data/large", vec![7; 20 << 20]);
+    sync(&env, 0, &[]);
+    let down = |code, more: &[&str]| {
+        env.expect(code, &[&["sync", TARGET, "back", "--local", "--output", "json"], more].concat())
+    };
+    let first = down(0, &[]);
+    assert_eq!(counts(&first.summary()), [8, 0, 0, 0, 0]);
+    assert_eq!(local(&env, "back"), local(&env, "data"));
+    assert_eq!(counts(&down(0, &[]).summary()), [0, 8, 0, 0, 0]);
+    fs::write(env.path("back/a/1"), "xxx").unwrap();
+    env.write("back/extra", "extra");
+    assert_eq!(counts(&down(0, &[]).summary()), [1, 7, 0, 0, 0], "the changed one, and no delete");
+    assert_eq!(counts(&down(0, &["--delete"]).summary()), [1, 8, 0, 0, 1]);
+    assert_eq!(local(&env, "back"), local(&env, "data"));
+}
+
+#[test]
+fn one_object_comes_down_into_a_folder_or_as_a_file() {
+    let env = five();
+    sync(&env, 0, &[]);
+    let down = |code, from: &str, to: &str| env.expect(code, &["sync", from, to, "--local"]);
+    down(0, "s3://sync-one/one/data/a/1", "other.csv");
+    down(0, "s3://sync-one/one/data/a/1", "into/");
+    assert_eq!(fs::read_to_string(env.path("other.csv")).unwrap(), "a/1");
+    assert_eq!(fs::read_to_string(env.path("into/1")).unwrap(), "a/1");
+    let refused = down(2, "s3://sync-one/one/data/a/1", "into");
+    assert!(refused.stderr.contains("write `into/`"), "{}", refused.stderr);
+    assert!(down(0, "s3://sync-one/one/data/a/1", "into/").stdout.contains("1 unchanged"));
+}
+
+#[test]
+fn a_folder_is_copied_inside_the_service() {
+    let env = five();
+    env.write("data/large", vec![7; 20 << 20]);
+    sync(&env, 0, &[]);
+    let copy = |more: &[&str]| {
+        let place = ["sync", TARGET, "s3://sync-one/one/models/", "--local", "--output", "json"];
+        env.expect(0, &[&place, more].concat())
+    };
+    let first = copy(&[]);
+    assert_eq!(counts(&first.summary()), [6, 0, 0, 0, 0]);
+    assert!(first.of_type("action").iter().all(|one| one["action"] == "copy"), "{}", first.stdout);
+    assert_eq!(counts(&copy(&["--delete"]).summary()), [0, 6, 0, 0, 0]);
+    env.expect(0, &["sync", "s3://sync-one/one/models/", "back", "--local"]);
+    assert_eq!(local(&env, "back"), local(&env, "data"));
+}

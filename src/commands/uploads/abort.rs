@@ -41,8 +41,9 @@ pub struct AbortArgs {
     id: Vec<String>,
 }
 
-fn parse_age(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || "write an age as `7d`, `12h`, `30min` or `0s`".to_owned();
+/// A length of time as people type it.
+pub(in crate::commands) fn parse_age(text: &str) -> Result<SignedDuration, String> {
+    let wrong = || "write a time as `7d`, `12h`, `30min` or `0s`".to_owned();
     let span: Span = text.parse().map_err(|_| wrong())?;
     let age = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     if age.is_negative() { Err(wrong()) } else { Ok(age) }
