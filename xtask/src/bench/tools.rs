@@ -170,8 +170,11 @@ impl Lab {
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         let line = text.lines().next().unwrap_or_default().trim();
         let line = line.split(" Linux").next().unwrap_or(line).split(" (").next().unwrap_or(line);
-        let has_name = line.contains(|letter: char| letter.is_ascii_alphabetic() && letter != 'v');
-        Ok(if has_name { line.to_owned() } else { format!("{} {line}", tool.name()) })
+        Ok(if line.starts_with(tool.name().split(' ').next().unwrap_or_default()) {
+            line.to_owned()
+        } else {
+            format!("{} {line}", tool.name())
+        })
     }
 
     /// A program with nothing of the caller's environment but the search path, and a home of its own.
