@@ -279,8 +279,12 @@ impl Claim {
 
     /// Writes down what is about to be begun, in place of what stood here.
     pub fn begin(&mut self, journal: &Journal, intent: &Intent) -> Result<(), JournalError> {
-        self.file.set_len(0).map_err(failed(&self.path))?;
-        self.length = 0;
+        // Not of a new file: some file systems write a file that was emptied to the disk when it is closed, which takes
+        // milliseconds.
+        if self.length > 0 {
+            self.file.set_len(0).map_err(failed(&self.path))?;
+            self.length = 0;
+        }
         let (endpoint, intent) = (journal.endpoint.clone(), intent.clone());
         self.append(&Opening { format: FORMAT, begun: Timestamp::now(), endpoint, intent })
     }

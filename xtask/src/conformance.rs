@@ -80,7 +80,7 @@ pub(crate) struct Options {
     /// The server that the client cases drive; another one than ours shows whether a case or our endpoint is wrong.
     #[arg(long, value_enum, default_value = "embedded")]
     against: Peer,
-    /// Runs `kill-resume` at its full size, 30 runs of 2 GiB, which takes a quarter of an hour or more.
+    /// Runs `kill-resume` at its full size, 30 runs of 2 GiB, which takes about half an hour.
     #[arg(long)]
     full: bool,
 }
