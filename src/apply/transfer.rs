@@ -3,6 +3,7 @@
 //! A file up to [`parts::MULTIPART_FROM_BYTES`] is read whole between two looks at its fingerprint, then sent. A larger
 //! one goes up in parts that become an object only if the file is still the same after the last byte was read.
 
+mod bandwidth;
 mod copy;
 mod crowd;
 mod download;
@@ -26,6 +27,7 @@ use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{Event, Progress, Status};
 use crate::sync::parts;
 use crate::sync::proof::Rung;
+use bandwidth::Bandwidth;
 use bytes::Bytes;
 use futures_util::stream;
 use limits::Pool;
@@ -55,6 +57,8 @@ pub struct TransferOptions {
     pub part_bytes: u64,
     /// From which size on a file goes up in parts.
     pub multipart_from_bytes: u64,
+    /// How many bytes may go over the wire in a second, on average; none for no limit.
+    pub bytes_per_second: Option<u64>,
     /// How long trouble that passes is waited out for each file.
     pub retry_for: Duration,
     /// What the run did to the buckets before, so that a 404 is waited out where one is to be expected.
@@ -76,6 +80,7 @@ impl TransferOptions {
             body_bytes: 128 * 1024 * 1024,
             part_bytes: parts::DEFAULT_PART_BYTES,
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
+            bytes_per_second: None,
             retry_for: DEFAULT_RETRY_FOR,
             situation: Situation::SETTLED,
             attributes: Arc::default(),
@@ -228,6 +233,7 @@ pub(crate) struct Run {
     options: TransferOptions,
     requests: Arc<Semaphore>,
     pool: Pool,
+    bandwidth: Bandwidth,
     events: mpsc::Sender<Event>,
     cancel: CancellationToken,
     ends: Ends,
@@ -261,6 +267,7 @@ impl Run {
             options: options.clone(),
             requests: Arc::new(Semaphore::new(options.requests.max(1))),
             pool: Pool::new(options.body_bytes),
+            bandwidth: Bandwidth::new(options.bytes_per_second),
             events: events.clone(),
             cancel: cancel.clone(),
             ends,

@@ -381,6 +381,7 @@ impl Run {
         let algorithm = copying.multipart.algorithm;
         let digest = move || (hashing::digest(algorithm, &buffer), buffer.freeze());
         let (checksum, body) = tokio::task::spawn_blocking(digest).await?;
+        self.bandwidth.take(part.length).await;
         let mut open = self.store.upload_part(&copying.multipart, part.number, body, &checksum).await?;
         if let Some(answered) = open.checksum.take_if(|answered| *answered != checksum) {
             let MultipartUpload { bucket, key, .. } = &copying.multipart;

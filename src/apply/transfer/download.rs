@@ -246,6 +246,7 @@ impl Run {
         let read = wanted.read(part);
         let (mut tries_left, mut pause) = (ATTEMPTS - 1, FIRST_PAUSE);
         loop {
+            self.bandwidth.take(into.len() as u64).await;
             let answer = store.read_object(&read).await.map_err(|error| wanted.failed(error))?;
             let Err(broken) = Store::fill(&read, answer.bytes, into).await else { return Ok(answer.head) };
             let passes = matches!(broken.class, ErrorClass::Unreachable | ErrorClass::DigestRefused);

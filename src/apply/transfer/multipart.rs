@@ -137,6 +137,7 @@ impl Run {
         }
         // Held until the answer is here, so that what counts as in memory is what is under way.
         let under_way = body.clone();
+        self.bandwidth.take(part.length).await;
         let mut open = self.store.upload_part(multipart, part.number, body, &checksum).await?;
         drop(under_way);
         if let Some(answered) = open.checksum.take_if(|answered| *answered != checksum) {
