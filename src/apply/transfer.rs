@@ -13,6 +13,7 @@ mod prove;
 mod resume;
 mod retry;
 mod single;
+mod slots;
 
 pub use crate::plan::{CopyTask, Download};
 pub use copy::{Way, copy};
@@ -32,11 +33,12 @@ use bytes::Bytes;
 use futures_util::stream;
 use limits::Pool;
 use retry::Retry;
+use slots::Slots;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -231,7 +233,7 @@ pub struct Transferred {
 pub(crate) struct Run {
     store: Store,
     options: TransferOptions,
-    requests: Arc<Semaphore>,
+    requests: Slots,
     pool: Pool,
     bandwidth: Bandwidth,
     events: mpsc::Sender<Event>,
@@ -265,7 +267,7 @@ impl Run {
         Arc::new(Self {
             store: store.clone(),
             options: options.clone(),
-            requests: Arc::new(Semaphore::new(options.requests.max(1))),
+            requests: Slots::new(options.requests),
             pool: Pool::new(options.body_bytes),
             bandwidth: Bandwidth::new(options.bytes_per_second),
             events: events.clone(),
@@ -363,6 +365,7 @@ impl Run {
     }
 
     async fn report_arrival(&self, action: &Action, proven: &Proven) {
+        self.requests.answered();
         let mut record = action.record(Status::Done);
         record.bytes = Some(proven.bytes);
         record.proof = Some(proven.rung.name());
@@ -405,6 +408,9 @@ impl Run {
 
     /// Waits before the next try, and says so; gives the error back if there should be none.
     async fn rest(&self, pause: Option<Duration>, error: TransferError, target: String) -> Result<(), TransferError> {
+        if matches!(&error, TransferError::S3(refused) if refused.class == ErrorClass::Throttled) {
+            self.requests.ease_off();
+        }
         let Some(pause) = pause else { return Err(error) };
         self.tell(Event::Progress(Progress::Retried { target, reason: error_text(&error) })).await;
         let paused = async {

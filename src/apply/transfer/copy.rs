@@ -339,7 +339,7 @@ impl Run {
                 Way::Inside { .. } => None,
                 Way::Through(_) => Some(self.pool.buffer(usize::try_from(part.length).unwrap_or(usize::MAX)).await),
             };
-            let slot = Arc::clone(&self.requests).acquire_owned().await;
+            let slot = self.requests.acquire().await;
             let (run, copying) = (Arc::clone(self), Arc::clone(copying));
             under_way.spawn(async move {
                 let result = match (&copying.way, buffer) {

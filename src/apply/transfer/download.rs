@@ -199,7 +199,7 @@ impl Run {
             // Taken here and not in the task: so many ranges exist as there is room for, and a failed one is noticed
             // before the next begins.
             let buffer = self.pool.buffer(usize::try_from(part.length).unwrap_or(usize::MAX)).await;
-            let slot = Arc::clone(&self.requests).acquire_owned().await;
+            let slot = self.requests.acquire().await;
             let (run, file, wanted, kinds) =
                 (Arc::clone(self), Arc::clone(file), Arc::clone(wanted), algorithms.clone());
             under_way.spawn(async move {
