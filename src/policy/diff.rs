@@ -21,7 +21,7 @@ use super::evaluate::{Policies, Policy, evaluate};
 use super::operation::{self, Aim};
 use super::{Caller, Context, Document, DocumentPath, Effect, Layer, Request, Statement, Value, Verdict};
 use atoms::{Atom, Entry, atoms};
-use contexts::Candidates;
+use contexts::{Candidates, Probe};
 use proof::Proof;
 use samples::{Filler, intersection};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,10 @@ const MAX_ATOMS: usize = 500_000;
 const MAX_WORK: u64 = 3_000_000_000;
 /// The most resources that one entry is probed with.
 const MAX_RESOURCES: usize = 4_096;
+/// The most combinations of keys that one action of an atom without proof is probed in.
+const MAX_COMBINED: usize = 512;
+/// The most requests by which a change is searched for where there is no proof: for one atom, and for all.
+const MAX_SEARCHED: (usize, usize) = (20_000, 400_000);
 
 /// Why two sides cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -157,10 +161,14 @@ pub fn compare(before: &Side, after: &Side) -> Result<Difference, DiffError> {
     let mut proof = Proof::new(before, after);
     let mut doubts: BTreeMap<(Direction, String), Doubt> = BTreeMap::new();
     for (atom, source) in come.chain(gone) {
-        if comparison.probe(atom, source)? {
+        if comparison.probe(atom, source, Reach::Usual)? {
             continue;
         }
         let Some(obstacle) = proof.settle(atom, source, &mut comparison.work)? else { continue };
+        // An example says more than a doubt.
+        if comparison.probe(atom, source, Reach::Combined)? {
+            continue;
+        }
         let (direction, statement) = (direction(atom.effect, source), comparison.name(atom));
         let doubt = doubts.entry((direction, statement.clone())).or_insert_with(|| Doubt {
             direction,
@@ -191,6 +199,15 @@ fn direction(effect: Effect, source: Source) -> Direction {
 enum Source {
     Before,
     After,
+}
+
+/// Which contexts an atom is probed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Those that few keys tell apart, for every atom.
+    Usual,
+    /// Combinations of keys, as far as the search goes.
+    Combined,
 }
 
 /// Condition keys with the entries that their values come from; none for a key that is absent.
@@ -257,6 +274,8 @@ struct Comparison<'sides> {
     told_apart: BTreeMap<String, Rc<Candidates>>,
     /// How much work is left.
     work: u64,
+    /// How many more requests may be searched.
+    searches: usize,
     /// How many entries each request is held against.
     entries_of_all: u64,
     found: BTreeMap<Place, Turned>,
@@ -295,24 +314,39 @@ impl<'sides> Comparison<'sides> {
             filler,
             statements,
             work: MAX_WORK,
+            searches: MAX_SEARCHED.1,
             entries_of_all: count as u64,
             found: BTreeMap::new(),
         }
     }
 
     /// Decides requests that the atom means by both sides, and notes those that change because of it. True if any does.
-    fn probe(&mut self, atom: &Atom<'_>, source: Source) -> Result<bool, DiffError> {
+    fn probe(&mut self, atom: &Atom<'_>, source: Source, reach: Reach) -> Result<bool, DiffError> {
         let direction = direction(atom.effect, source);
         let mut changes = false;
+        let mut left = MAX_SEARCHED.0.min(self.searches);
         let because = self.reason(atom, source);
         let callers = self.callers(atom);
         for (action, label) in self.actions(&atom.action)? {
             let resources = self.resources_of(&atom.resource, &action)?;
             let candidates = self.candidates(&action)?;
+            let combined = match reach {
+                Reach::Usual => None,
+                Reach::Combined => Some(candidates.combined(atom.statement, MAX_COMBINED.min(left))),
+            };
             for (who, caller) in &callers {
                 for resource in &resources {
                     let probe = Probed { atom, direction, caller, action: &action, resource };
-                    let found = self.needed(&probe, &candidates)?;
+                    let contexts = match &combined {
+                        None => candidates.contexts(),
+                        Some(combined) => {
+                            let contexts = &combined[..combined.len().min(left)];
+                            left -= contexts.len();
+                            self.searches -= contexts.len();
+                            contexts
+                        }
+                    };
+                    let found = self.needed(&probe, contexts, candidates.alone())?;
                     changes |= !found.is_empty();
                     for (given, refused) in found {
                         let place = Place {
@@ -352,9 +386,14 @@ impl<'sides> Comparison<'sides> {
     }
 
     /// What must be given for the request to change: nothing if it changes anyhow, else each smallest set of keys.
-    fn needed(&mut self, probed: &Probed<'_>, candidates: &Candidates) -> Result<Vec<(Given, Verdict)>, DiffError> {
+    fn needed(
+        &mut self,
+        probed: &Probed<'_>,
+        contexts: &[Probe],
+        alone: &[Probe],
+    ) -> Result<Vec<(Given, Verdict)>, DiffError> {
         let mut found: Vec<(Given, Verdict)> = Vec::new();
-        for context in candidates.contexts() {
+        for context in contexts {
             self.charge(2 * self.entries_of_all)?;
             let Some(refused) = self.turns(probed, &context.values) else { continue };
             // Keys without which it changes as well say nothing.
@@ -367,7 +406,7 @@ impl<'sides> Comparison<'sides> {
             }
             let given = needed.given();
             if given.is_empty() {
-                return Ok(vec![(self.absent(probed, candidates), refused)]);
+                return Ok(vec![(self.absent(probed, alone), refused)]);
             }
             if !found.iter().any(|(known, _)| *known == given) {
                 found.push((given, refused));
@@ -377,9 +416,9 @@ impl<'sides> Comparison<'sides> {
     }
 
     /// The keys that must not be sent for a request to change that changes without any.
-    fn absent(&self, probed: &Probed<'_>, candidates: &Candidates) -> Given {
+    fn absent(&self, probed: &Probed<'_>, alone: &[Probe]) -> Given {
         let mut given = Given::new();
-        for one in candidates.alone() {
+        for one in alone {
             let allowed = self.request(probed, &one.values).is_none_or(|request| match probed.direction {
                 Direction::Opens => allows(&self.after, &request),
                 Direction::Closes => allows(&self.before, &request),

@@ -90,6 +90,7 @@ fn without_key(context: &Context, name: &str) -> Context {
 
 /// Every key that some statements about an action have conditions on, with its candidates.
 pub(super) struct Candidates {
+    keys: Keys,
     contexts: Vec<Probe>,
     /// One key alone each time, of those that a request need not carry.
     alone: Vec<Probe>,
@@ -126,7 +127,33 @@ impl Candidates {
             let given = candidates.iter().filter(|candidate| candidate.value.is_some());
             given.map(|candidate| base.with(name, candidate)).collect::<Vec<_>>()
         });
-        Ok(Self { contexts: contexts.list, alone: alone.collect() })
+        let alone = alone.collect();
+        Ok(Self { contexts: contexts.list, alone, keys })
+    }
+
+    /// Up to `most` contexts made of the one that meets a statement by giving some keys other values: one key first, then
+    /// two at a time, and so on. They show what turns only where one statement's conditions hold and another's fail.
+    pub(super) fn combined(&self, statement: &Statement, most: usize) -> Vec<Probe> {
+        let Some(start) = witness(statement, &self.keys) else { return Vec::new() };
+        let mut seen = BTreeSet::from([format!("{:?}", start.values)]);
+        // Each with the first key that may still change, so that no combination is made twice.
+        let mut combined = vec![(start, 0)];
+        let mut next = 0;
+        while let Some((from, first)) = combined.get(next).cloned() {
+            next += 1;
+            for (place, (name, candidates)) in self.keys.values().enumerate().skip(first) {
+                for candidate in candidates {
+                    let probe = from.with(name, candidate);
+                    if combined.len() >= most {
+                        return combined.into_iter().map(|(probe, _)| probe).collect();
+                    }
+                    if seen.insert(format!("{:?}", probe.values)) {
+                        combined.push((probe, place + 1));
+                    }
+                }
+            }
+        }
+        combined.into_iter().map(|(probe, _)| probe).collect()
     }
 
     /// The contexts in which one key is given that a request need not carry.

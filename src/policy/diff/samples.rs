@@ -1,6 +1,7 @@
 //! Texts that patterns mean: with their wildcards filled, and those that two patterns have in common.
 
-use crate::policy::Statement;
+use crate::policy::pattern::{Pattern, Syntax};
+use crate::policy::{Context, Statement};
 use std::collections::{BTreeSet, VecDeque};
 
 /// How many wildcards of one pattern are filled in every combination; further ones are filled alike.
@@ -8,6 +9,14 @@ const COMBINED: usize = 3;
 /// True if a text has wildcards or variables.
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?']) || text.contains("${")
+}
+
+/// Words for everybody else's names, the first that no pattern means.
+const WORDS: [&str; 6] = ["another", "elsewhere", "foreign", "unknown", "other", "stranger"];
+
+/// True for a pattern that means some words and not others.
+fn is_narrow(part: &str) -> bool {
+    part.contains(['*', '?']) && !(part.contains('*') && part.chars().all(|letter| matches!(letter, '*' | '?')))
 }
 
 /// A name that no policy of either side uses, to stand for everybody else's.
@@ -28,10 +37,19 @@ impl Filler {
             let keys = statement.condition.iter().flatten().flat_map(|block| &block.keys);
             texts.extend(keys.flat_map(|key| key.values.items.iter().map(|value| value.text.to_ascii_lowercase())));
         }
+        // Nor may a pattern mean it: with `a*` a word that starts with an `a` is not anybody else's.
+        let narrow: BTreeSet<&str> =
+            texts.iter().flat_map(|text| text.split(['/', ':'])).filter(|part| is_narrow(part)).collect();
+        let syntax = Syntax { wildcards: true, variables: false };
+        let narrow: Vec<Pattern> = narrow.into_iter().map(|part| Pattern::parse(part, syntax)).collect();
+        let meant = |word: &str| narrow.iter().any(|pattern| pattern.matches(word, Context::EMPTY));
         let taken = |word: &str| texts.iter().any(|text| text.contains(word));
-        let mut word = "another".to_owned();
+        let letters = ('a'..='z').chain('0'..='9').map(|letter| String::from(letter).repeat(3));
+        let mut words = WORDS.iter().map(|word| (*word).to_owned()).chain(letters);
+        let mut word = words.find(|word| !meant(word)).unwrap_or_else(|| WORDS[0].to_owned());
         while taken(&word) {
-            word.push('x');
+            let last = word.chars().next_back().unwrap_or('x');
+            word.push(last);
         }
         Self { word }
     }

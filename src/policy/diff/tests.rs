@@ -149,6 +149,29 @@ fn conditions_are_told_by_what_they_ask_for() {
 }
 
 #[test]
+fn what_opens_only_where_another_condition_fails_is_found() {
+    let list = |condition: Value| json!({ "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b", "Condition": condition });
+    let outside = list(json!({ "StringNotLike": { "s3:prefix": "a/*" } }));
+    let plain = list(json!({ "Bool": { "aws:SecureTransport": "false" } }));
+    check(
+        &outside,
+        &plain,
+        &["+ s3:ListBucket on b aws:SecureTransport=false s3:prefix=a/*", "- s3:ListBucket on b s3:prefix=(absent)"],
+    );
+}
+
+#[test]
+fn any_other_value_is_one_that_no_pattern_means() {
+    let list = |condition: Value| json!({ "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b", "Condition": condition });
+    let absent = list(json!({ "Null": { "s3:prefix": "true" } }));
+    let whole = allow(&["s3:ListBucket"], "b");
+    for first in ["a*", "?n*", "*r", "???????"] {
+        let some = list(json!({ "StringLike": { "s3:prefix": first } }));
+        check(&json!([some, absent]), &whole, &["+ s3:ListBucket on b s3:prefix=any other value"]);
+    }
+}
+
+#[test]
 fn bucket_policies_are_compared_for_whom_they_name() {
     let statement = |effect: &str, principal: Value, condition: Value| json!({ "Effect": effect, "Principal": principal, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*", "Condition": condition });
     let reader = "arn:aws:iam::111122223333:role/reader";
