@@ -73,6 +73,9 @@ struct GlobalArgs {
     /// Act as this role: an ARN; with `--local` and for `serve` a role of the folder's directory by name or ARN
     #[arg(long = "as", global = true, value_name = "ROLE")]
     as_role: Option<AsRole>,
+    /// With `--as` at the embedded endpoint: allow of the role's rights only what the policy document in FILE allows
+    #[arg(long, global = true, value_name = "FILE")]
+    session_policy: Option<PathBuf>,
     /// Trust the certificates in this PEM file beside the system's
     #[arg(long, global = true, value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
@@ -230,6 +233,7 @@ fn context(global: GlobalArgs, ui: &Ui, stop: &Stop, run_id: u64) -> Context {
             endpoint_url: global.endpoint_url,
             local: global.local,
             as_role: global.as_role,
+            session_policy: global.session_policy,
             ca_bundle: global.ca_bundle,
         },
         environment: std::env::vars_os()

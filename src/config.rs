@@ -21,6 +21,8 @@ pub struct Flags {
     pub local: Option<PathBuf>,
     /// `--as`
     pub as_role: Option<AsRole>,
+    /// `--session-policy`
+    pub session_policy: Option<PathBuf>,
     /// `--ca-bundle`
     pub ca_bundle: Option<PathBuf>,
 }
@@ -52,10 +54,39 @@ impl AsRole {
     }
 }
 
-/// A role's name where only its ARN says which role is meant.
+/// Whom to act as at the embedded endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acting {
+    /// The principal of its directory.
+    pub who: AsRole,
+    /// The file of the policy that limits the session.
+    pub session_policy: Option<PathBuf>,
+}
+
+/// Flags that do not say as whom to act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`--as {0}` names a role of the embedded endpoint; for AWS give the role's ARN, or add `--local`")]
-pub struct NoArn(String);
+pub enum ActingError {
+    /// A role's name where only its ARN says which role is meant.
+    #[error("`--as {0}` names a role of the embedded endpoint; for AWS give the role's ARN, or add `--local`")]
+    NoArn(String),
+    /// A session policy for the owner, who has no session.
+    #[error("`--session-policy` limits the session of a role; name the role with `--as`")]
+    NoRole,
+    /// A session policy for a role of AWS.
+    #[error("`--session-policy` is for roles of the embedded endpoint; add `--local`, or drop it")]
+    NotLocal,
+}
+
+impl Flags {
+    /// Whom to act as at the embedded endpoint; its owner if nobody is named.
+    pub fn acting(&self) -> Result<Option<Acting>, ActingError> {
+        match (&self.as_role, &self.session_policy) {
+            (None, Some(_)) => Err(ActingError::NoRole),
+            (None, None) => Ok(None),
+            (Some(who), policy) => Ok(Some(Acting { who: who.clone(), session_policy: policy.clone() })),
+        }
+    }
+}
 
 /// Where requests go, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +95,8 @@ pub enum Target {
     Local {
         /// The folder.
         dir: PathBuf,
-        /// The principal of its directory to act as; the owner unless one is named.
-        as_role: Option<AsRole>,
+        /// Whom to act as; the owner unless somebody is named.
+        acting: Option<Acting>,
     },
     /// AWS or another S3 server.
     Remote {
@@ -97,10 +128,11 @@ impl Settings {
         layout_profile: Option<&str>,
         layout_region: Option<&Region>,
         environment: &BTreeMap<String, String>,
-    ) -> Result<Self, NoArn> {
+    ) -> Result<Self, ActingError> {
         let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
         let target = match &flags.local {
-            Some(dir) => Target::Local { dir: dir.clone(), as_role: flags.as_role.clone() },
+            Some(dir) => Target::Local { dir: dir.clone(), acting: flags.acting()? },
+            None if flags.session_policy.is_some() => return Err(ActingError::NotLocal),
             None => Target::Remote {
                 profile: flags.profile.clone().or_else(|| layout_profile.map(str::to_owned)),
                 endpoint_url: flags
@@ -111,7 +143,7 @@ impl Settings {
                 as_role: match &flags.as_role {
                     None => None,
                     Some(AsRole::Arn(arn)) => Some(arn.clone()),
-                    Some(AsRole::Name(name)) => return Err(NoArn(name.clone())),
+                    Some(AsRole::Name(name)) => return Err(ActingError::NoArn(name.clone())),
                 },
                 ca_bundle: flags.ca_bundle.clone().or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from)),
             },
@@ -145,7 +177,7 @@ fn own_folder(environment: &BTreeMap<String, String>, variable: &str, below_home
 
 #[cfg(test)]
 mod tests {
-    use super::{AsRole, Flags, Settings, Target, state_folder};
+    use super::{Acting, ActingError, AsRole, Flags, Settings, Target, state_folder};
     use std::collections::BTreeMap;
     use std::path::{Path, PathBuf};
 
@@ -170,7 +202,7 @@ mod tests {
     fn local_wins_over_the_environment() {
         let flags = Flags { local: Some(PathBuf::from("dir")), ..Flags::default() };
         let settings = Settings::resolve(&flags, Some("adfs"), None, &environment()).unwrap();
-        assert_eq!(settings.target, Target::Local { dir: PathBuf::from("dir"), as_role: None });
+        assert_eq!(settings.target, Target::Local { dir: PathBuf::from("dir"), acting: None });
     }
 
     #[test]
@@ -200,7 +232,24 @@ mod tests {
         assert!(Settings::resolve(&flags, None, None, &environment()).is_err());
         let flags = Flags { local: Some(PathBuf::from("dir")), ..flags };
         let settings = Settings::resolve(&flags, None, None, &environment()).unwrap();
-        assert_eq!(settings.target, Target::Local { dir: PathBuf::from("dir"), as_role: Some(name) });
+        assert_eq!(
+            settings.target,
+            Target::Local { dir: PathBuf::from("dir"), acting: Some(Acting { who: name, session_policy: None }) }
+        );
         assert!("arn:nothing".parse::<AsRole>().is_err());
+    }
+
+    #[test]
+    fn a_session_policy_needs_a_role_of_the_embedded_endpoint() {
+        let (local, role) = (Some(PathBuf::from("dir")), Some("trainer".parse::<AsRole>().unwrap()));
+        let resolve = |local: &Option<PathBuf>, as_role: &Option<AsRole>| {
+            let (local, as_role, session_policy) = (local.clone(), as_role.clone(), Some(PathBuf::from("p.json")));
+            let flags = Flags { local, as_role, session_policy, ..Flags::default() };
+            Settings::resolve(&flags, None, None, &environment()).map(|settings| settings.target)
+        };
+        assert_eq!(resolve(&local, &None), Err(ActingError::NoRole));
+        assert_eq!(resolve(&None, &role), Err(ActingError::NotLocal));
+        let Ok(Target::Local { acting: Some(acting), .. }) = resolve(&local, &role) else { panic!("local") };
+        assert_eq!(acting.session_policy, Some(PathBuf::from("p.json")));
     }
 }

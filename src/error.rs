@@ -4,7 +4,7 @@ use crate::apply::dataset::DatasetError;
 use crate::apply::pipeline::LookError;
 use crate::aws::ConnectError;
 use crate::aws::s3::{ErrorClass, S3Error};
-use crate::config::NoArn;
+use crate::config::ActingError;
 use crate::layout::LayoutError;
 use crate::policy::generate::GenerateError;
 use crate::policy::generate::trust::TrustError;
@@ -187,8 +187,8 @@ impl From<ConnectError> for CommandError {
     }
 }
 
-impl From<NoArn> for CommandError {
-    fn from(error: NoArn) -> Self {
+impl From<ActingError> for CommandError {
+    fn from(error: ActingError) -> Self {
         Self::usage(error.to_string())
     }
 }
@@ -206,6 +206,7 @@ impl From<ServerError> for CommandError {
                 Self::new("embedded-endpoint", Outcome::Failed, chain(&error)).hint(OTHER_OR_REMOVE)
             }
             ServerError::Directory(_) => Self::new("directory", Outcome::Invalid, chain(&error)),
+            ServerError::NoSession(_) => Self::usage(chain(&error)),
             ServerError::Format { .. } | ServerError::Random(_) => {
                 Self::new("embedded-endpoint", Outcome::Failed, chain(&error))
             }
@@ -249,6 +250,9 @@ impl From<WorldError> for CommandError {
             WorldError::Connect(error) => error.into(),
             WorldError::Identity(error) => error.into(),
             WorldError::Server(error) => error.into(),
+            WorldError::Unreadable { path, source } => Self::unreadable(&path, &source),
+            WorldError::SessionPolicy(error) => Self::new("session-policy", Outcome::Invalid, chain(&error))
+                .hint("`bucketwright policy lint --type session FILE` tells more about it"),
         }
     }
 }

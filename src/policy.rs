@@ -31,6 +31,7 @@ mod pattern;
 mod principal;
 mod public;
 mod request;
+mod session_policy;
 mod values;
 mod variables;
 
@@ -49,4 +50,5 @@ pub use path::DocumentPath;
 pub use pattern::Pattern;
 pub use principal::{Named, PrincipalEntry, PrincipalGroup, Principals, Reach};
 pub use request::{ActionError, Request};
+pub use session_policy::{SessionPolicy, SessionPolicyError};
 pub use variables::{Variable, VariableFault};

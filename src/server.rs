@@ -35,8 +35,9 @@ mod version_listing;
 mod versions;
 mod xml;
 
-use crate::directory::{Directory, DirectoryError};
+use crate::directory::{Directory, DirectoryError, Kind};
 use crate::model::{AccountId, BucketName, Region};
+use crate::policy::SessionPolicy;
 use auth::Doorkeeper;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use blobs::Blobs;
@@ -104,6 +105,9 @@ pub enum ServerError {
     /// The directory does not know somebody, or cannot be read.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// A session policy for somebody who has no session.
+    #[error("`{0}` has permanent keys, and a session policy limits only a role's session; name a role")]
+    NoSession(String),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] io::Error),
@@ -179,6 +183,16 @@ impl Server {
     pub fn credentials_of(&self, who: &str, lasts: Duration) -> Result<Issued, ServerError> {
         let principal = self.directory.find(who, &self.account)?;
         session::issue(&self.keys, &principal, &self.account, lasts).map_err(ServerError::Random)
+    }
+
+    /// Credentials of a role's session that `policy` limits: allowed is what it and the role's own policies allow. The token
+    /// carries the policy, so it holds for as long as they last, also after the endpoint was opened anew.
+    pub fn credentials_under(&self, who: &str, policy: &SessionPolicy, lasts: Duration) -> Result<Issued, ServerError> {
+        let principal = self.directory.find(who, &self.account)?;
+        if principal.kind != Kind::Role {
+            return Err(ServerError::NoSession(who.to_owned()));
+        }
+        session::issue_session(&self.keys, &principal, &self.account, lasts, Some(policy)).map_err(ServerError::Random)
     }
 
     /// The access key id of the folder's owner.

@@ -2,13 +2,16 @@
 
 use crate::aws::s3::{S3Error, Store};
 use crate::aws::{self, Clients, ConnectError, Connection, Keys};
-use crate::config::{AsRole, Settings, Target};
+use crate::config::{Acting, Settings, Target};
 use crate::layout::controls::Circumstances;
+use crate::local;
 use crate::model::{AccountId, Endpoint, Identity, Region};
+use crate::policy::{MAX_DOCUMENT_BYTES, SessionPolicy, SessionPolicyError};
 use crate::report::IdentityRecord;
-use crate::server::{DEFAULT_SESSION, Server, ServerError, ServerOptions};
+use crate::server::{DEFAULT_SESSION, Issued, Server, ServerError, ServerOptions};
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Everything that is reached from here.
 #[derive(Debug)]
@@ -37,6 +40,28 @@ pub enum WorldError {
     /// The embedded endpoint cannot open its folder.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The session policy's file cannot be read.
+    #[error("cannot read `{}`", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's own words.
+        source: io::Error,
+    },
+    /// The file holds no session policy.
+    #[error(transparent)]
+    SessionPolicy(#[from] SessionPolicyError),
+}
+
+/// Credentials at an embedded endpoint: of whom is named, or of its owner.
+pub fn issue(server: &Server, acting: Option<&Acting>) -> Result<Issued, WorldError> {
+    let Some(Acting { who, session_policy }) = acting else { return Ok(server.owner_credentials()) };
+    let Some(path) = session_policy else { return Ok(server.credentials_of(who.as_str(), DEFAULT_SESSION)?) };
+    let read = local::read_at_most(path, MAX_DOCUMENT_BYTES as u64);
+    let read = read.and_then(|text| text.ok_or_else(|| io::ErrorKind::FileTooLarge.into()));
+    let text = read.map_err(|source| WorldError::Unreadable { path: path.clone(), source })?;
+    let policy = SessionPolicy::parse(&path.display().to_string(), &text)?;
+    Ok(server.credentials_under(who.as_str(), &policy, DEFAULT_SESSION)?)
 }
 
 /// True for a URL whose host is this machine, where nobody is in between.
@@ -58,9 +83,7 @@ impl World {
     /// then answers for.
     pub async fn open(settings: &Settings, account: Option<&AccountId>) -> Result<Self, WorldError> {
         match &settings.target {
-            Target::Local { dir, as_role } => {
-                Self::open_local(dir, as_role.as_ref(), settings.region.as_ref(), account)
-            }
+            Target::Local { dir, acting } => Self::open_local(dir, acting.as_ref(), settings.region.as_ref(), account),
             Target::Remote { profile, endpoint_url, as_role, ca_bundle } => {
                 let connection = Connection {
                     profile: profile.clone(),
@@ -81,17 +104,14 @@ impl World {
 
     fn open_local(
         dir: &Path,
-        as_role: Option<&AsRole>,
+        acting: Option<&Acting>,
         region: Option<&Region>,
         account: Option<&AccountId>,
     ) -> Result<Self, WorldError> {
         let account = account.cloned().unwrap_or_else(AccountId::local);
         let region = region.cloned().unwrap_or_else(Region::us_east_1);
         let server = Server::open(dir, ServerOptions { account: account.clone(), region: region.clone() })?;
-        let issued = match as_role {
-            Some(role) => server.credentials_of(role.as_str(), DEFAULT_SESSION)?,
-            None => server.owner_credentials(),
-        };
+        let issued = issue(&server, acting)?;
         let keys = Keys {
             access_key: &issued.access_key,
             secret_key: &issued.secret_key,

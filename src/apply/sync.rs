@@ -384,7 +384,8 @@ pub async fn run(
         delete(&run, rules, &mut synced).await;
     }
     let all_sent = synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled();
-    if all_sent {
+    // A shard, or a run that leaves files out, does not know what the others still go on with.
+    if all_sent && request.shard.is_none() && !request.filter.has_flags() {
         leftovers.give_up(Stay::None, listener).await;
     }
     if let Some(tree) = tree {

@@ -3,6 +3,7 @@
 //! A file up to [`parts::MULTIPART_FROM_BYTES`] is read whole between two looks at its fingerprint, then sent. A larger
 //! one goes up in parts that become an object only if the file is still the same after the last byte was read.
 
+mod bandwidth;
 mod copy;
 mod crowd;
 mod download;
@@ -12,6 +13,7 @@ mod prove;
 mod resume;
 pub(super) mod retry;
 mod single;
+mod slots;
 
 pub use crate::plan::{CopyTask, Download};
 pub use copy::{Way, copy};
@@ -26,15 +28,17 @@ use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{Event, Progress, Status};
 use crate::sync::parts;
 use crate::sync::proof::Rung;
+use bandwidth::Bandwidth;
 use bytes::Bytes;
 use futures_util::stream;
 use limits::Pool;
 use retry::Retry;
+use slots::Slots;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +59,8 @@ pub struct TransferOptions {
     pub part_bytes: u64,
     /// From which size on a file goes up in parts.
     pub multipart_from_bytes: u64,
+    /// How many bytes may go over the wire in a second, on average; none for no limit.
+    pub bytes_per_second: Option<u64>,
     /// How long trouble that passes is waited out for each file.
     pub retry_for: Duration,
     /// What the run did to the buckets before, so that a 404 is waited out where one is to be expected.
@@ -76,6 +82,7 @@ impl TransferOptions {
             body_bytes: 128 * 1024 * 1024,
             part_bytes: parts::DEFAULT_PART_BYTES,
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
+            bytes_per_second: None,
             retry_for: DEFAULT_RETRY_FOR,
             situation: Situation::SETTLED,
             attributes: Arc::default(),
@@ -226,8 +233,9 @@ pub struct Transferred {
 pub(crate) struct Run {
     store: Store,
     options: TransferOptions,
-    requests: Arc<Semaphore>,
+    requests: Slots,
     pool: Pool,
+    bandwidth: Bandwidth,
     events: mpsc::Sender<Event>,
     cancel: CancellationToken,
     ends: Ends,
@@ -259,8 +267,9 @@ impl Run {
         Arc::new(Self {
             store: store.clone(),
             options: options.clone(),
-            requests: Arc::new(Semaphore::new(options.requests.max(1))),
+            requests: Slots::new(options.requests),
             pool: Pool::new(options.body_bytes),
+            bandwidth: Bandwidth::new(options.bytes_per_second),
             events: events.clone(),
             cancel: cancel.clone(),
             ends,
@@ -356,6 +365,7 @@ impl Run {
     }
 
     async fn report_arrival(&self, action: &Action, proven: &Proven) {
+        self.requests.answered();
         let mut record = action.record(Status::Done);
         record.bytes = Some(proven.bytes);
         record.proof = Some(proven.rung.name());
@@ -398,6 +408,9 @@ impl Run {
 
     /// Waits before the next try, and says so; gives the error back if there should be none.
     async fn rest(&self, pause: Option<Duration>, error: TransferError, target: String) -> Result<(), TransferError> {
+        if matches!(&error, TransferError::S3(refused) if refused.class == ErrorClass::Throttled) {
+            self.requests.ease_off();
+        }
         let Some(pause) = pause else { return Err(error) };
         self.tell(Event::Progress(Progress::Retried { target, reason: error_text(&error) })).await;
         let paused = async {

@@ -5,7 +5,8 @@ use crate::config::DEFAULT_LOCAL_DIR;
 use crate::error::{CommandError, system_words};
 use crate::model::{AccountId, Region};
 use crate::report::{EndpointRecord, Event, Outcome};
-use crate::server::{DEFAULT_SESSION, Server, ServerOptions};
+use crate::server::{Server, ServerOptions};
+use crate::world;
 use clap::Args;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -23,12 +24,17 @@ const DEFAULT_PORT: u16 = 9595;
 /// request. They are files in `directory/` in the same folder: `roles/NAME.json` and `users/NAME.json` name policies, as in
 /// `{"policies": ["team-a"]}`, and may have `inline`, `boundary`, `path` and `tags`; `policies/NAME.json` is a policy document.
 /// An edit counts from the next request on.
+///
+/// With `--session-policy` a role's keys are for a session that the policy in FILE limits, as one passed to AssumeRole does:
+/// allowed is what both the role's policies and this one allow. It is checked now, may have 2,048 characters without white
+/// space, and travels in the session token: it holds until the keys end, whatever becomes of the file.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   bucketwright serve > endpoint.env &       then: . ./endpoint.env; aws s3 ls
   bucketwright serve --local=data --port 0  any free port
-  bucketwright serve --as trainer           with the keys of role `trainer`")]
+  bucketwright serve --as trainer           with the keys of role `trainer`
+  bucketwright serve --as trainer --session-policy team-a.json  that role, limited")]
 pub struct ServeArgs {
     /// Listen on this port; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
@@ -55,13 +61,11 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandE
     if context.flags.endpoint_url.is_some() {
         return Err(CommandError::usage("`--endpoint-url` has no meaning for `serve`, which is an endpoint itself"));
     }
+    let acting = context.flags.acting()?;
     let dir = context.flags.local.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_LOCAL_DIR));
     let region = context.flags.region.clone().unwrap_or_else(Region::us_east_1);
     let server = Server::open(&dir, ServerOptions { account: args.account.clone(), region: region.clone() })?;
-    let issued = match &context.flags.as_role {
-        Some(role) => server.credentials_of(role.as_str(), DEFAULT_SESSION)?,
-        None => server.owner_credentials(),
-    };
+    let issued = world::issue(&server, acting.as_ref())?;
     let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
     let bound = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
@@ -77,7 +81,9 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandE
         region: region.to_string(),
     }));
     if let Some(expires_at) = issued.expires_at {
-        context.ui.note(&format!("keys of {} until {expires_at}", issued.arn));
+        let policy = acting.as_ref().and_then(|acting| acting.session_policy.as_deref());
+        let under = policy.map(|file| format!(", limited by {}", file.display())).unwrap_or_default();
+        context.ui.note(&format!("keys of {} until {expires_at}{under}", issued.arn));
     }
     context.ui.note(&format!("serving {} on http://{bound}; Ctrl-C ends it", dir.display()));
     server.serve(listener, context.stop.token().cancelled_owned()).await?;

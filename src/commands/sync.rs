@@ -79,6 +79,9 @@ pub struct SyncArgs {
     /// How long to ride out a lost network, a service that slows down, or credentials that ran out, such as 30min
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_age)]
     retry_for: SignedDuration,
+    /// Move at most this much a second on average, such as 20MiB; one part of 8 MiB goes at full speed
+    #[arg(long, value_name = "SIZE")]
+    bandwidth: Option<ByteSize>,
     /// Stay within this much memory, such as 512MiB
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     memory: ByteSize,
@@ -170,6 +173,7 @@ fn options(args: &SyncArgs) -> TransferOptions {
     TransferOptions {
         body_bytes: args.memory.0 / 2,
         retry_for,
+        bytes_per_second: args.bandwidth.map(|limit| limit.0),
         ..TransferOptions::with_checksum(args.checksum.algorithm())
     }
 }

@@ -203,6 +203,11 @@ impl Filter {
         Ok(Self { flags: rules.collect::<Result<_, _>>()?, own: None })
     }
 
+    /// True if this run was told to leave something out, which another run may well take.
+    pub fn has_flags(&self) -> bool {
+        !self.flags.is_empty()
+    }
+
     /// True if nothing is ever left out, whatever the tree holds.
     pub fn is_empty(&self) -> bool {
         self.flags.is_empty() && self.own.is_none()

@@ -87,7 +87,7 @@ impl Doorkeeper {
         }
         let mut context = Context::default();
         wire_context(arrival, &query, self.account.as_str(), &mut context);
-        Ok(self.pass(who, context))
+        self.pass(who, context)
     }
 
     fn who(&self, credentials: Option<&Credentials>, token: Option<&str>) -> S3Result<Who> {
@@ -120,7 +120,7 @@ impl Doorkeeper {
         Ok(names.into_iter().find(|name| self.keys.of_user(name.as_str()).0 == access_key))
     }
 
-    fn pass(&self, who: Who, mut context: Context) -> Pass {
+    fn pass(&self, who: Who, mut context: Context) -> S3Result<Pass> {
         let mut policies = Policies::default();
         let caller = match who {
             Who::Anonymous => Caller::Anonymous,
@@ -138,6 +138,7 @@ impl Doorkeeper {
                     let issued = Timestamp::from_second(session.issued_s).unwrap_or_default();
                     context = context.with("aws:TokenIssueTime", issued.to_string());
                     context = context.with("aws:MultiFactorAuthPresent", "false");
+                    policies.session = session.policies()?;
                 }
                 policies.identity.clone_from(&principal.identity);
                 policies.boundary.clone_from(&principal.boundary);
@@ -147,7 +148,7 @@ impl Doorkeeper {
         for (name, value) in caller.context_keys() {
             context = context.with(name, value);
         }
-        Pass { door: self.clone(), caller, policies, context, listed: String::new() }
+        Ok(Pass { door: self.clone(), caller, policies, context, listed: String::new() })
     }
 }
 

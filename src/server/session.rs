@@ -8,12 +8,13 @@ use super::secret::Keys;
 use crate::directory::{Kind, Principal};
 use crate::hashing::digest;
 use crate::model::{AccountId, Algorithm};
-use crate::policy::Caller;
+use crate::policy::{Caller, Document, Policy, SessionPolicy};
 use jiff::Timestamp;
 use s3s::{S3Result, s3_error};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a role's credentials are good for unless asked otherwise: what AWS allows at most.
@@ -42,14 +43,18 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// What a token says.
+/// What a token says. A token that says more than is known here might limit its session by it, so it is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Session {
     access_key: String,
     pub(super) role: String,
     pub(super) name: String,
     pub(super) issued_s: i64,
     expires_s: i64,
+    /// The session policy's text. Nothing is kept here of a session, so it travels with the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
 }
 
 /// Now, as seconds of the epoch.
@@ -77,6 +82,13 @@ impl Session {
             Some(session) => Ok(session),
         }
     }
+
+    /// What was passed to limit the session; none if nothing was.
+    pub(super) fn policies(&self) -> S3Result<Option<Vec<Arc<Policy>>>> {
+        let Some(text) = &self.policy else { return Ok(None) };
+        let document = Document::parse(text).map_err(|_| invalid_token())?;
+        Ok(Some(vec![Arc::new(Policy { name: "session policy".to_owned(), document })]))
+    }
 }
 
 /// The refusal of a token that is none, or belongs to other keys.
@@ -86,25 +98,31 @@ pub(super) fn invalid_token() -> s3s::S3Error {
 
 /// New credentials of a principal.
 pub(super) fn issue(keys: &Keys, principal: &Principal, account: &AccountId, lasts: Duration) -> io::Result<Issued> {
-    if principal.kind == Kind::User {
-        let (access_key, secret_key) = keys.of_user(&principal.name);
-        return Ok(Issued {
-            access_key,
-            secret_key,
-            session_token: None,
-            arn: principal.arn(account),
-            expires_at: None,
-        });
+    if principal.kind == Kind::Role {
+        return issue_session(keys, principal, account, lasts, None);
     }
+    let (access_key, secret_key) = keys.of_user(&principal.name);
+    Ok(Issued { access_key, secret_key, session_token: None, arn: principal.arn(account), expires_at: None })
+}
+
+/// A new session of a role, which `policy` limits.
+pub(super) fn issue_session(
+    keys: &Keys,
+    role: &Principal,
+    account: &AccountId,
+    lasts: Duration,
+    policy: Option<&SessionPolicy>,
+) -> io::Result<Issued> {
     let (access_key, secret_key) = keys.of_new_session()?;
     let issued_s = now_s();
     let expires_s = issued_s.saturating_add(i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX));
     let session = Session {
         access_key: access_key.clone(),
-        role: principal.name.clone(),
+        role: role.name.clone(),
         name: SESSION_NAME.to_owned(),
         issued_s,
         expires_s,
+        policy: policy.map(|policy| policy.as_str().to_owned()),
     };
     let payload = serde_json::to_vec(&session).map_err(io::Error::other)?;
     Ok(Issued {

@@ -1,6 +1,6 @@
 //! Policies in force: what a role, a user or nobody may do at the endpoint, by the real client, held against the evaluator.
 
-use crate::server_env::{Endpoint, anonymous, client_as, client_with, code};
+use crate::server_env::{Endpoint, anonymous, client_as, client_with, code, open};
 use crate::server_raw::served;
 use crate::testenv::TestEnv;
 use aws_sdk_s3::Client;
@@ -9,8 +9,8 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bucketwright::policy::operation::{Call, demands};
-use bucketwright::policy::{Caller, Document, Policies, Policy, Request, Verdict, evaluate};
-use bucketwright::server::{DEFAULT_SESSION, Server};
+use bucketwright::policy::{Caller, Document, Policies, Policy, Request, SessionPolicy, Verdict, evaluate};
+use bucketwright::server::{DEFAULT_SESSION, Issued, Server};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +51,12 @@ async fn endpoint(policy: &str) -> Endpoint {
 
 fn role(server: &Server) -> Client {
     client_as(server, &server.credentials_of("trainer", DEFAULT_SESSION).unwrap())
+}
+
+/// Credentials of `trainer` under a session policy.
+fn limited(server: &Server, policy: &str) -> Issued {
+    let policy = SessionPolicy::parse("session.json", policy.as_bytes()).unwrap();
+    server.credentials_under("trainer", &policy, DEFAULT_SESSION).unwrap()
 }
 
 const PLACES: [(&str, &str); 5] =
@@ -115,10 +121,10 @@ async fn observed(client: &Client, operation: &str, bucket: &str, folder: &str) 
     }
 }
 
-fn evaluated(document: &str, operation: &str, bucket: &str, folder: &str) -> bool {
-    let document = Document::parse(document).unwrap();
-    let identity = vec![Arc::new(Policy { name: "access".to_owned(), document })];
-    let policies = Policies { identity, ..Policies::default() };
+fn evaluated(document: &str, session: Option<&str>, operation: &str, bucket: &str, folder: &str) -> bool {
+    let policy = |text| Arc::new(Policy { name: "access".to_owned(), document: Document::parse(text).unwrap() });
+    let session = session.map(|text| vec![policy(text)]);
+    let policies = Policies { identity: vec![policy(document)], session, ..Policies::default() };
     let caller = Caller::role_session(ROLE, "arn:aws:iam::000000000000:role/trainer").unwrap();
     let key =
         format!("{folder}{}", if operation.contains("Put") || operation.contains("Del") { "new" } else { "kept" });
@@ -146,7 +152,7 @@ async fn the_matrix_observed_is_the_matrix_evaluated() {
         let mut allowed = 0;
         for operation in OPERATIONS {
             for (bucket, folder) in PLACES {
-                let expected = evaluated(policy, operation, bucket, folder);
+                let expected = evaluated(policy, None, operation, bucket, folder);
                 let found = observed(&client, operation, bucket, folder).await;
                 assert_eq!(found, expected, "{operation} in {bucket}/{folder} under {policy}");
                 allowed += usize::from(found);
@@ -154,6 +160,25 @@ async fn the_matrix_observed_is_the_matrix_evaluated() {
         }
         let all = OPERATIONS.len() * PLACES.len();
         assert!(allowed > 0 && (allowed < all || policy == EVERYTHING), "{allowed} of {all}");
+    }
+}
+
+#[tokio::test]
+async fn the_matrix_under_a_session_policy_is_the_matrix_evaluated() {
+    for (policy, session) in [(EVERYTHING, TEAM_A), (READER, TEAM_A), (TEAM_A, READER), (TEAM_A, EVERYTHING)] {
+        let endpoint = endpoint(policy).await;
+        let client = client_as(&endpoint.server, &limited(&endpoint.server, session));
+        let (mut allowed, mut limited) = (0, 0);
+        for operation in OPERATIONS {
+            for (bucket, folder) in PLACES {
+                let expected = evaluated(policy, Some(session), operation, bucket, folder);
+                let found = observed(&client, operation, bucket, folder).await;
+                assert_eq!(found, expected, "{operation} in {bucket}/{folder} under {policy} and {session}");
+                allowed += usize::from(found);
+                limited += usize::from(!found && evaluated(policy, None, operation, bucket, folder));
+            }
+        }
+        assert!(allowed > 0 && (limited > 0 || session == EVERYTHING), "{allowed} allowed, {limited} limited");
     }
 }
 
@@ -305,6 +330,82 @@ async fn a_boundary_limits_and_a_bucket_policy_that_names_the_session_does_not_n
     assert_eq!(code(client.put_object().bucket("bucket").key("x").send().await), "ok");
 }
 
+/// A session policy for reading, with a Deny of its own.
+const SESSION: &str = r#"{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"},
+    {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::bucket/team-b/*"}]}"#;
+
+#[tokio::test]
+async fn a_session_policy_limits_what_names_the_role_and_denies_to_all() {
+    let endpoint = endpoint(EVERYTHING).await;
+    let client = client_as(&endpoint.server, &limited(&endpoint.server, SESSION));
+    let put = || client.put_object().bucket("bucket").key("x").send();
+    let silent = denial("s3:PutObject", "arn:aws:s3:::bucket/x").replace("identity-based policy", "session policy");
+    assert_eq!(message(put().await), silent);
+    let denied = format!(
+        "User: {ROLE} is not authorized to perform: s3:GetObject on resource: \"arn:aws:s3:::bucket/team-b/kept\" with \
+         an explicit deny in a session policy"
+    );
+    endpoint.client.delete_public_access_block().bucket("bucket").send().await.unwrap();
+    for (principal, bypasses) in [
+        (r#"{"AWS": "arn:aws:iam::000000000000:role/trainer"}"#.to_owned(), false),
+        (r#"{"AWS": "000000000000"}"#.to_owned(), false),
+        (format!(r#"{{"AWS": "{ROLE}"}}"#), true),
+        (r#""*""#.to_owned(), true),
+    ] {
+        let policy = format!(
+            r#"{{"Statement": {{"Effect": "Allow", "Principal": {principal}, "Action": ["s3:GetObject", "s3:PutObject"],
+            "Resource": "arn:aws:s3:::bucket/*"}}}}"#
+        );
+        endpoint.client.put_bucket_policy().bucket("bucket").policy(policy).send().await.unwrap();
+        if bypasses {
+            assert_eq!(code(put().await), "ok", "{principal}");
+        } else {
+            assert_eq!(message(put().await), silent, "{principal}");
+        }
+        assert_eq!(code(client.get_object().bucket("bucket").key("team-a/kept").send().await), "ok", "{principal}");
+        let get = client.get_object().bucket("bucket").key("team-b/kept").send().await;
+        assert_eq!(message(get), denied, "{principal}");
+    }
+    // It grants nothing: what the role itself may not do stays closed.
+    endpoint.client.delete_bucket_policy().bucket("bucket").send().await.unwrap();
+    write(endpoint.folder.path(), "roles/trainer.json", "{}");
+    let get = client.get_object().bucket("bucket").key("team-a/kept").send().await;
+    assert_eq!(message(get), denial("s3:GetObject", "arn:aws:s3:::bucket/team-a/kept"));
+}
+
+#[tokio::test]
+async fn a_session_policy_stays_with_its_token() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let Endpoint { folder, server, client } = endpoint(EVERYTHING).await;
+    // As long as it may be.
+    let room = 2048 - SESSION.replace([' ', '\n'], "").len();
+    let longest = SESSION.replace("bucket/team-b/*", &format!("bucket/team-b/*{}", "*".repeat(room)));
+    let issued = limited(&server, &longest);
+    let wider = server.credentials_of("trainer", DEFAULT_SESSION).unwrap();
+    drop((client, server));
+    let server = open(folder.path());
+    let ask = async |token: Option<String>, key: &str| {
+        let client = client_as(&server, &Issued { session_token: token, ..issued.clone() });
+        code(client.get_object().bucket("bucket").key(key).send().await)
+    };
+    let token = issued.session_token.clone().unwrap();
+    assert_eq!(ask(Some(token.clone()), "team-a/kept").await, "ok");
+    assert_eq!(ask(Some(token.clone()), "kept").await, "ok");
+    assert_eq!(ask(Some(token.clone()), "team-b/kept").await, "AccessDenied 403");
+    let (payload, mac) = token.split_once('.').unwrap();
+    let said = String::from_utf8(URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    let dropped = format!("{}}}", said.split_once(",\"policy\"").unwrap().0);
+    for wrong in [said.replace("Deny", "Allow"), said.replace("\"policy\"", "\"nothing\""), dropped] {
+        assert_ne!(wrong, said);
+        let made_up = format!("{}.{mac}", URL_SAFE_NO_PAD.encode(&wrong));
+        assert_eq!(ask(Some(made_up), "team-a/kept").await, "InvalidToken 400", "{wrong}");
+    }
+    assert_eq!(ask(wider.session_token, "team-a/kept").await, "InvalidToken 400", "the token of wider keys");
+    assert_eq!(ask(None, "team-a/kept").await, "InvalidAccessKeyId 403");
+}
+
 #[tokio::test]
 async fn tokens_end_and_cannot_be_made_up() {
     let endpoint = endpoint(EVERYTHING).await;
@@ -390,10 +491,19 @@ async fn an_edited_policy_counts_from_the_next_request_on() {
 #[tokio::test]
 async fn a_presigned_url_and_the_socket_are_judged_the_same() {
     let endpoint = endpoint(TEAM_A).await;
-    let issued = endpoint.server.credentials_of("trainer", DEFAULT_SESSION).unwrap();
-    served(&endpoint, async |wire| {
+    let plain = endpoint.server.credentials_of("trainer", DEFAULT_SESSION).unwrap();
+    // A token with a session policy of some 2,000 characters goes through URLs and headers as well.
+    let long = TEAM_A.replace("team-a/*\"}]}", &format!("team-a/{}\"}}]}}", "*".repeat(1700)));
+    assert_ne!(long, TEAM_A);
+    for issued in [plain, limited(&endpoint.server, &long)] {
+        judged_alike(&endpoint, &issued).await;
+    }
+}
+
+async fn judged_alike(endpoint: &Endpoint, issued: &Issued) {
+    served(endpoint, async |wire| {
         let url = format!("http://{}", wire.address);
-        let signer = client_as(&endpoint.server, &issued);
+        let signer = client_as(&endpoint.server, issued);
         let ask = async |key: &str| {
             let expiry = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
             let presigned = signer.get_object().bucket("bucket").key(key).presigned(expiry).await.unwrap();
@@ -429,4 +539,47 @@ fn verbs_run_as_a_role_of_the_folder() {
     assert_eq!(ran.code, 1, "{}", ran.stdout);
     assert!(ran.stdout.contains("s3:CreateBucket"), "{}", ran.stdout);
     env.expect(0, &["apply", "--yes", "--local=data", "--output", "json"]);
+}
+
+#[test]
+fn verbs_run_under_a_session_policy() {
+    let env = TestEnv::new();
+    env.write("data/directory/roles/owner.json", format!(r#"{{"inline": {{"all": {EVERYTHING}}}}}"#));
+    env.write("data/directory/users/alice.json", "{}");
+    env.write("layout.toml", "version = 1\nlayout = \"l\"\n[[bucket]]\nname = \"some-bucket\"\n");
+    env.write("read.json", SESSION);
+    env.write("bad.json", SESSION.replace("Deny", "deny"));
+    env.write("long.json", SESSION.replace("bucket/team-b/*", &"b".repeat(2048)));
+    env.write("huge.json", " ".repeat(8 << 20));
+    let as_owner = ["--local=data", "--as", "owner"];
+    for (verb, flags, kind, words) in [
+        ("plan", &["--local=data"][..], "usage", "name the role with `--as`"),
+        ("serve", &["--local=data"], "usage", "name the role with `--as`"),
+        ("plan", &["--as", "arn:aws:iam::000000000000:role/owner"], "usage", "add `--local`"),
+        ("plan", &["--local=data", "--as", "user/alice"], "usage", "`user/alice` has permanent keys"),
+    ] {
+        let ran = env.expect(2, &[&[verb, "--session-policy", "read.json", "--output", "json"], flags].concat());
+        let error = &ran.of_type("error")[0];
+        let message = error["message"].as_str().unwrap();
+        assert!(error["kind"] == kind && message.contains(words), "{verb} {flags:?}: {error}");
+    }
+    for (file, kind, words) in [
+        ("absent.json", "file", "cannot read `absent.json`"),
+        ("huge.json", "file", "cannot read `huge.json`"),
+        ("bad.json", "session-policy", "`bad.json` cannot be a session policy: at `/Statement/1/Effect`"),
+        ("long.json", "session-policy", "a session policy has at most 2048 characters"),
+    ] {
+        for verb in ["plan", "serve"] {
+            let words_typed = [&[verb, "--session-policy", file, "--output", "json"][..], &as_owner].concat();
+            let ran = env.expect(2, &words_typed);
+            let error = &ran.of_type("error")[0];
+            let message = error["message"].as_str().unwrap();
+            assert!(error["kind"] == kind && message.contains(words), "{verb} {file}: {error}");
+        }
+    }
+    let apply = [&["apply", "--yes", "--output", "json"][..], &as_owner].concat();
+    let ran = env.run(&[&apply[..], &["--session-policy", "read.json"]].concat());
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert!(ran.stdout.contains("because no session policy allows the s3:"), "{}", ran.stdout);
+    env.expect(0, &apply);
 }

@@ -339,7 +339,7 @@ impl Run {
                 Way::Inside { .. } => None,
                 Way::Through(_) => Some(self.pool.buffer(usize::try_from(part.length).unwrap_or(usize::MAX)).await),
             };
-            let slot = Arc::clone(&self.requests).acquire_owned().await;
+            let slot = self.requests.acquire().await;
             let (run, copying) = (Arc::clone(self), Arc::clone(copying));
             under_way.spawn(async move {
                 let result = match (&copying.way, buffer) {
@@ -381,6 +381,7 @@ impl Run {
         let algorithm = copying.multipart.algorithm;
         let digest = move || (hashing::digest(algorithm, &buffer), buffer.freeze());
         let (checksum, body) = tokio::task::spawn_blocking(digest).await?;
+        self.bandwidth.take(part.length).await;
         let mut open = self.store.upload_part(&copying.multipart, part.number, body, &checksum).await?;
         if let Some(answered) = open.checksum.take_if(|answered| *answered != checksum) {
             let MultipartUpload { bucket, key, .. } = &copying.multipart;

@@ -199,7 +199,7 @@ impl Run {
             // Taken here and not in the task: so many ranges exist as there is room for, and a failed one is noticed
             // before the next begins.
             let buffer = self.pool.buffer(usize::try_from(part.length).unwrap_or(usize::MAX)).await;
-            let slot = Arc::clone(&self.requests).acquire_owned().await;
+            let slot = self.requests.acquire().await;
             let (run, file, wanted, kinds) =
                 (Arc::clone(self), Arc::clone(file), Arc::clone(wanted), algorithms.clone());
             under_way.spawn(async move {
@@ -246,6 +246,7 @@ impl Run {
         let read = wanted.read(part);
         let (mut tries_left, mut pause) = (ATTEMPTS - 1, FIRST_PAUSE);
         loop {
+            self.bandwidth.take(into.len() as u64).await;
             let answer = store.read_object(&read).await.map_err(|error| wanted.failed(error))?;
             let Err(broken) = Store::fill(&read, answer.bytes, into).await else { return Ok(answer.head) };
             let passes = matches!(broken.class, ErrorClass::Unreachable | ErrorClass::DigestRefused);

@@ -94,7 +94,7 @@ impl Run {
             // Taken here and not in the task: so many parts exist as there is room for, and a failed one is noticed
             // before the next begins.
             let buffer = self.pool.buffer(usize::try_from(part.length).unwrap_or(usize::MAX)).await;
-            let slot = Arc::clone(&self.requests).acquire_owned().await;
+            let slot = self.requests.acquire().await;
             let (run, file, multipart) = (Arc::clone(self), Arc::clone(file), Arc::clone(multipart));
             let held = held.remove(&part.number);
             under_way.spawn(async move {
@@ -137,6 +137,7 @@ impl Run {
         }
         // Held until the answer is here, so that what counts as in memory is what is under way.
         let under_way = body.clone();
+        self.bandwidth.take(part.length).await;
         let mut open = self.store.upload_part(multipart, part.number, body, &checksum).await?;
         drop(under_way);
         if let Some(answered) = open.checksum.take_if(|answered| *answered != checksum) {

@@ -46,7 +46,10 @@ impl Run {
             etag: ExpectedEtag::Body(body.clone()),
             checksum: Some(checksum.clone()),
         };
-        let put = async { Ok(self.put(bucket, upload, body, &checksum).await) };
+        let put = async {
+            self.bandwidth.take(sent.bytes).await;
+            Ok(self.put(bucket, upload, body, &checksum).await)
+        };
         match self.unless_cancelled(put).await? {
             Ok(written) => {
                 self.advanced(sent.bytes);

@@ -13,7 +13,6 @@ use super::{PolicyType, Report};
 use crate::document::MAX_BUCKET_POLICY_BYTES;
 use crate::policy::json::Json;
 use crate::policy::path::DocumentPath;
-use serde_json::Value;
 
 /// Characters of a managed policy.
 const MANAGED: usize = 6144;
@@ -28,7 +27,7 @@ const MOST_BYTES: usize = 256 * 1024;
 
 /// Says what is too long for its place; false if it is too long for any rule to be worth its while.
 pub(super) fn check(json: &Json, kind: PolicyType, report: &mut Report) -> bool {
-    let text = minified(json);
+    let text = json.compact();
     if text.len() > MOST_BYTES {
         let message = format!("this is larger than {MOST_BYTES} bytes without white space, and no policy is");
         report.add(JSON_SYNTAX_ERROR, &DocumentPath::root(), message, "check that this is the right file");
@@ -75,23 +74,4 @@ pub(super) fn check(json: &Json, kind: PolicyType, report: &mut Report) -> bool 
         report.add(code, &DocumentPath::root(), message, fix);
     }
     true
-}
-
-/// The document without white space between its tokens.
-fn minified(json: &Json) -> String {
-    match json {
-        Json::Null => "null".to_owned(),
-        Json::Bool(truth) => truth.to_string(),
-        Json::Number(number) => number.to_string(),
-        Json::Text(text) => quoted(text),
-        Json::List(items) => format!("[{}]", items.iter().map(minified).collect::<Vec<_>>().join(",")),
-        Json::Object(fields) => {
-            let field = |(name, value): &(String, Json)| format!("{}:{}", quoted(name), minified(value));
-            format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(","))
-        }
-    }
-}
-
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
 }

@@ -34,7 +34,7 @@ pub(crate) const FLOORS: &[Floor] = &[
     floor("error",    Shell, &["apply", "world", "server", "local", "aws", "policy", "layout", "sync", "document", "plan",
                                "report", "config", "model"]),
     floor("apply",    Shell, &["world", "local", "aws", "verify", "sync", "document", "plan", "report", "hashing", "model"]),
-    floor("world",    Shell, &["server", "local", "aws", "layout", "report", "config", "model"]),
+    floor("world",    Shell, &["server", "local", "aws", "policy", "layout", "report", "config", "model"]),
     floor("ui",       Shell, &["verify", "tree", "layout", "sync", "document", "plan", "report", "config", "model"]),
     floor("server",   Edge,  &["directory", "policy", "document", "hashing", "model"]),
     floor("directory", Edge, &["policy", "model"]),
