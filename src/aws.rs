@@ -204,8 +204,11 @@ fn client_trusting(path: &Path) -> Result<SharedHttpClient, ConnectError> {
 const NOBODYS_BUCKET: &str = "bucketwright-asks-who-answers";
 
 /// True if the program's own endpoint answers, which counts loopback as secure transport. It says so in a header.
+///
+/// Asked twice at most: where nobody listens, the call that matters should say so soon.
 pub async fn is_embedded(clients: &Clients) -> bool {
-    match clients.s3.head_bucket().bucket(NOBODYS_BUCKET).send().await {
+    let config = clients.s3.config().to_builder().retry_config(RetryConfig::standard().with_max_attempts(2)).build();
+    match aws_sdk_s3::Client::from_conf(config).head_bucket().bucket(NOBODYS_BUCKET).send().await {
         Ok(_) => false,
         Err(error) => {
             error.raw_response().and_then(|answer| answer.headers().get("server")) == Some(EMBEDDED_SERVER_HEADER)

@@ -111,6 +111,18 @@ impl CommandError {
         self.records.last().is_some_and(|record| record.target.as_deref() == Some(target))
     }
 
+    /// The same error, naming the URL at which nobody answered. AWS itself needs none.
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Self {
+        if self.is(ErrorClass::Unreachable.kind())
+            && place.contains("://")
+            && let Some(last) = self.records.last_mut()
+        {
+            last.message = format!("{} (at {place})", last.message);
+        }
+        self
+    }
+
     /// The same error with one more hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -6,6 +6,7 @@ mod receipt;
 pub use receipt::{read_receipt, receipt_row, verify_receipt, write_receipt};
 
 use crate::apply::pipeline::{Compared, Files, Listing, Look, LookError, Objects, Seen, Side, look};
+use crate::apply::transfer::DEFAULT_RETRY_FOR;
 use crate::aws::s3::{S3Error, Store, object_url};
 use crate::local::{SourceKind, SpillError, WriteError, source_kind};
 use crate::model::{BucketName, Checksum, Filter, HumanBytes, LocalFile, ObjectEntry, Odd, Prefix, escaped};
@@ -191,7 +192,8 @@ impl DatasetRequest {
             Side::Files(Files { root: self.source.clone(), rename: self.rename.clone(), leftovers: Arc::default() });
         let filter = self.filter.clone();
         let (compare, spill_folder) = (Compare::Content, self.spill_folder.clone());
-        Look { source, target, filter, compare, shard: None, extras: false, memory: None, spill_folder }
+        let (shard, extras, memory, retry_for) = (None, false, None, DEFAULT_RETRY_FOR);
+        Look { source, target, filter, compare, shard, extras, memory, spill_folder, retry_for }
     }
 
     /// The object of a source that is one file. A name that no key can carry comes out of the walk as odd, so there is

@@ -33,7 +33,7 @@ enum Flaw {
 /// Tells each name once, in the order of names, whichever side has it.
 pub async fn explain(request: SyncRequest, events: &mpsc::Sender<Event>) -> Result<Explained, LookError> {
     let tree = tree_of(&request.source, &request.target);
-    let limits = ListingLimits::standard(request.spill_folder);
+    let limits = ListingLimits { retry_for: request.retry_for, ..ListingLimits::standard(request.spill_folder) };
     let source = names(request.source, &request.filter, tree.clone(), &limits).await?;
     let target = names(request.target, &request.filter, tree, &limits).await?;
     let events = events.clone();

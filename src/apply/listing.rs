@@ -13,6 +13,7 @@ use futures_util::stream::{self, Stream, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::task::{JoinError, spawn_blocking};
 
 /// How many sorted entries travel together.
@@ -29,12 +30,16 @@ pub struct ListingLimits {
     pub spill_folder: PathBuf,
     /// The most keys on a page; the service's own limit if none.
     pub page_keys: Option<i32>,
+    /// How long trouble is ridden out between two pages. The first page is not waited for: whoever never answered may not
+    /// be there at all.
+    pub retry_for: Duration,
 }
 
 impl ListingLimits {
-    /// What is right nearly everywhere: 16 requests at once, 32 MiB, and the service's own pages.
+    /// What is right nearly everywhere: 16 requests at once, 32 MiB, the service's own pages, and no patience but the SDK's.
     pub const fn standard(spill_folder: PathBuf) -> Self {
-        Self { requests: 16, memory_bytes: 32 * 1024 * 1024, spill_folder, page_keys: None }
+        let memory_bytes = 32 * 1024 * 1024;
+        Self { requests: 16, memory_bytes, spill_folder, page_keys: None, retry_for: Duration::ZERO }
     }
 }
 
@@ -74,7 +79,8 @@ pub async fn list_sorted(
     limits: &ListingLimits,
 ) -> Result<impl Stream<Item = Result<Vec<ObjectEntry>, ListingError>> + Send + use<>, ListingError> {
     let mut sorter = Sorter::new(&limits.spill_folder, limits.memory_bytes);
-    let mut pages = std::pin::pin!(store.list(bucket, prefix));
+    let one_by_one = ListingLimits { requests: 1, ..limits.clone() };
+    let mut pages = std::pin::pin!(list(store, bucket, prefix, &one_by_one));
     while let Some(page) = pages.try_next().await? {
         sorter = spawn_blocking(move || {
             for entry in &page {

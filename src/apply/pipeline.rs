@@ -20,6 +20,7 @@ use crate::sync::shard::Shard;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 
@@ -51,6 +52,8 @@ pub struct Look {
     pub memory: Option<Memory>,
     /// Where listings that exceed memory go.
     pub spill_folder: PathBuf,
+    /// How long trouble between two pages of a listing is ridden out.
+    pub retry_for: Duration,
 }
 
 /// What earlier runs remember of files, and who is told which of them were met.
@@ -208,7 +211,7 @@ pub async fn look(look: Look) -> Result<impl Stream<Item = Result<Batch, LookErr
         etags_are_md5s: OnceLock::new(),
     });
     let tree = tree_of(&look.source, &look.target);
-    let limits = ListingLimits::standard(look.spill_folder);
+    let limits = ListingLimits { retry_for: look.retry_for, ..ListingLimits::standard(look.spill_folder) };
     let (source, _) = entries(look.source, &look.filter, tree.clone(), &limits).await?;
     let (target, head) = entries(look.target, &look.filter, tree, &limits).await?;
     let merge = Merge { mode: look.compare, shard: look.shard, extras: look.extras, memory: look.memory, head };

@@ -23,6 +23,7 @@ use futures_util::stream;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +56,8 @@ pub struct SyncRequest {
     pub started_ns: i128,
     /// Where what exceeds memory goes.
     pub spill_folder: PathBuf,
+    /// How long trouble between two pages of a listing is ridden out.
+    pub retry_for: Duration,
 }
 
 /// When deletes may begin.
@@ -205,6 +208,7 @@ impl SyncRequest {
             extras: self.delete.is_some(),
             memory,
             spill_folder: self.spill_folder.clone(),
+            retry_for: self.retry_for,
         }
     }
 
@@ -269,7 +273,9 @@ async fn plan_once(
         }
     }
     if let Some(notes) = notes {
-        notes.visited(visited.await.ok());
+        // Who stops does not wait for a listing that may be in trouble.
+        let seen = if listener.cancel.is_cancelled() { None } else { visited.await.ok() };
+        notes.visited(seen);
     }
     Ok(tallied)
 }

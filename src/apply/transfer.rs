@@ -11,7 +11,7 @@ mod limits;
 mod multipart;
 mod prove;
 mod resume;
-mod retry;
+pub(super) mod retry;
 mod single;
 mod slots;
 
@@ -44,7 +44,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than a load balancer takes to find a new home, shorter than anybody waits for a typo in an endpoint.
-const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(30);
+pub(super) const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(30);
 
 /// How files are sent.
 #[derive(Debug, Clone)]

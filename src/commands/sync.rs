@@ -128,13 +128,14 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
         receipt: receipt::wanted(args, context)?,
         started_ns: context.started_ns,
         spill_folder: temporary_folder(&context.environment),
+        retry_for: args.retry_for.unsigned_abs(),
         delete: args.delete.then_some(DeleteRules { max_delete: args.max_delete, consented: context.yes }),
     };
     if args.explain_filters {
-        return tell_filters(request, context).await;
+        return tell_filters(request, context).await.map_err(|error| error.at(&places.world().place));
     }
     if args.dry_run {
-        return show(request, context).await;
+        return show(request, context).await.map_err(|error| error.at(&places.world().place));
     }
     context.stop.begin_writing()?;
     let (events, listener) = context.ui.listen();
@@ -148,7 +149,7 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
     drop(watcher);
     let mut summary = listener.finish();
     // What arrived before a listing broke off was told, and stays.
-    let synced = synced.map_err(CommandError::from)?;
+    let synced = synced.map_err(|error| CommandError::from(error).at(&places.world().place))?;
     summary.planned = synced.seen.transfers;
     summary.unchanged = synced.seen.unchanged;
     summary.skipped += synced.seen.odd;

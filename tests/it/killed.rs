@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const MIB: u64 = 1024 * 1024;
+pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// What the client may have under way at once, and so lose: the memory that holds file content, and small change.
 const UNDER_WAY_BYTES: u64 = 128 * MIB + MIB;
@@ -47,11 +47,11 @@ impl Scale {
 }
 
 /// The same numbers in every run: a failure comes again.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     /// A number below `end`, by xorshift.
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         for shift in [13_i32, -7, 17] {
             self.0 ^= if shift > 0 { self.0 << shift } else { self.0 >> -shift };
         }
@@ -68,12 +68,12 @@ struct Relay {
 }
 
 /// A server in its own process, and a relay in front of it.
-struct Endpoint {
+pub(crate) struct Endpoint {
     server: Child,
-    url: String,
+    pub(crate) url: String,
     relay_url: String,
-    access_key: String,
-    secret_key: String,
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
     relay: Arc<Relay>,
 }
 
@@ -86,7 +86,7 @@ impl Drop for Endpoint {
 }
 
 impl Endpoint {
-    fn start(env: &TestEnv) -> Self {
+    pub(crate) fn start(env: &TestEnv) -> Self {
         let mut command = env.command(&["serve", "--local=server", "--port", "0"]);
         let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
@@ -101,7 +101,7 @@ impl Endpoint {
         Self { server, url, relay_url, access_key, secret_key, relay }
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         client_with(&self.url, &self.access_key, &self.secret_key)
     }
 }
@@ -265,7 +265,7 @@ impl Scene {
 }
 
 /// Bytes that no two files and no two parts share.
-fn content(number: u64, length: u64) -> Vec<u8> {
+pub(crate) fn content(number: u64, length: u64) -> Vec<u8> {
     let mut content = vec![0; usize::try_from(length).unwrap()];
     for (index, block) in content.chunks_exact_mut(4096).enumerate() {
         block[..8].copy_from_slice(&(index as u64).to_le_bytes());

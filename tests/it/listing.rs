@@ -16,12 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Limits under which nearly every page waits on disk.
 fn limits(folder: &TempDir, requests: usize, page_keys: i32) -> ListingLimits {
     let spill_folder = folder.path().to_owned();
-    ListingLimits { requests, memory_bytes: 5000, spill_folder, page_keys: Some(page_keys) }
+    ListingLimits { requests, memory_bytes: 5000, page_keys: Some(page_keys), ..ListingLimits::standard(spill_folder) }
 }
 
 async fn all(store: &Store, prefix: &Prefix, limits: &ListingLimits) -> Result<Vec<ObjectEntry>, ListingError> {
@@ -223,4 +224,32 @@ async fn a_failed_page_ends_the_listing() {
     let (store, _) = tampered(&endpoint, answer, |_, _| {});
     let error = all(&store, &Prefix::root(), &limits(&folder, 8, 10)).await.unwrap_err();
     assert_eq!(error.to_string(), "ListObjectsV2 on `s3://bucket` failed: AccessDenied: made up");
+}
+
+#[tokio::test]
+async fn trouble_between_two_pages_is_ridden_out_for_as_long_as_was_asked() {
+    let endpoint = Endpoint::with_bucket().await;
+    let folder = tempfile::tempdir().unwrap();
+    for (first_bad, retry_s, is_listed) in [(2, 30, true), (2, 0, false), (0, 30, false)] {
+        for is_sorted in [false, true] {
+            let asked = AtomicUsize::new(0);
+            let served = Served { keys: numbered(50), knows_start_after: true };
+            let answer = move |request: &Request| match asked.fetch_add(1, Ordering::Relaxed) {
+                number if (first_bad..first_bad + 2).contains(&number) => Some(Answer::error(503, "SlowDown")),
+                _ => Some(served.answer(request)),
+            };
+            let (store, _) = tampered(&endpoint, answer, |_, _| {});
+            let limits = ListingLimits { retry_for: Duration::from_secs(retry_s), ..limits(&folder, 8, 10) };
+            let listed = if is_sorted {
+                match list_sorted(&store, &bucket(), &Prefix::root(), &limits).await {
+                    Ok(pages) => pages.try_collect::<Vec<_>>().await.map(|pages| pages.concat()),
+                    Err(error) => Err(error),
+                }
+            } else {
+                all(&store, &Prefix::root(), &limits).await
+            };
+            assert_eq!(listed.is_ok(), is_listed, "{first_bad} {retry_s} {is_sorted}: {listed:?}");
+            assert!(listed.is_err() || names(&listed.unwrap()) == numbered(50));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -90,7 +91,15 @@ impl TestEnv {
             as_nobody.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
             command = as_nobody;
         }
-        self.ran(arguments, &command.output().unwrap())
+        let output = loop {
+            match command.output() {
+                // A test beside this one that forked while the binary was copied holds it open for writing until it runs
+                // its own.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                output => break output.unwrap(),
+            }
+        };
+        self.ran(arguments, &output)
     }
 
     /// Makes every file here that user's, where the tests run as root.

@@ -25,12 +25,15 @@
 //! two requests, as between two pages, and is no reason to start again.
 
 use super::{ListingError, ListingLimits, page_from_bytes, page_to_bytes};
+use crate::apply::patience::Situation;
+use crate::apply::transfer::retry::Retry;
 use crate::aws::s3::{ErrorClass, ListedPage, PageRequest, S3Error, Store};
 use crate::local::{Overflow, Ticket};
 use crate::model::{BucketName, ObjectEntry, ObjectKey, Prefix};
 use crate::sync::split::{Alphabet, cuts};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, spawn_blocking};
 
 /// Up to so many pages a listing is not cut.
@@ -353,7 +356,9 @@ impl Ranges {
             let after = range.after.clone().filter(|_| token.is_none());
             let request = PageRequest { after, token, most_keys: self.limits.page_keys };
             let (store, bucket, prefix, id) = (self.store.clone(), self.bucket.clone(), self.prefix.clone(), range.id);
-            self.requests.spawn(async move { (id, store.list_page(&bucket, &prefix, request).await) });
+            let is_first = request == PageRequest { most_keys: request.most_keys, ..PageRequest::default() };
+            let retry_for = if is_first { Duration::ZERO } else { self.limits.retry_for };
+            self.requests.spawn(async move { (id, page_in_time(&store, &bucket, &prefix, request, retry_for).await) });
         }
     }
 
@@ -364,6 +369,26 @@ impl Ranges {
         self.ranges = VecDeque::from([Range::new(self.next_id, None, None)]);
         self.next_id += 1;
         self.mode = Mode::Serial(self.passed_on.clone());
+    }
+}
+
+/// A page, asked for until it comes or the time is up.
+async fn page_in_time(
+    store: &Store,
+    bucket: &BucketName,
+    prefix: &Prefix,
+    request: PageRequest,
+    retry_for: Duration,
+) -> Result<ListedPage, S3Error> {
+    let (mut retry, began) = (Retry::new(Situation::SETTLED, retry_for), Instant::now());
+    loop {
+        match store.list_page(bucket, prefix, request.clone()).await {
+            Ok(page) => return Ok(page),
+            Err(error) => match retry.after_trouble(error.class, began.elapsed()) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            },
+        }
     }
 }
 

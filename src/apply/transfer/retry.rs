@@ -20,9 +20,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
-/// The tries of one file.
+/// The tries of one file, or of one request.
 #[derive(Debug)]
-pub(super) struct Retry {
+pub(in crate::apply) struct Retry {
     tries_left: u32,
     patience: Patience,
     troubles: u32,
@@ -30,7 +30,7 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    pub(super) fn new(situation: Situation, retry_for: Duration) -> Self {
+    pub(in crate::apply) fn new(situation: Situation, retry_for: Duration) -> Self {
         let patience = Patience::new(situation);
         Self { tries_left: FURTHER_TRIES, patience, troubles: 0, retry_for }
     }
@@ -41,7 +41,7 @@ impl Retry {
             TransferError::S3(refused) if refused.class == ErrorClass::NotFound => {
                 self.patience.after(refused.class, elapsed)
             }
-            TransferError::S3(refused) if passes(refused.class) => self.after_trouble(elapsed),
+            TransferError::S3(refused) if passes(refused.class) => self.after_trouble(refused.class, elapsed),
             other if other.deserves_another_try() && self.tries_left > 0 => {
                 self.tries_left -= 1;
                 Some(REST)
@@ -50,8 +50,12 @@ impl Retry {
         }
     }
 
-    /// Doubles, with a random half off so that many files do not come back at once, until the time is up.
-    fn after_trouble(&mut self, elapsed: Duration) -> Option<Duration> {
+    /// Doubles, with a random half off so that many files do not come back at once, until the time is up. None for what
+    /// does not pass by itself.
+    pub(in crate::apply) fn after_trouble(&mut self, class: ErrorClass, elapsed: Duration) -> Option<Duration> {
+        if !passes(class) {
+            return None;
+        }
         let full = FIRST_PAUSE.saturating_mul(1 << self.troubles.min(10)).min(LONGEST_PAUSE);
         self.troubles += 1;
         let pause = full.mul_f64(0.5 + random_half());

@@ -36,17 +36,21 @@ impl Places {
                 .hint("check the path; it is taken from the folder you are in"));
         }
         let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
-        let world = crate::commands::open(&settings, None, context).await?;
+        let mut world = crate::commands::open(&settings, None, context).await?;
+        if args.retry_for.is_zero() {
+            world.store = world.store.without_retries();
+        }
         context.ui.event(&Event::Identity(world.identity_record()));
-        let (route, source, target) = match (source, target) {
-            (Place::Local(path), Place::S3(to)) => upload(path, &to, &world.store).await?,
-            (Place::S3(from), Place::Local(path)) => download(&from, path, &world.store).await?,
-            (Place::S3(from), Place::S3(to)) => copy(&from, &to, &world.store).await?,
+        let sides = match (source, target) {
+            (Place::Local(path), Place::S3(to)) => upload(path, &to, &world.store).await,
+            (Place::S3(from), Place::Local(path)) => download(&from, path, &world.store).await,
+            (Place::S3(from), Place::S3(to)) => copy(&from, &to, &world.store).await,
             (Place::Local(_), Place::Local(_)) => {
                 return Err(CommandError::usage("both SRC and DST are local paths")
                     .hint("one of them is a place in S3, such as `s3://my-bucket/folder/`"));
             }
         };
+        let (route, source, target) = sides.map_err(|error| error.at(&world.place))?;
         Ok(Self { route, source, target, world })
     }
 
