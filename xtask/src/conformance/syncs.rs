@@ -202,7 +202,7 @@ impl Bench<'_> {
         }
         let mut sync = self.endpoint.give(self.lab.bucketwright());
         let ran = self.lab.run(sync.arg("sync").arg(&file).arg("s3://sync/quirk/").args(more))?;
-        Ok(ran.exit(3).is_ok())
+        Ok(ran.exit(1).is_ok())
     }
 
     fn has(&self, quirk: Quirk) -> bool {
