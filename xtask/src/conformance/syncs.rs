@@ -4,7 +4,7 @@
 use super::clients::{configured, noise, python, same_files, write_files};
 use super::endpoint::{Endpoint, Peer};
 use super::lab::Lab;
-use Quirk::{ListsByFolder, NoWholeChecksum, Refuses};
+use Quirk::{ListsByFolder, Loses, NoWholeChecksum};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -42,8 +42,8 @@ enum Quirk {
     NoWholeChecksum,
     /// Lists folder by folder, which is not the order of key bytes.
     ListsByFolder,
-    /// Takes no object of this name.
-    Refuses(&'static str),
+    /// Lists no object under this name, although it was put.
+    Loses(&'static str),
 }
 
 /// Each quirk that a case must know, and what it does about it. A row whose server no longer does so fails.
@@ -89,7 +89,7 @@ impl Bench<'_> {
         let up = self.lab.path("up");
         write_files(&up)?;
         for (seed, name) in (100..).zip(ODD_NAMES) {
-            if !self.has(Refuses(name)) {
+            if !self.has(Loses(name)) {
                 write(&up.join("odd").join(name), &noise(1000, seed))?;
             }
         }
@@ -111,6 +111,7 @@ impl Bench<'_> {
         expect(&up(&[])?, [2, files - 2, 0], "after edits that keep size and time")?;
         fs::remove_dir_all(self.lab.path("up/spare"))?;
         expect(&up(&[])?, [0, files - 1, 0], "without `--delete`")?;
+        expect(&up(&["--delete", "--dry-run"])?, [0, files - 1, 0], "a dry run with `--delete`")?;
         expect(&up(&["--delete"])?, [1, files - 1, 1], "with `--delete`")
     }
 
@@ -191,18 +192,26 @@ impl Bench<'_> {
     }
 
     fn still_holds(&self, quirk: Quirk) -> Result<bool> {
-        let (file, more): (_, &[&str]) = match quirk {
-            // The order is looked at where the whole source is listed.
-            ListsByFolder => return Ok(true),
-            NoWholeChecksum => (self.lab.path("up").join(LARGE.0), &["--checksum=crc64nvme"]),
-            Refuses(name) => (self.lab.path("refused").join(name), &[]),
+        let ours = |file: &Path| {
+            let mut sync = self.endpoint.give(self.lab.bucketwright());
+            self.lab.run(sync.arg("sync").arg(file).arg("s3://sync/quirk/"))
         };
-        if let Refuses(_) = quirk {
-            write(&file, b"refused")?;
+        match quirk {
+            // The order is looked at where the whole source is listed.
+            ListsByFolder => Ok(true),
+            NoWholeChecksum => {
+                let ran = ours(&self.lab.path("up").join(LARGE.0))?;
+                Ok(ran.stderr.contains("BadDigest") && ran.exit(1).is_ok())
+            }
+            Loses(name) => {
+                let folder = self.lab.path("lost");
+                write(&folder.join(name), b"lost")?;
+                write(&folder.join("kept"), b"kept")?;
+                ours(&folder)?;
+                let listed = self.listed("quirk/")?;
+                Ok(!listed.iter().any(|(key, _)| key == name))
+            }
         }
-        let mut sync = self.endpoint.give(self.lab.bucketwright());
-        let ran = self.lab.run(sync.arg("sync").arg(&file).arg("s3://sync/quirk/").args(more))?;
-        Ok(ran.exit(1).is_ok())
     }
 
     fn has(&self, quirk: Quirk) -> bool {
