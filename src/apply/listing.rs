@@ -1,7 +1,7 @@
 //! Listings of any size, in key order, in bounded memory.
 //!
 //! [`list`] is what is used first: page after page, and several parts of a large listing side by side (`ranges`).
-//! Services that list in another order than that of key bytes are noticed by the merge that reads the pages; they are then
+//! Services that list in another order than that of key bytes are noticed by whoever merges the pages; they are then
 //! listed again by [`list_sorted`], which sorts with a spill to disk.
 
 mod ranges;
@@ -9,6 +9,7 @@ mod ranges;
 use crate::aws::s3::{ErrorClass, S3Error, Store};
 use crate::local::{Record, Sorter, SpillError};
 use crate::model::{BucketName, ETag, ObjectEntry, Prefix};
+use crate::sync::diff::OrderError;
 use futures_util::stream::{self, Stream, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ pub enum ListingError {
     /// There was no place for keys that must wait.
     #[error(transparent)]
     Spill(#[from] SpillError),
+    /// A page is in another order than that of key bytes.
+    #[error(transparent)]
+    Order(#[from] OrderError),
     /// A task of this program ended early.
     #[error("a worker ended unexpectedly: {0}")]
     Worker(#[from] JoinError),

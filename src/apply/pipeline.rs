@@ -13,7 +13,7 @@ use crate::model::{
     BucketName, Filter, IgnoreFile, LocalFile, ObjectEntry, ObjectHead, ObjectKey, Odd, OddKind, Prefix, Trail,
 };
 use crate::sync::compare::{Compare, Evidence, Known, Verdict, compare_items};
-use crate::sync::diff::{Broken, Flaw, OrderError, Pair, diff};
+use crate::sync::diff::{self, Broken, Flaw, OrderError, Pair, diff};
 use crate::sync::item::{Found, Item};
 use crate::sync::remembered::{Recall, recall};
 use crate::sync::shard::Shard;
@@ -180,6 +180,7 @@ impl From<ListingError> for LookError {
         match error {
             ListingError::S3(error) => Self::S3(error),
             ListingError::Spill(error) => Self::Spill(error),
+            ListingError::Order(error) => Self::Order(error),
             ListingError::Worker(error) => Self::Worker(error),
         }
     }
@@ -212,8 +213,8 @@ pub async fn look(look: Look) -> Result<impl Stream<Item = Result<Batch, LookErr
     });
     let tree = tree_of(&look.source, &look.target);
     let limits = ListingLimits { retry_for: look.retry_for, ..ListingLimits::standard(look.spill_folder) };
-    let (source, _) = entries(look.source, &look.filter, tree.clone(), &limits).await?;
-    let (target, head) = entries(look.target, &look.filter, tree, &limits).await?;
+    let (source, _) = entries(look.source, diff::Side::Source, &look.filter, tree.clone(), &limits).await?;
+    let (target, head) = entries(look.target, diff::Side::Target, &look.filter, tree, &limits).await?;
     let merge = Merge { mode: look.compare, shard: look.shard, extras: look.extras, memory: look.memory, head };
     let (sender, batches) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || merge.run(source, target, &sender));
@@ -241,6 +242,7 @@ pub(super) fn trail_of(
 /// What a side has, and what HEAD said where there is one object.
 async fn entries(
     side: Side,
+    which: diff::Side,
     filter: &Filter,
     tree: Option<PathBuf>,
     limits: &ListingLimits,
@@ -260,7 +262,10 @@ async fn entries(
             let entry = head.as_ref().map(|head| entry_of(key, head));
             (spawn_pages(stream::iter(entry.map(|entry| Ok(vec![entry])))), head, name)
         }
-        Listing::Streamed => (spawn_pages(list(&store, &bucket, &folder, limits)), None, None),
+        Listing::Streamed => {
+            let pages = list(&store, &bucket, &folder, limits);
+            (spawn_pages(pages.map(move |page| in_order(page?, which))), None, None)
+        }
         Listing::Sorted => (spawn_pages(list_sorted(&store, &bucket, &folder, limits).await?), None, None),
     };
     let items = objects_of(pages).map(move |entry| {
@@ -277,6 +282,18 @@ async fn entries(
         item.as_ref().map_or(true, |item| trail.judge(item.name()).1.is_selected())
     });
     Ok((Box::new(items), head))
+}
+
+/// A page whose keys ascend. The merge would notice another order as well, but only after it took names that come later
+/// on the page for missing, and transfers begin while it is still merging.
+fn in_order(page: Vec<ObjectEntry>, side: diff::Side) -> Page {
+    match page.array_windows().find(|[before, after]| before.key >= after.key) {
+        None => Ok(page),
+        Some([before, after]) => {
+            let [before, after] = [before, after].map(|entry| entry.key.as_str().to_owned());
+            Err(OrderError { side, before, after }.into())
+        }
+    }
 }
 
 fn entry_of(key: ObjectKey, head: &ObjectHead) -> ObjectEntry {
@@ -355,8 +372,11 @@ impl Merge {
                         Broken::Order(error) => LookError::Order(error),
                         Broken::Lost(error) => error.into(),
                     };
-                    // What was seen before is true, and the receiver decides what it is still worth.
-                    let _ = batches.blocking_send(Ok(batch));
+                    // What was seen before a failure is true, and the receiver decides what it is still worth. What was
+                    // seen before a disorder may be mistaken.
+                    if !matches!(error, LookError::Order(_)) {
+                        let _ = batches.blocking_send(Ok(batch));
+                    }
                     let _ = batches.blocking_send(Err(error));
                     return;
                 }

@@ -3,8 +3,13 @@
 use crate::server_env::Endpoint;
 use crate::wire::{Answer, Request, bucket, listened, tampered};
 use bucketwright::apply::listing::{ListingError, ListingLimits, list, list_sorted};
+use bucketwright::apply::pipeline::{Files, Listing, Objects, Side};
+use bucketwright::apply::sync::{self, Listener, SyncRequest};
+use bucketwright::apply::transfer::TransferOptions;
 use bucketwright::aws::s3::Store;
-use bucketwright::model::{ObjectEntry, Prefix};
+use bucketwright::model::{Algorithm, Filter, ObjectEntry, Prefix};
+use bucketwright::sync::compare::Compare;
+use bucketwright::sync::decide::Route;
 use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
 use proptest::collection::btree_set;
@@ -18,6 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Limits under which nearly every page waits on disk.
 fn limits(folder: &TempDir, requests: usize, page_keys: i32) -> ListingLimits {
@@ -167,6 +174,50 @@ async fn another_order_is_passed_on_as_it_is_and_sorted_on_demand() {
     let sorted: Vec<ObjectEntry> = sorted.try_collect::<Vec<_>>().await.unwrap().concat();
     keys.sort();
     assert_eq!(names(&sorted), keys);
+}
+
+/// The merge of a listing in another order sees names as missing that come later.
+#[tokio::test]
+async fn nothing_is_sent_for_the_order_of_a_listing() {
+    let endpoint = Endpoint::with_bucket().await;
+    let (files, spill) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let names = (0..40).flat_map(|a| (0..5).map(move |b| format!("img{a:02}/{b}")).chain([format!("img{a:02}-x")]));
+    let mut keys: Vec<String> = names.collect();
+    for key in &keys {
+        let path = files.path().join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "1").unwrap();
+    }
+    keys.sort_by(|left, right| order(left).cmp(&order(right)));
+    let served = Served { keys, knows_start_after: true };
+    let list = move |request: &Request| (request.operation() == "ListObjectsV2").then(|| served.answer(request));
+    let (store, log) = tampered(&endpoint, list, |_, _| {});
+    let leftovers = Arc::default();
+    let request = SyncRequest {
+        route: Route::Upload { bucket: bucket(), folder: Prefix::root() },
+        source: Side::Files(Files { root: files.path().to_owned(), rename: None, leftovers }),
+        target: Side::Objects(Objects {
+            store: store.clone(),
+            bucket: bucket(),
+            folder: Prefix::root(),
+            listing: Listing::Streamed,
+        }),
+        filter: Filter::none(),
+        compare: Compare::Size,
+        shard: None,
+        delete: None,
+        cache: None,
+        receipt: None,
+        started_ns: 0,
+        retry_for: Duration::ZERO,
+        spill_folder: spill.path().to_owned(),
+    };
+    let (events, mut heard) = mpsc::channel(100);
+    tokio::spawn(async move { while heard.recv().await.is_some() {} });
+    let listener = Listener { events, cancel: CancellationToken::new() };
+    let options = TransferOptions::with_checksum(Algorithm::Crc64Nvme);
+    let synced = sync::run(request, (&store, None), &options, &listener).await.unwrap();
+    assert_eq!((synced.seen.unchanged, synced.seen.transfers, log.count("PutObject")), (240, 0, 0));
 }
 
 #[tokio::test]

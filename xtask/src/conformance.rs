@@ -12,6 +12,7 @@ mod parliament;
 mod principals;
 mod resume;
 mod simulate;
+mod syncs;
 pub(crate) mod venv;
 
 use anyhow::{Result, bail};
@@ -52,6 +53,9 @@ const CASES: &[Case] = &[
     Case { name: "settings-embedded", run: layouts::settings_embedded },
     Case { name: "settings-ministack", run: layouts::settings_ministack },
     Case { name: "settings-seaweedfs", run: layouts::settings_seaweedfs },
+    Case { name: "sync-embedded", run: |lab| syncs::everywhere(lab, Peer::Embedded) },
+    Case { name: "sync-ministack", run: |lab| syncs::everywhere(lab, Peer::Ministack) },
+    Case { name: "sync-seaweedfs", run: |lab| syncs::everywhere(lab, Peer::Seaweedfs) },
     Case { name: "serve-ends-on-sigterm", run: crash::ends_on_sigterm },
     Case { name: "serve-survives-kill-9", run: crash::survives_kill_9 },
     Case { name: "kill-resume", run: resume::kill_resume },

@@ -114,7 +114,7 @@ pub(crate) fn rclone_copy_check(lab: &Lab) -> Result<()> {
 }
 
 /// rclone reads a remote from the environment; without a file it would only complain.
-fn configured(endpoint: &Endpoint, rclone: Command) -> Command {
+pub(crate) fn configured(endpoint: &Endpoint, rclone: Command) -> Command {
     let mut rclone = endpoint.give(rclone);
     rclone.args(["--config", "", "--retries", "1", "--low-level-retries", "1"]);
     let remote = [("TYPE", "s3"), ("PROVIDER", "Other"), ("ENV_AUTH", "true"), ("REGION", "us-east-1")];
@@ -123,7 +123,7 @@ fn configured(endpoint: &Endpoint, rclone: Command) -> Command {
     rclone
 }
 
-fn write_files(folder: &Path) -> Result<()> {
+pub(crate) fn write_files(folder: &Path) -> Result<()> {
     for (seed, (name, size_bytes)) in (1..).zip(FILES) {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap_or(folder))?;
@@ -133,7 +133,7 @@ fn write_files(folder: &Path) -> Result<()> {
 }
 
 /// Bytes that no compression and no accident reproduces (xorshift64).
-fn noise(size_bytes: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn noise(size_bytes: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1 << 40;
     let next = || {
         state ^= state << 13;
@@ -145,7 +145,7 @@ fn noise(size_bytes: usize, seed: u64) -> Vec<u8> {
 }
 
 /// Every file of `wanted` is in `found` with the same bytes, and nothing else is.
-fn same_files(wanted: &Path, found: &Path) -> Result<()> {
+pub(crate) fn same_files(wanted: &Path, found: &Path) -> Result<()> {
     let mut folders = vec![wanted.to_path_buf()];
     let mut files = 0;
     while let Some(folder) = folders.pop() {
