@@ -35,6 +35,10 @@ const ODD_NAMES: [&str; 16] = [
 /// In three parts with the sizes that clients use, and more than one for every server.
 const LARGE: (&str, usize) = ("models/large.bin", (20 << 20) + 1);
 
+/// Names of the source that sort otherwise by folder (`a/`) than by bytes. The AWS CLI merges such lists as they come, and
+/// would delete and send these; nothing else.
+const BESIDE_A_FOLDER: [&str; 2] = ["a-1.bin", "a.txt"];
+
 /// What a server does otherwise than S3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quirk {
@@ -57,6 +61,11 @@ const QUIRKS: &[(Peer, Quirk, &str)] = &[
         Peer::Seaweedfs,
         ListsByFolder,
         "its keys are paths of a file store: `sync` sorts, and other clients' lists are sorted here",
+    ),
+    (
+        Peer::Seaweedfs,
+        Loses("back\\slash"),
+        "makes a slash of it in PUT, GET and lists alike, so the file is missing for every sync: it is left out",
     ),
 ];
 
@@ -142,7 +151,10 @@ impl Bench<'_> {
         let place = format!("s3://sync/{folder}");
         for (source, target) in [("up", place.as_str()), (&place, "down")] {
             let todo = self.aws(&["s3", "sync", "--dryrun", "--size-only", "--delete", source, target])?;
-            ensure!(todo.is_empty(), "the AWS CLI would do more from {source} to {target}:\n{todo}");
+            let misled = |line: &str| BESIDE_A_FOLDER.iter().any(|name| line.ends_with(name));
+            let rest = todo.lines().filter(|line| !line.is_empty() && !(self.has(ListsByFolder) && misled(line)));
+            ensure!(rest.count() == 0, "the AWS CLI would do more from {source} to {target}:\n{todo}");
+            ensure!(todo.contains(BESIDE_A_FOLDER[0]) == self.has(ListsByFolder), "its row is wrong:\n{todo}");
         }
         let listed = self.listed(&format!("{folder}/"))?;
         let keys: Vec<&String> = listed.iter().map(|(key, _)| key).collect();
