@@ -31,6 +31,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// The bytes of a file that it carries. The document that completes an upload in parts holds none.
+    fn content_bytes(&self) -> u64 {
+        if matches!(self.operation(), "PutObject" | "UploadPart") { self.body_bytes } else { 0 }
+    }
+
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
@@ -284,10 +289,10 @@ impl Log {
         let mut logged = self.0.lock().unwrap();
         logged.requests.push(request.clone());
         logged.under_way += 1;
-        logged.under_way_bytes += request.body_bytes;
+        logged.under_way_bytes += request.content_bytes();
         logged.most = logged.most.max(logged.under_way);
         logged.most_bytes = logged.most_bytes.max(logged.under_way_bytes);
-        UnderWay(self.clone(), request.body_bytes)
+        UnderWay(self.clone(), request.content_bytes())
     }
 }
 

@@ -135,11 +135,8 @@ impl Run {
             let echoed = open.checksum.replace(checksum).is_some();
             return Ok(SentPart { open, echoed });
         }
-        // Held until the answer is here, so that what counts as in memory is what is under way.
-        let under_way = body.clone();
         self.bandwidth.take(part.length).await;
         let mut open = self.store.upload_part(multipart, part.number, body, &checksum).await?;
-        drop(under_way);
         if let Some(answered) = open.checksum.take_if(|answered| *answered != checksum) {
             return Err(TransferError::Contradicted {
                 target: format!("{} part {}", object_url(&multipart.bucket, &multipart.key), part.number),
