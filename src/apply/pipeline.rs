@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 
 /// A batch ends with this many files...
 const BATCH_FILES: usize = 64;
@@ -217,7 +217,9 @@ pub async fn look(look: Look) -> Result<impl Stream<Item = Result<Batch, LookErr
     let (target, head) = entries(look.target, diff::Side::Target, &look.filter, tree, &limits).await?;
     let merge = Merge { mode: look.compare, shard: look.shard, extras: look.extras, memory: look.memory, head };
     let (sender, batches) = mpsc::channel(WAITING);
-    tokio::task::spawn_blocking(move || merge.run(source, target, &sender));
+    let told = sender.clone();
+    let merging = tokio::task::spawn_blocking(move || merge.run(source, target, &told));
+    tell_failure(merging, sender);
     let width = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16);
     let batches = stream::unfold(batches, |mut batches| async { Some((batches.recv().await?, batches)) });
     Ok(batches.map(move |batch| Arc::clone(&asker).answer(batch)).buffered(width))
@@ -322,15 +324,32 @@ impl Files {
 /// Lists in a task of its own, ahead of the merge by a few pages.
 pub(super) fn spawn_pages(pages: impl Stream<Item = Page> + Send + 'static) -> mpsc::Receiver<Page> {
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(async move {
+    let told = sender.clone();
+    let listing = tokio::spawn(async move {
         let mut pages = std::pin::pin!(pages);
         while let Some(page) = pages.next().await {
-            if sender.send(page).await.is_err() {
+            if told.send(page).await.is_err() {
                 return;
             }
         }
     });
+    tell_failure(listing, sender);
     receiver
+}
+
+/// Tells the receiver when the task that feeds it panics. Without a word a side that broke off would look like one that
+/// came to its end, and what is missing from it like something to delete.
+fn tell_failure<T, E>(task: JoinHandle<()>, told: mpsc::Sender<Result<T, E>>)
+where
+    T: Send + 'static,
+    E: From<JoinError> + Send + 'static,
+{
+    tokio::spawn(async move {
+        if let Err(error) = task.await {
+            // A receiver that has gone wants no end.
+            let _ = told.send(Err(error.into())).await;
+        }
+    });
 }
 
 /// The blocking side of the channel of pages, object by object.
@@ -565,4 +584,20 @@ fn unreadable(file: &LocalFile, error: &ReadError) -> Odd {
         ReadError::NotRegular(_) => "it is not a regular file any more".to_owned(),
     };
     Odd::at(&file.path, OddKind::Unreadable(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ListingError, Page, objects_of, spawn_pages};
+    use crate::model::ObjectEntry;
+    use futures_util::stream::{self, StreamExt as _};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_listing_that_panics_is_no_listing_that_ended() {
+        let entry = ObjectEntry { key: "a".parse().unwrap(), size_bytes: 1, etag: None, modified: None };
+        let pages = stream::iter([Some(entry), None]).map(|entry| -> Page { Ok(vec![entry.unwrap()]) });
+        let pages = spawn_pages(pages);
+        let found = tokio::task::spawn_blocking(move || objects_of(pages).collect::<Vec<_>>()).await.unwrap();
+        assert!(matches!(&found[..], [Ok(_), Err(ListingError::Worker(_))]), "{found:?}");
+    }
 }
