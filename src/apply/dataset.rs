@@ -8,7 +8,7 @@ pub use receipt::{read_receipt, receipt_row, verify_receipt, write_receipt};
 use crate::apply::pipeline::{Compared, Files, Listing, Look, LookError, Objects, Seen, Side, look};
 use crate::apply::transfer::DEFAULT_RETRY_FOR;
 use crate::aws::s3::{S3Error, Store, object_url};
-use crate::local::{SourceKind, SpillError, WriteError, source_kind};
+use crate::local::{SourceKind, source_kind};
 use crate::model::{BucketName, Checksum, Filter, HumanBytes, LocalFile, ObjectEntry, Odd, Prefix, escaped};
 use crate::plan::{Action, ODD_FILE, Reason, Step};
 use crate::report::receipt::ReceiptRow;
@@ -54,12 +54,9 @@ pub enum DatasetError {
     /// A call failed.
     #[error(transparent)]
     S3(#[from] S3Error),
-    /// There was no room to sort a listing in.
+    /// One side could not be looked at, for another reason than a call.
     #[error(transparent)]
-    Spill(#[from] SpillError),
-    /// One side is not in key order, so the merge would invent differences.
-    #[error(transparent)]
-    Order(#[from] OrderError),
+    Look(LookError),
     /// `as` renames one file, and the source is none.
     #[error("`as` names one file, and `{0}` is not one")]
     NotOneFile(String),
@@ -74,9 +71,6 @@ pub enum DatasetError {
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The target directory of a download cannot be opened.
-    #[error(transparent)]
-    Target(WriteError),
     /// A task of this program ended early.
     #[error("a worker ended unexpectedly: {0}")]
     Worker(#[from] JoinError),
@@ -86,10 +80,7 @@ impl From<LookError> for DatasetError {
     fn from(error: LookError) -> Self {
         match error {
             LookError::S3(error) => Self::S3(error),
-            LookError::Order(error) => Self::Order(error),
-            LookError::Spill(error) => Self::Spill(error),
-            LookError::Target(error) => Self::Target(error),
-            LookError::Worker(error) => Self::Worker(error),
+            other => Self::Look(other),
         }
     }
 }
@@ -154,7 +145,7 @@ async fn look_at<T: Default>(
     let listing = if kind == SourceKind::File { request.one_key() } else { Some(Listing::Streamed) };
     match fold(store, request, listing, add).await {
         // Some servers list in another order, and so do directory buckets; the whole listing is then sorted here.
-        Err(DatasetError::Order(OrderError { side: diff::Side::Target, .. })) => {
+        Err(DatasetError::Look(LookError::Order(OrderError { side: diff::Side::Target, .. }))) => {
             fold(store, request, Some(Listing::Sorted), add).await.map(Some)
         }
         other => other.map(Some),

@@ -1,13 +1,13 @@
 //! One sync: looks at both sides, and moves what differs while it is still looking.
 //!
-//! The same plan is shown by a dry run, written down by `--plan`, and done here: [`plan`] yields it action by action, and
-//! [`run`] feeds it to the transfers. Deletes wait until everything else is known to be right.
+//! The same plan is shown by a dry run and done here: [`plan`] yields it action by action, and [`run`] feeds it to the
+//! transfers. Deletes wait until everything else is known to be right.
 
 use super::leftovers::{self, Scope};
 use super::lessons::Lessons;
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
 use super::sync_receipt::{ReceiptRequest, ReceiptRows};
-use super::transfer::{Ends, Proven, Run, Tally, TransferOptions};
+use super::transfer::{Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::Store;
 use crate::local::{CachePlace, Journal, TargetTree, Visited};
 use crate::model::{Filter, ObjectKey, Odd, escaped};
@@ -194,22 +194,18 @@ impl SyncRequest {
     /// What is to be looked at, and who will tell which remembered files were met.
     fn look(&self) -> (Look, oneshot::Receiver<Visited>) {
         let (told, visited) = oneshot::channel();
-        let memory = self.cache.as_ref().map(|place| Memory { reader: place.read(), visited: told });
-        (self.look_with(memory), visited)
-    }
-
-    fn look_with(&self, memory: Option<Memory>) -> Look {
-        Look {
+        let look = Look {
             source: self.source.clone(),
             target: self.target.clone(),
             filter: self.filter.clone(),
             compare: self.compare,
             shard: self.shard,
             extras: self.delete.is_some(),
-            memory,
+            memory: self.cache.as_ref().map(|place| Memory { reader: place.read(), visited: told }),
             spill_folder: self.spill_folder.clone(),
             retry_for: self.retry_for,
-        }
+        };
+        (look, visited)
     }
 
     /// The same request with the listing of one side sorted here.
@@ -332,15 +328,14 @@ pub async fn plan(
 /// Makes the target equal to the source.
 pub async fn run(
     mut request: SyncRequest,
-    stores: (&Store, Option<&Store>),
+    store: &Store,
     options: &TransferOptions,
     listener: &Listener,
 ) -> Result<Synced, LookError> {
     let tree = tree(&request.route).await?;
-    let ends = Ends { tree: tree.clone(), from: stores.1.cloned() };
-    let run = Run::between(stores.0, ends, options, &listener.events, &listener.cancel);
+    let run = Run::below(store, tree.clone(), options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
-    let leftovers = Leftovers::of(&request, stores.0, options);
+    let leftovers = Leftovers::of(&request, store, options);
     leftovers.give_up(Stay::Usable, listener).await;
     let notes = Notes::of(&request);
     let mut synced = Synced::default();
@@ -393,7 +388,7 @@ pub async fn run(
     }
     synced.kept_uploads = run.kept_uploads();
     let in_place = all_sent && synced.seen.odd == 0;
-    synced.receipt = notes.close(&request, stores.0, options, listener, in_place).await;
+    synced.receipt = notes.close(&request, store, options, listener, in_place).await;
     Ok(synced)
 }
 

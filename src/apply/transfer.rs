@@ -115,15 +115,6 @@ impl Proven {
     }
 }
 
-/// Where things come from and go to, beside the store.
-#[derive(Debug, Default)]
-pub(crate) struct Ends {
-    /// The directory that downloads go to.
-    pub(crate) tree: Option<Arc<TargetTree>>,
-    /// The store that copies come from, if it is another than the target's.
-    pub(crate) from: Option<Store>,
-}
-
 /// Why a file is not in place.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
@@ -238,7 +229,8 @@ pub(crate) struct Run {
     bandwidth: Bandwidth,
     events: mpsc::Sender<Event>,
     cancel: CancellationToken,
-    ends: Ends,
+    /// The directory that downloads go to.
+    tree: Option<Arc<TargetTree>>,
     /// Set once the endpoint has refused a conditional write as unknown to it.
     without_conditions: AtomicBool,
     /// Set once the journal could not be used.
@@ -254,12 +246,13 @@ impl Run {
         events: &mpsc::Sender<Event>,
         cancel: &CancellationToken,
     ) -> Arc<Self> {
-        Self::between(store, Ends::default(), options, events, cancel)
+        Self::below(store, None, options, events, cancel)
     }
 
-    pub(crate) fn between(
+    /// A run whose downloads go below `tree`.
+    pub(crate) fn below(
         store: &Store,
-        ends: Ends,
+        tree: Option<Arc<TargetTree>>,
         options: &TransferOptions,
         events: &mpsc::Sender<Event>,
         cancel: &CancellationToken,
@@ -272,7 +265,7 @@ impl Run {
             bandwidth: Bandwidth::new(options.bytes_per_second),
             events: events.clone(),
             cancel: cancel.clone(),
-            ends,
+            tree,
             without_conditions: AtomicBool::new(false),
             journal_failed: AtomicBool::new(false),
             kept: Mutex::default(),
@@ -388,14 +381,11 @@ impl Run {
     }
 
     async fn try_one(self: &Arc<Self>, action: &Action) -> Result<Proven, TransferError> {
-        match (&action.step, &self.ends.tree) {
+        match (&action.step, &self.tree) {
             (Step::Download { download, .. }, Some(tree)) => {
                 Ok(self.fetch(&action.bucket, download, tree).await?.proven)
             }
-            (Step::Copy(task), _) => {
-                let way = self.ends.from.clone().map_or(Way::INSIDE, Way::Through);
-                self.copy(&action.bucket, task, &way).await
-            }
+            (Step::Copy(task), _) => self.copy(&action.bucket, task, &Way::INSIDE).await,
             (Step::Delete(delete), _) => self.delete(&action.bucket, delete).await,
             (Step::DeleteFile { path, fingerprint, .. }, Some(tree)) => {
                 let (tree, path, seen) = (Arc::clone(tree), path.clone(), *fingerprint);

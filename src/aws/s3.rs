@@ -14,7 +14,7 @@ mod settings;
 mod uploads;
 mod versions;
 
-pub use copy::{ObjectAttributes, ObjectCopy, Source};
+pub use copy::{CarriedAttributes, ObjectCopy, Source};
 pub use delete::{Deleted, Doomed, MAX_DELETES};
 pub use get::ObjectRead;
 pub use list::{ListedPage, PageRequest};

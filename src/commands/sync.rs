@@ -14,7 +14,7 @@ use crate::commands::apply::ChecksumChoice;
 use crate::commands::uploads::abort::parse_age;
 use crate::config::temporary_folder;
 use crate::error::CommandError;
-use crate::model::{ByteSize, Location};
+use crate::model::{ByteSize, Location, ObjectAttributes};
 use crate::report::{Event, Outcome, Status, Summary};
 use crate::sync::compare::Compare;
 use crate::sync::shard::Shard;
@@ -76,7 +76,7 @@ pub struct SyncArgs {
     /// Write down what is in place, once all of it is: a file, or an object `s3://BUCKET/KEY`
     #[arg(long, value_name = "WHERE")]
     receipt: Option<Location>,
-    /// How long to ride out a lost network, a service that slows down, or credentials that ran out, such as 30min
+    /// How long to ride out a lost network or a service that slows down, such as 30min
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_age)]
     retry_for: SignedDuration,
     /// Move at most this much a second on average, such as 20MiB; one part of 8 MiB goes at full speed
@@ -117,6 +117,16 @@ impl CompareChoice {
 pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandError> {
     let attributes = attributes::resolve(args)?;
     let places = Places::resolve(args, context).await?;
+    let ended = run_between(&places, attributes, args, context).await;
+    ended.map_err(|error| error.at(&places.world().place))
+}
+
+async fn run_between(
+    places: &Places,
+    attributes: ObjectAttributes,
+    args: &SyncArgs,
+    context: &Context,
+) -> Result<Ending, CommandError> {
     let request = SyncRequest {
         route: places.route.clone(),
         source: places.source.clone(),
@@ -132,10 +142,10 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
         delete: args.delete.then_some(DeleteRules { max_delete: args.max_delete, consented: context.yes }),
     };
     if args.explain_filters {
-        return tell_filters(request, context).await.map_err(|error| error.at(&places.world().place));
+        return tell_filters(request, context).await;
     }
     if args.dry_run {
-        return show(request, context).await.map_err(|error| error.at(&places.world().place));
+        return show(request, context).await;
     }
     context.stop.begin_writing()?;
     let (events, listener) = context.ui.listen();
@@ -145,11 +155,11 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
         journal: super::journal(places.world(), context),
         ..options(args)
     };
-    let synced = sync::run(request, places.stores(), &options, &watcher).await;
+    let synced = sync::run(request, &places.world().store, &options, &watcher).await;
     drop(watcher);
     let mut summary = listener.finish();
     // What arrived before a listing broke off was told, and stays.
-    let synced = synced.map_err(|error| CommandError::from(error).at(&places.world().place))?;
+    let synced = synced?;
     summary.planned = synced.seen.transfers;
     summary.unchanged = synced.seen.unchanged;
     summary.skipped += synced.seen.odd;

@@ -114,7 +114,7 @@ impl Operator {
             Some(_) => return None,
         };
         let (base, if_exists) = rest.strip_suffix("IfExists").map_or((rest, false), |base| (base, true));
-        let (test, negated) = base_test(base)?;
+        let (_, test, negated) = OPERATORS.into_iter().find(|(name, ..)| *name == base)?;
         if if_exists && test == Test::Null {
             return None;
         }
@@ -132,46 +132,47 @@ impl Operator {
     }
 }
 
-fn base_test(base: &str) -> Option<(Test, bool)> {
-    let ordered = |order: &str| {
-        Some(match order {
-            "Equals" => (Order::Equal, false),
-            "NotEquals" => (Order::Equal, true),
-            "LessThan" => (Order::Less, false),
-            "LessThanEquals" => (Order::LessOrEqual, false),
-            "GreaterThan" => (Order::Greater, false),
-            "GreaterThanEquals" => (Order::GreaterOrEqual, false),
-            _ => return None,
-        })
-    };
-    Some(match base {
-        "StringEquals" => (Test::StringEquals, false),
-        "StringNotEquals" => (Test::StringEquals, true),
-        "StringEqualsIgnoreCase" => (Test::StringEqualsIgnoreCase, false),
-        "StringNotEqualsIgnoreCase" => (Test::StringEqualsIgnoreCase, true),
-        "StringLike" => (Test::StringLike, false),
-        "StringNotLike" => (Test::StringLike, true),
-        "Bool" => (Test::Bool, false),
-        "BinaryEquals" => (Test::Binary, false),
-        "IpAddress" => (Test::IpAddress, false),
-        "NotIpAddress" => (Test::IpAddress, true),
-        "ArnEquals" | "ArnLike" => (Test::Arn, false),
-        "ArnNotEquals" | "ArnNotLike" => (Test::Arn, true),
-        "Null" => (Test::Null, false),
-        _ => {
-            if let Some((order, negated)) = base.strip_prefix("Numeric").and_then(ordered) {
-                (Test::Numeric(order), negated)
-            } else {
-                let (order, negated) = base.strip_prefix("Date").and_then(ordered)?;
-                (Test::Date(order), negated)
-            }
-        }
-    })
-}
+/// Every operator by its plain name, with what it compares and whether it is a `Not` form.
+pub(super) const OPERATORS: [(&str, Test, bool); 27] = [
+    ("StringEquals", Test::StringEquals, false),
+    ("StringNotEquals", Test::StringEquals, true),
+    ("StringEqualsIgnoreCase", Test::StringEqualsIgnoreCase, false),
+    ("StringNotEqualsIgnoreCase", Test::StringEqualsIgnoreCase, true),
+    ("StringLike", Test::StringLike, false),
+    ("StringNotLike", Test::StringLike, true),
+    ("NumericEquals", Test::Numeric(Order::Equal), false),
+    ("NumericNotEquals", Test::Numeric(Order::Equal), true),
+    ("NumericLessThan", Test::Numeric(Order::Less), false),
+    ("NumericLessThanEquals", Test::Numeric(Order::LessOrEqual), false),
+    ("NumericGreaterThan", Test::Numeric(Order::Greater), false),
+    ("NumericGreaterThanEquals", Test::Numeric(Order::GreaterOrEqual), false),
+    ("DateEquals", Test::Date(Order::Equal), false),
+    ("DateNotEquals", Test::Date(Order::Equal), true),
+    ("DateLessThan", Test::Date(Order::Less), false),
+    ("DateLessThanEquals", Test::Date(Order::LessOrEqual), false),
+    ("DateGreaterThan", Test::Date(Order::Greater), false),
+    ("DateGreaterThanEquals", Test::Date(Order::GreaterOrEqual), false),
+    ("Bool", Test::Bool, false),
+    ("BinaryEquals", Test::Binary, false),
+    ("IpAddress", Test::IpAddress, false),
+    ("NotIpAddress", Test::IpAddress, true),
+    ("ArnEquals", Test::Arn, false),
+    ("ArnLike", Test::Arn, false),
+    ("ArnNotEquals", Test::Arn, true),
+    ("ArnNotLike", Test::Arn, true),
+    ("Null", Test::Null, false),
+];
 
 #[cfg(test)]
 mod tests {
-    use super::{Operator, Order, Quantifier, Test};
+    use super::{OPERATORS, Operator, Order, Quantifier, Test};
+
+    #[test]
+    fn every_operator_named_here_is_one() {
+        for (name, ..) in OPERATORS {
+            assert!(Operator::parse(name).is_some(), "{name}");
+        }
+    }
 
     #[test]
     fn names_are_read_once() {

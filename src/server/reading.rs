@@ -43,6 +43,25 @@ struct Found {
     versioned: bool,
 }
 
+/// What GET and HEAD ask for alike; `s3s` gives their inputs no common type.
+macro_rules! wanted {
+    ($input:expr) => {{
+        let input = $input;
+        Wanted {
+            bucket: input.bucket,
+            key: input.key,
+            version_id: input.version_id,
+            if_match: input.if_match,
+            if_none_match: input.if_none_match,
+            if_modified_since: input.if_modified_since,
+            if_unmodified_since: input.if_unmodified_since,
+            range: input.range,
+            part_number: input.part_number,
+            checksum: input.checksum_mode.is_some(),
+        }
+    }};
+}
+
 impl Service {
     pub(super) async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
@@ -54,18 +73,7 @@ impl Service {
             input.response_content_type.is_some().then_some(http::header::CONTENT_TYPE),
             input.response_expires.is_some().then_some(http::header::EXPIRES),
         ];
-        let wanted = Wanted {
-            bucket: input.bucket,
-            key: input.key,
-            version_id: input.version_id,
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            if_modified_since: input.if_modified_since,
-            if_unmodified_since: input.if_unmodified_since,
-            range: input.range,
-            part_number: input.part_number,
-            checksum: input.checksum_mode.is_some(),
-        };
+        let wanted = wanted!(input);
         let (found, body) = self.open(&wanted)?;
         let mut headers = read_headers(&found, wanted.checksum);
         // `s3s` has put the headers that the query asks for in place of these.
@@ -99,18 +107,7 @@ impl Service {
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
         let input = request.input;
-        let wanted = Wanted {
-            bucket: input.bucket,
-            key: input.key,
-            version_id: input.version_id,
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            if_modified_since: input.if_modified_since,
-            if_unmodified_since: input.if_unmodified_since,
-            range: input.range,
-            part_number: input.part_number,
-            checksum: input.checksum_mode.is_some(),
-        };
+        let wanted = wanted!(input);
         let found = self.look(|snapshot| wanted.find(snapshot))?;
         let mut headers = read_headers(&found, wanted.checksum);
         if found.partial

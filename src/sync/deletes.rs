@@ -62,7 +62,7 @@ impl Refusal {
             Self::EmptySource => "check the source: a disk that is not mounted looks like this",
             Self::Odd(_) => "mend or exclude what the findings name, then run again",
             Self::Failed(_) => "run again: what arrived is not sent twice",
-            Self::TooMany { .. } => "look with `--dry-run`, then pass `--yes`, or `--max-delete N`",
+            Self::TooMany { .. } => "look with `--dry-run`, then pass a larger `--max-delete N`, or `--yes` without it",
         }
     }
 }

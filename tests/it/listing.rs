@@ -216,7 +216,7 @@ async fn nothing_is_sent_for_the_order_of_a_listing() {
     tokio::spawn(async move { while heard.recv().await.is_some() {} });
     let listener = Listener { events, cancel: CancellationToken::new() };
     let options = TransferOptions::with_checksum(Algorithm::Crc64Nvme);
-    let synced = sync::run(request, (&store, None), &options, &listener).await.unwrap();
+    let synced = sync::run(request, &store, &options, &listener).await.unwrap();
     assert_eq!((synced.seen.unchanged, synced.seen.transfers, log.count("PutObject")), (240, 0, 0));
 }
 

@@ -13,11 +13,11 @@ use super::prove::{ExpectedEtag, Sent};
 use super::{Proven, Run, TransferError, TransferOptions};
 use crate::apply::leftovers::{self, GRACE};
 use crate::aws::s3::{
-    Completion, ErrorClass, MultipartUpload, ObjectAttributes, ObjectCopy, ObjectWrite, S3Error, Source, Store,
+    CarriedAttributes, Completion, ErrorClass, MultipartUpload, ObjectCopy, ObjectWrite, S3Error, Source, Store,
     Written, object_url,
 };
 use crate::hashing;
-use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, ObjectHead, ObjectKey, OpenPart};
+use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, ObjectAttributes, ObjectHead, ObjectKey, OpenPart};
 use crate::plan::CopyTask;
 use crate::report::{Event, Finding, Severity};
 use crate::sync::arrival::Measure;
@@ -85,7 +85,7 @@ struct MadePart {
 /// A source as HEAD shows it.
 struct Described {
     head: ObjectHead,
-    attributes: ObjectAttributes,
+    attributes: CarriedAttributes,
 }
 
 impl Run {
@@ -255,7 +255,7 @@ impl Run {
             let condition = self.condition_at(bucket, &task.key, task.replaces.as_ref()).await?;
             let (body, checksum, content_type) = (body.clone(), &checksum, "");
             // What the copy carries is what its source has, and stands in `attributes`.
-            let (own, key) = (&crate::model::ObjectAttributes::default(), &task.key);
+            let (own, key) = (&ObjectAttributes::default(), &task.key);
             let write =
                 ObjectWrite { bucket, key, body, checksum, content_type, attributes: own, condition: &condition };
             match self.store.put_object_with(write, &attributes).await {
@@ -308,7 +308,7 @@ impl Run {
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
-        attributes: &ObjectAttributes,
+        attributes: &CarriedAttributes,
     ) -> Result<MultipartUpload, TransferError> {
         let create = self.store.create_multipart_with(bucket, key, attributes, self.options.checksum);
         tokio::pin!(create);

@@ -149,9 +149,9 @@ impl Run {
         let read = read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         stream::iter(read)
             .map(|(action, body)| async move {
-                let result = match (&action.step, body) {
+                let result = match &action.step {
                     _ if self.cancel.is_cancelled() => Err(TransferError::Cancelled),
-                    (Step::Upload(upload), body) => self.send_small(&action.bucket, upload, body).await,
+                    Step::Upload(upload) => self.send_small(&action.bucket, upload, body).await,
                     _ => self.move_one(&action).await,
                 };
                 self.report(action, result).await

@@ -1,13 +1,11 @@
 //! Copies: inside the service, whole or part by part, and writes that take an object's attributes along.
 
-use super::multipart::kind_of;
-use super::objects::{echo, moment, read_head, send_body, with_checksum};
-use super::{ErrorClass, MultipartUpload, ObjectWrite, S3Error, Store, WriteCondition, Written, object_url};
+use super::multipart::{begun, kind_of};
+use super::objects::{echo, moment, read_head};
+use super::{MultipartUpload, ObjectWrite, S3Error, Store, WriteCondition, Written, object_url};
 use crate::model::{Algorithm, BucketName, ETag, Echo, ObjectHead, ObjectKey, OpenPart};
-use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::ChecksumMode;
+use aws_sdk_s3::primitives::DateTime;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -43,7 +41,7 @@ pub struct Source<'a> {
 ///
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ObjectAttributes {
+pub struct CarriedAttributes {
     /// `Content-Type`.
     pub content_type: Option<String>,
     /// `Content-Encoding`.
@@ -81,7 +79,7 @@ fn encoded(text: &str, plain: &[u8]) -> String {
 /// Puts attributes into a request; works on every builder that takes them.
 macro_rules! with_attributes {
     ($request:expr, $attributes:expr) => {{
-        let attributes: &ObjectAttributes = $attributes;
+        let attributes: &CarriedAttributes = $attributes;
         let metadata = (!attributes.metadata.is_empty()).then(|| attributes.metadata.clone());
         let tagging = (!attributes.tagging.is_empty()).then(|| attributes.tagging.clone());
         $request
@@ -125,19 +123,12 @@ impl Store {
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
-    ) -> Result<Option<(ObjectHead, ObjectAttributes, u32)>, S3Error> {
-        let request = self.client().head_object().bucket(bucket.as_str()).key(key.as_str());
-        let request = request.checksum_mode(ChecksumMode::Enabled).set_expected_bucket_owner(self.expected_owner());
-        match request.send().await {
-            Ok(answer) => {
-                let tags = answer.tag_count().and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
-                Ok(Some((read_head(&answer), read_attributes(&answer), tags)))
-            }
-            Err(error) => {
-                let error = S3Error::new("HeadObject", object_url(bucket, key), &error);
-                if error.class == ErrorClass::NotFound { Ok(None) } else { Err(error) }
-            }
-        }
+    ) -> Result<Option<(ObjectHead, CarriedAttributes, u32)>, S3Error> {
+        let answer = self.ask_head(bucket, key).await?;
+        Ok(answer.map(|answer| {
+            let tags = answer.tag_count().and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
+            (read_head(&answer), read_attributes(&answer), tags)
+        }))
     }
 
     /// An object's tags in the form of the header that sets them.
@@ -155,7 +146,7 @@ impl Store {
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
-        attributes: &ObjectAttributes,
+        attributes: &CarriedAttributes,
         algorithm: Algorithm,
     ) -> Result<MultipartUpload, S3Error> {
         let request = self.client().create_multipart_upload().bucket(bucket.as_str()).key(key.as_str());
@@ -163,12 +154,7 @@ impl Store {
         let (kind, form) = kind_of(algorithm).unzip();
         let request = request.set_checksum_algorithm(kind).set_checksum_type(form);
         let answer = request.set_expected_bucket_owner(self.expected_owner()).send().await;
-        let target = object_url(bucket, key);
-        let answer = answer.map_err(|error| S3Error::new("CreateMultipartUpload", &target, &error))?;
-        let upload_id = answer.upload_id().filter(|id| !id.is_empty()).map(str::to_owned);
-        let upload_id = upload_id
-            .ok_or_else(|| S3Error::unexpected("CreateMultipartUpload", &target, "the answer names no upload id"))?;
-        Ok(MultipartUpload { bucket: bucket.clone(), key: key.clone(), upload_id, algorithm })
+        begun(answer, bucket, key, algorithm)
     }
 
     /// Makes a part of the bytes `range` of another object, inside the service.
@@ -202,31 +188,19 @@ impl Store {
     pub async fn put_object_with(
         &self,
         write: ObjectWrite<'_>,
-        attributes: &ObjectAttributes,
+        attributes: &CarriedAttributes,
     ) -> Result<Written, S3Error> {
-        let length = i64::try_from(write.body.len()).unwrap_or(i64::MAX);
         let request = self.client().put_object().bucket(write.bucket.as_str()).key(write.key.as_str());
-        let request = with_attributes!(request, attributes).content_length(length);
-        let request = request.set_if_none_match(write.condition.if_none_match());
-        let request = request.set_if_match(write.condition.if_match());
-        let request = request.set_expected_bucket_owner(self.expected_owner());
-        let request = with_checksum!(request, write.checksum).body(ByteStream::from(write.body));
-        let answer = send_body!(self, request, write.checksum);
-        let answer = answer.map_err(|error| S3Error::new("PutObject", object_url(write.bucket, write.key), &error))?;
-        Ok(Written {
-            etag: answer.e_tag().map(ETag::new),
-            echo: echo!(&answer, write.checksum.algorithm()),
-            version_id: answer.version_id().map(str::to_owned),
-        })
+        self.put(with_attributes!(request, attributes), write).await
     }
 }
 
-fn read_attributes(answer: &HeadObjectOutput) -> ObjectAttributes {
+fn read_attributes(answer: &HeadObjectOutput) -> CarriedAttributes {
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let expires = answer.expires_string().and_then(|text| {
         DateTime::from_str(text, aws_sdk_s3::primitives::DateTimeFormat::HttpDate).ok().as_ref().and_then(moment)
     });
-    ObjectAttributes {
+    CarriedAttributes {
         content_type: owned(answer.content_type()),
         content_encoding: owned(answer.content_encoding()),
         content_disposition: owned(answer.content_disposition()),

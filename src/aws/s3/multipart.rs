@@ -6,10 +6,13 @@ use crate::model::{
     Algorithm, BucketName, Checksum, ETag, Echo, ObjectAttributes, ObjectEncryption, ObjectKey, OpenPart,
 };
 use aws_sdk_s3::config::RequestChecksumCalculation;
+use aws_sdk_s3::operation::create_multipart_upload::{CreateMultipartUploadError, CreateMultipartUploadOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Part, ServerSideEncryption,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use bytes::Bytes;
 
 /// An upload that was begun.
@@ -73,12 +76,7 @@ impl Store {
         let request = with_attributes!(request, attributes);
         let request = request.content_type(content_type).set_checksum_algorithm(kind).set_checksum_type(form);
         let answer = request.set_expected_bucket_owner(self.expected_owner()).send().await;
-        let target = object_url(bucket, key);
-        let answer = answer.map_err(|error| S3Error::new("CreateMultipartUpload", &target, &error))?;
-        let upload_id = answer.upload_id().filter(|id| !id.is_empty()).map(str::to_owned);
-        let upload_id = upload_id
-            .ok_or_else(|| S3Error::unexpected("CreateMultipartUpload", &target, "the answer names no upload id"))?;
-        Ok(MultipartUpload { bucket: bucket.clone(), key: key.clone(), upload_id, algorithm })
+        begun(answer, bucket, key, algorithm)
     }
 
     /// Sends one part. The service refuses bytes that do not have the checksum.
@@ -164,6 +162,21 @@ impl Store {
             marker = next;
         }
     }
+}
+
+/// The upload that an answer to CreateMultipartUpload names.
+pub(super) fn begun(
+    answer: Result<CreateMultipartUploadOutput, SdkError<CreateMultipartUploadError, HttpResponse>>,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    algorithm: Algorithm,
+) -> Result<MultipartUpload, S3Error> {
+    let target = object_url(bucket, key);
+    let answer = answer.map_err(|error| S3Error::new("CreateMultipartUpload", &target, &error))?;
+    let upload_id = answer.upload_id().filter(|id| !id.is_empty()).map(str::to_owned);
+    let upload_id = upload_id
+        .ok_or_else(|| S3Error::unexpected("CreateMultipartUpload", &target, "the answer names no upload id"))?;
+    Ok(MultipartUpload { bucket: bucket.clone(), key: key.clone(), upload_id, algorithm })
 }
 
 fn completed_part(part: &OpenPart) -> CompletedPart {

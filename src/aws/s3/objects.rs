@@ -7,7 +7,7 @@ use crate::model::{
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::operation::put_object::PutObjectOutput;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
 use bytes::Bytes;
@@ -152,17 +152,25 @@ impl Store {
     ///
     /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
     pub async fn put_object(&self, write: ObjectWrite<'_>) -> Result<Written, S3Error> {
-        let length = i64::try_from(write.body.len()).unwrap_or(i64::MAX);
         let request = self.client().put_object().bucket(write.bucket.as_str()).key(write.key.as_str());
         let request = with_attributes!(request, write.attributes);
-        let request = request.content_type(write.content_type).content_length(length);
+        let request = request.content_type(write.content_type);
+        self.put(request, write).await
+    }
+
+    /// Sends what is to be written, on top of what `request` says of the object already.
+    pub(super) async fn put(
+        &self,
+        request: PutObjectFluentBuilder,
+        write: ObjectWrite<'_>,
+    ) -> Result<Written, S3Error> {
+        let request = request.content_length(i64::try_from(write.body.len()).unwrap_or(i64::MAX));
         let request = request.set_if_none_match(write.condition.if_none_match());
         let request = request.set_if_match(write.condition.if_match());
         let request = request.set_expected_bucket_owner(self.expected_owner());
         let request = with_checksum!(request, write.checksum).body(ByteStream::from(write.body));
         let answer = send_body!(self, request, write.checksum);
-        let answer: PutObjectOutput =
-            answer.map_err(|error| S3Error::new("PutObject", object_url(write.bucket, write.key), &error))?;
+        let answer = answer.map_err(|error| S3Error::new("PutObject", object_url(write.bucket, write.key), &error))?;
         Ok(Written {
             etag: answer.e_tag().map(ETag::new),
             echo: echo!(&answer, write.checksum.algorithm()),
@@ -172,10 +180,19 @@ impl Store {
 
     /// What is known of an object, its stored checksums included; `None` if it is not there.
     pub async fn head_object(&self, bucket: &BucketName, key: &ObjectKey) -> Result<Option<ObjectHead>, S3Error> {
+        Ok(self.ask_head(bucket, key).await?.as_ref().map(read_head))
+    }
+
+    /// The answer to HEAD with checksum mode; `None` if the object is not there.
+    pub(super) async fn ask_head(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> Result<Option<HeadObjectOutput>, S3Error> {
         let request = self.client().head_object().bucket(bucket.as_str()).key(key.as_str());
         let request = request.checksum_mode(ChecksumMode::Enabled).set_expected_bucket_owner(self.expected_owner());
         match request.send().await {
-            Ok(answer) => Ok(Some(read_head(&answer))),
+            Ok(answer) => Ok(Some(answer)),
             Err(error) => {
                 let error = S3Error::new("HeadObject", object_url(bucket, key), &error);
                 if error.class == ErrorClass::NotFound { Ok(None) } else { Err(error) }

@@ -75,11 +75,6 @@ impl Places {
     pub(super) const fn world(&self) -> &World {
         &self.world
     }
-
-    /// The store that is written to or read from, and the store that a copy comes from.
-    pub(super) const fn stores(&self) -> (&Store, Option<&Store>) {
-        (&self.world.store, None)
-    }
 }
 
 /// A location whose layout, if it named one, was looked up.
