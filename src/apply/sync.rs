@@ -3,6 +3,7 @@
 //! The same plan is shown by a dry run and done here: [`plan`] yields it action by action, and [`run`] feeds it to the
 //! transfers. Deletes wait until everything else is known to be right.
 
+use super::extras::Extras;
 use super::leftovers::{self, Scope};
 use super::lessons::Lessons;
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
@@ -86,8 +87,8 @@ pub struct Tallied {
     pub target_items: u64,
     /// Things that could not be taken; each was told as a finding.
     pub odd: u64,
-    /// What is too much in the target.
-    pub deletes: Vec<Action>,
+    /// Things that are too much in the target.
+    pub extras: u64,
 }
 
 /// How a sync ended.
@@ -228,8 +229,9 @@ async fn plan_once(
     notes: Option<&Notes>,
     listener: &Listener,
     mut take: impl AsyncFnMut(Vec<Action>) -> bool,
-) -> Result<Tallied, LookError> {
+) -> Result<(Tallied, Extras), LookError> {
     let mut tallied = Tallied::default();
+    let mut extras = Extras::new(&request.route, &request.spill_folder);
     let mut decider = Decider::new(request.route.clone());
     let (wanted, visited) = request.look();
     let batches = look(wanted).await?;
@@ -254,7 +256,7 @@ async fn plan_once(
                     *tallied.unchanged_by.entry(by).or_default() += 1;
                 }
                 Decision::Transfer(action) => transfers.push(action),
-                Decision::Delete(action) => tallied.deletes.push(action),
+                Decision::Delete(action) => extras.push(action)?,
                 Decision::Odd(odd) => {
                     tallied.odd += 1;
                     let _ = listener.events.send(Event::Finding(odd_item(&odd))).await;
@@ -273,7 +275,8 @@ async fn plan_once(
         let seen = if listener.cancel.is_cancelled() { None } else { visited.await.ok() };
         notes.visited(seen);
     }
-    Ok(tallied)
+    tallied.extras = extras.count();
+    Ok((tallied, extras))
 }
 
 fn decide(decider: &mut Decider, seen: Seen) -> Decision {
@@ -313,9 +316,11 @@ pub async fn plan(
             true
         });
         match planned.await {
-            Ok(mut tallied) => {
-                for action in std::mem::take(&mut tallied.deletes) {
-                    each(action).await;
+            Ok((tallied, extras)) => {
+                for batch in extras.into_batches()? {
+                    for action in batch? {
+                        each(action).await;
+                    }
                 }
                 return Ok(tallied);
             }
@@ -339,7 +344,7 @@ pub async fn run(
     leftovers.give_up(Stay::Usable, listener).await;
     let notes = Notes::of(&request);
     let mut synced = Synced::default();
-    loop {
+    let extras = loop {
         let (feed, fed) = mpsc::channel(AHEAD);
         let fed = stream::unfold(fed, |mut fed| async { Some((fed.recv().await?, fed)) });
         let expect = &run;
@@ -364,20 +369,21 @@ pub async fn run(
         let again = matches!(&planned, Err(LookError::Order(_)));
         settle(&run, tally, &mut synced, again).await;
         match planned {
-            Ok(tallied) => {
+            Ok((tallied, extras)) => {
                 synced.seen = tallied;
-                break;
+                break extras;
             }
             Err(LookError::Order(error)) => request.sorted(error.side),
             Err(error) => return Err(error),
         }
-    }
+    };
     // What an earlier, mistaken look had sent is equal by now, and was counted as sent.
     let sent_before: u64 = synced.proofs.values().sum::<u64>() + synced.failed + synced.cancelled;
     synced.seen.unchanged -= sent_before.saturating_sub(synced.seen.transfers).min(synced.seen.unchanged);
-    if let Some(rules) = request.delete {
-        delete(&run, rules, &mut synced).await;
-    }
+    let deleted = match request.delete {
+        Some(rules) => delete(&run, rules, extras, &mut synced).await,
+        None => Ok(()),
+    };
     let all_sent = synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled();
     // A shard, or a run that leaves files out, does not know what the others still go on with.
     if all_sent && request.shard.is_none() && !request.filter.has_flags() {
@@ -389,7 +395,7 @@ pub async fn run(
     synced.kept_uploads = run.kept_uploads();
     let in_place = all_sent && synced.seen.odd == 0;
     synced.receipt = notes.close(&request, store, options, listener, in_place).await;
-    Ok(synced)
+    deleted.map(|()| synced)
 }
 
 /// Uploads in parts that earlier runs of this very sync left unfinished.
@@ -479,27 +485,29 @@ async fn settle(run: &Run, tally: Tally, synced: &mut Synced, again: bool) {
 }
 
 /// Deletes what is too much in the target, if that is known for sure.
-async fn delete(run: &Arc<Run>, rules: DeleteRules, synced: &mut Synced) {
+async fn delete(run: &Arc<Run>, rules: DeleteRules, extras: Extras, synced: &mut Synced) -> Result<(), LookError> {
     let situation = Situation {
         source_items: synced.seen.source_items,
         target_items: synced.seen.target_items,
-        candidates: synced.seen.deletes.len() as u64,
+        candidates: extras.count(),
         odd: synced.seen.odd,
         failed: synced.failed + synced.cancelled,
         max_delete: rules.max_delete,
         consented: rules.consented,
     };
     if run.is_cancelled() {
-        return;
+        return Ok(());
     }
     if let Err(refusal) = may_delete(&situation) {
         let finding = Finding::new("deletes-refused", Severity::Warning, "target", refusal.to_string());
         run.tell(Event::Finding(finding.with_fix(refusal.hint()))).await;
         synced.refused = Some(refusal);
-        return;
+        return Ok(());
     }
-    let deletes = std::mem::take(&mut synced.seen.deletes);
     run.tell(Event::Progress(Progress::Work(Work::Delete))).await;
-    let tally = run.move_all(stream::iter([deletes]), |_, _| {}).await;
+    let (batches, mut lost) = (extras.into_batches()?, None);
+    let batches = batches.map_while(|batch| batch.map_err(|error| lost = Some(error)).ok());
+    let tally = run.move_all(stream::iter(batches), |_, _| {}).await;
     settle(run, tally, synced, false).await;
+    lost.map_or(Ok(()), |error| Err(error.into()))
 }
