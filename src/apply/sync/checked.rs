@@ -9,6 +9,7 @@ use super::{
     Closing, Leftovers, Listener, Notes, Stay, SyncRequest, Synced, Tallied, hand_over, move_fed, plan_once, settle,
     tree, work_of,
 };
+use crate::apply::extras::Extras;
 use crate::apply::pipeline::LookError;
 use crate::apply::transfer::{Run, TransferOptions};
 use crate::aws::s3::Store;
@@ -59,12 +60,14 @@ pub async fn carry_out(
     synced.seen = agreed.seen;
     fed?;
     let ending = Closing { request: &request, run: &run, tree, leftovers, notes };
-    Ok(ending.close(synced, store, options, listener).await)
+    Ok(ending.close(synced, agreed.extras, store, options, listener).await?)
 }
 
 /// What the plan and the present agree on.
 struct Agreed {
     seen: Tallied,
+    /// The deletes that are to be done.
+    extras: Extras,
     /// The transfers that are to be done.
     transfers: TempPath,
     frame: Arc<Frame>,
@@ -119,27 +122,25 @@ async fn check(
         if listener.cancel.is_cancelled() {
             return Err(SavedError::Stopped);
         }
-        let mut seen = match planned {
-            Ok(seen) => seen,
+        let (mut seen, extras) = match planned {
+            Ok(planned) => planned,
             Err(LookError::Order(error)) => {
                 request.sorted(error.side);
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
-        let deletes = std::mem::take(&mut seen.deletes);
-        let (deletes, checker) = spawn_blocking(move || {
-            let deletes = lock(&checker).deletes(deletes)?;
+        let agreed = Extras::new(&request.route, &request.spill_folder);
+        let compared = spawn_blocking(move || {
+            let agreed = lock(&checker).deletes(extras, agreed)?;
             let checker = Arc::into_inner(checker).map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner));
-            Ok::<_, SavedError>((
-                deletes,
-                checker.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::ResourceBusy))?,
-            ))
-        })
-        .await??;
-        seen.deletes = deletes;
+            let checker = checker.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::ResourceBusy))?;
+            Ok::<_, SavedError>((agreed, checker))
+        });
+        let (extras, checker) = compared.await??;
+        seen.extras = extras.count();
         let transfers = checker.end(listener).await?;
-        return Ok(Agreed { seen, transfers, frame });
+        return Ok(Agreed { seen, extras, transfers, frame });
     }
 }
 
@@ -251,20 +252,23 @@ impl Checker {
     }
 
     /// What is to be deleted by the plan and now. What is gone already is as wanted.
-    fn deletes(&mut self, now: Vec<Action>) -> Result<Vec<Action>, SavedError> {
+    fn deletes(&mut self, now: Extras, mut agreed: Extras) -> Result<Extras, SavedError> {
         while let Some(line) = self.next_up_to(false, None)? {
             self.gone(line);
         }
-        let mut agreed = Vec::new();
-        for action in now {
-            let (place, mut planned) = (place_of(&action), None);
-            while let Some(line) = self.next_up_to(true, Some(&place))? {
-                planned = (line.place() == place).then_some(line);
-            }
-            match planned {
-                None => self.is_new(&action),
-                Some(line) if holds(line.likeness(&action), local_file(&action)) => agreed.push(action),
-                Some(line) => self.moved(&action.target(), line.difference(&action)),
+        for batch in now.into_batches().map_err(LookError::from)? {
+            for action in batch.map_err(LookError::from)? {
+                let (place, mut planned) = (place_of(&action), None);
+                while let Some(line) = self.next_up_to(true, Some(&place))? {
+                    planned = (line.place() == place).then_some(line);
+                }
+                match planned {
+                    None => self.is_new(&action),
+                    Some(line) if holds(line.likeness(&action), local_file(&action)) => {
+                        agreed.push(action).map_err(LookError::from)?;
+                    }
+                    Some(line) => self.moved(&action.target(), line.difference(&action)),
+                }
             }
         }
         while self.next_up_to(true, None)?.is_some() {}
