@@ -13,12 +13,13 @@ use crate::apply::extras::Extras;
 use crate::apply::pipeline::LookError;
 use crate::apply::transfer::{Run, TransferOptions};
 use crate::aws::s3::Store;
-use crate::local::{Draft, SealedLines};
+use crate::local::{Draft, SealedLines, SpillError};
 use crate::model::Fingerprint;
 use crate::plan::{Action, Step};
 use crate::report::{Event, Finding, Progress, Severity, Work};
 use crate::sync::item::Item;
 use crate::sync::saved::{Frame, Likeness, Line, Totals, Trailer};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempPath;
@@ -57,10 +58,11 @@ pub async fn carry_out(
     };
     let (fed, tally) = tokio::join!(feeding, move_fed(&run, fed, &notes, &mut synced));
     settle(&run, tally, &mut synced, false).await;
-    synced.seen = agreed.seen;
+    let Agreed { seen, extras, .. } = agreed;
+    synced.seen = seen;
     fed?;
     let ending = Closing { request: &request, run: &run, tree, leftovers, notes };
-    Ok(ending.close(synced, agreed.extras, store, options, listener).await?)
+    Ok(ending.close(synced, extras, store, options, listener).await?)
 }
 
 /// What the plan and the present agree on.
@@ -122,8 +124,8 @@ async fn check(
         if listener.cancel.is_cancelled() {
             return Err(SavedError::Stopped);
         }
-        let (mut seen, extras) = match planned {
-            Ok(planned) => planned,
+        let (seen, extras) = match planned {
+            Ok(found) => found,
             Err(LookError::Order(error)) => {
                 request.sorted(error.side);
                 continue;
@@ -131,14 +133,13 @@ async fn check(
             Err(error) => return Err(error.into()),
         };
         let agreed = Extras::new(&request.route, &request.spill_folder);
-        let compared = spawn_blocking(move || {
-            let agreed = lock(&checker).deletes(extras, agreed)?;
+        let (extras, checker) = spawn_blocking(move || {
+            let extras = lock(&checker).deletes(extras, agreed)?;
             let checker = Arc::into_inner(checker).map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner));
-            let checker = checker.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::ResourceBusy))?;
-            Ok::<_, SavedError>((agreed, checker))
-        });
-        let (extras, checker) = compared.await??;
-        seen.extras = extras.count();
+            let checker = checker.ok_or_else(|| io::Error::from(io::ErrorKind::ResourceBusy))?;
+            Ok::<_, SavedError>((extras, checker))
+        })
+        .await??;
         let transfers = checker.end(listener).await?;
         return Ok(Agreed { seen, extras, transfers, frame });
     }
@@ -256,19 +257,18 @@ impl Checker {
         while let Some(line) = self.next_up_to(false, None)? {
             self.gone(line);
         }
-        for batch in now.into_batches().map_err(LookError::from)? {
-            for action in batch.map_err(LookError::from)? {
-                let (place, mut planned) = (place_of(&action), None);
-                while let Some(line) = self.next_up_to(true, Some(&place))? {
-                    planned = (line.place() == place).then_some(line);
+        for action in now.into_batches().map_err(LookError::from)?.flat_map(one_by_one) {
+            let action = action.map_err(LookError::from)?;
+            let (place, mut planned) = (place_of(&action), None);
+            while let Some(line) = self.next_up_to(true, Some(&place))? {
+                planned = (line.place() == place).then_some(line);
+            }
+            match planned {
+                None => self.is_new(&action),
+                Some(line) if holds(line.likeness(&action), local_file(&action)) => {
+                    agreed.push(action).map_err(LookError::from)?;
                 }
-                match planned {
-                    None => self.is_new(&action),
-                    Some(line) if holds(line.likeness(&action), local_file(&action)) => {
-                        agreed.push(action).map_err(LookError::from)?;
-                    }
-                    Some(line) => self.moved(&action.target(), line.difference(&action)),
-                }
+                Some(line) => self.moved(&action.target(), line.difference(&action)),
             }
         }
         while self.next_up_to(true, None)?.is_some() {}
@@ -306,6 +306,13 @@ impl Checker {
             let _ = listener.events.send(Event::Finding(finding)).await;
         }
         Err(SavedError::Moved(self.moved_count))
+    }
+}
+
+fn one_by_one(batch: Result<Vec<Action>, SpillError>) -> Vec<Result<Action, SpillError>> {
+    match batch {
+        Ok(batch) => batch.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
     }
 }
 

@@ -174,7 +174,7 @@ async fn write(
             return Err(SavedError::Stopped);
         }
         match planned {
-            Ok(planned) => break planned,
+            Ok(found) => break found,
             Err(LookError::Order(error)) => request.sorted(error.side),
             Err(error) => return Err(error.into()),
         }
