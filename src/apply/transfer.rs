@@ -23,7 +23,7 @@ pub use download::{Fetched, download};
 use super::patience::Situation;
 use crate::aws::s3::{Doomed, ErrorClass, S3Error, Store, object_url};
 use crate::local::{Journal, ReadError, TargetTree, WriteError, fingerprint};
-use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint, ObjectAttributes, ObjectKey};
+use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint, ObjectAttributes, ObjectKey, escaped};
 use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{Event, Progress, Status};
 use crate::sync::parts;
@@ -70,6 +70,8 @@ pub struct TransferOptions {
     /// Where uploads in parts are remembered until they are finished, so that a run that ends early is taken up again;
     /// without it they are aborted.
     pub journal: Option<Journal>,
+    /// Whether only what was planned is moved: a file that is another by now is not looked at once more.
+    pub as_planned: bool,
 }
 
 impl TransferOptions {
@@ -87,6 +89,7 @@ impl TransferOptions {
             situation: Situation::SETTLED,
             attributes: Arc::default(),
             journal: None,
+            as_planned: false,
         }
     }
 }
@@ -302,6 +305,11 @@ impl Run {
         let _ = self.events.try_send(Event::Progress(Progress::Advanced { bytes }));
     }
 
+    /// Where events go.
+    pub(crate) const fn events(&self) -> &mpsc::Sender<Event> {
+        &self.events
+    }
+
     pub(crate) async fn tell(&self, event: Event) {
         // A listener that has gone does not stop the work.
         let _ = self.events.send(event).await;
@@ -375,8 +383,24 @@ impl Run {
         loop {
             match self.try_one(action).await {
                 Ok(proven) => return Ok(proven),
-                Err(error) => self.rest(retry.after(&error, began.elapsed()), error, action.target()).await?,
+                Err(error) => {
+                    let error = self.as_planned(error, || action.target())?;
+                    self.rest(retry.after(&error, began.elapsed()), error, action.target()).await?;
+                }
             }
+        }
+    }
+
+    /// Gives back an error that may be worth another try. Where only what was planned is moved, a local file that is
+    /// another by now is not.
+    fn as_planned(&self, error: TransferError, shown: impl FnOnce() -> String) -> Result<TransferError, TransferError> {
+        match error {
+            TransferError::Read(ReadError::Changed(_)) | TransferError::Write(WriteError::Changed(_))
+                if self.options.as_planned =>
+            {
+                Err(TransferError::ChangedThere(shown()))
+            }
+            error => Ok(error),
         }
     }
 
@@ -466,10 +490,13 @@ impl Run {
                     Err(error) => error,
                 },
             };
+            let error = self.as_planned(error, || escaped(&upload.path))?;
             self.rest(retry.after(&error, began.elapsed()), error, object_url(bucket, &upload.key)).await?;
             // What the file is now is what counts: the next try sends that, or sees it change again.
-            let path = upload.path.clone();
-            expected = tokio::task::spawn_blocking(move || fingerprint(&path)).await??;
+            if !self.options.as_planned {
+                let path = upload.path.clone();
+                expected = tokio::task::spawn_blocking(move || fingerprint(&path)).await??;
+            }
         }
     }
 

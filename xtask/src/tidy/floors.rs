@@ -29,7 +29,7 @@ pub(crate) struct Floor {
 pub(crate) const FLOORS: &[Floor] = &[
     floor("main",     Shell, &["cli"]),
     floor("cli",      Shell, &["commands", "error", "world", "ui", "local", "config", "report", "model"]),
-    floor("commands", Shell, &["error", "apply", "world", "ui", "server", "local", "aws", "verify", "policy", "tree",
+    floor("commands", Shell, &["error", "apply", "world", "ui", "server", "local", "aws", "verify", "doctor", "policy", "tree",
                                "layout", "sync", "document", "plan", "report", "config", "hashing", "model"]),
     floor("error",    Shell, &["apply", "world", "server", "local", "aws", "policy", "layout", "sync", "document", "plan",
                                "report", "config", "model"]),
@@ -41,6 +41,7 @@ pub(crate) const FLOORS: &[Floor] = &[
     floor("local",    Edge,  &["hashing", "model"]),
     floor("aws",      Edge,  &["model"]),
     floor("verify",   Pure,  &["layout", "document", "plan", "report", "hashing", "model"]),
+    floor("doctor",   Pure,  &["policy", "layout", "document", "report", "model"]),
     floor("policy",   Pure,  &["layout", "document", "plan", "report", "model"]),
     floor("tree",     Pure,  &["layout", "report", "model"]),
     floor("layout",   Pure,  &["document", "plan", "report", "hashing", "model"]),
