@@ -85,6 +85,10 @@ pub enum Progress {
     },
     /// Everything that lies ahead has been told, so that the end can be foreseen.
     AllExpected,
+    /// A file is under way. Of small ones that go together only the largest is named.
+    Begun(InFlight),
+    /// It is no longer, however it ended.
+    Ended(InFlight),
     /// Bytes went over the wire.
     Advanced {
         /// How many since the last such event.
@@ -106,6 +110,15 @@ pub enum Progress {
         /// Why, in the service's words.
         reason: String,
     },
+}
+
+/// A file that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InFlight {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Where it goes.
+    pub target: String,
 }
 
 /// What a long transfer does.
