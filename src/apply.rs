@@ -7,6 +7,7 @@
 pub mod access;
 pub mod dataset;
 pub mod explain;
+mod extras;
 pub mod leftovers;
 mod lessons;
 pub mod listing;

@@ -3,6 +3,7 @@
 //! Everything here blocks; async callers run it on blocking threads. Nothing here decides what is sent.
 
 mod blocks;
+mod descriptors;
 mod digest;
 mod hash_cache;
 mod ignore_file;
@@ -16,6 +17,7 @@ mod spill;
 mod text_file;
 mod walk;
 
+pub use descriptors::descriptor_limit;
 pub use digest::{DigestsWanted, FileDigests, digest_file};
 pub use hash_cache::{CacheError, CachePlace, CacheReader, Learner, Saved, Visited};
 pub use ignore_file::ignore_file_below;

@@ -6,6 +6,7 @@
 pub mod checked;
 pub mod saved;
 
+use super::extras::Extras;
 use super::leftovers::{self, Scope};
 use super::lessons::Lessons;
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
@@ -90,8 +91,8 @@ pub struct Tallied {
     pub target_items: u64,
     /// Things that could not be taken; each was told as a finding.
     pub odd: u64,
-    /// What is too much in the target.
-    pub deletes: Vec<Action>,
+    /// Things that are too much in the target.
+    pub extras: u64,
 }
 
 /// How a sync ended.
@@ -264,8 +265,9 @@ async fn plan_once(
     notes: Option<&Notes>,
     listener: &Listener,
     mut take: impl AsyncFnMut(Vec<Action>) -> bool,
-) -> Result<Tallied, LookError> {
+) -> Result<(Tallied, Extras), LookError> {
     let mut tallied = Tallied::default();
+    let mut extras = Extras::new(&request.route, &request.spill_folder);
     let mut decider = Decider::new(request.route.clone());
     let (wanted, visited) = request.look();
     let batches = look(wanted).await?;
@@ -290,7 +292,7 @@ async fn plan_once(
                     *tallied.unchanged_by.entry(by).or_default() += 1;
                 }
                 Decision::Transfer(action) => transfers.push(action),
-                Decision::Delete(action) => tallied.deletes.push(action),
+                Decision::Delete(action) => extras.push(action)?,
                 Decision::Odd(odd) => {
                     tallied.odd += 1;
                     let _ = listener.events.send(Event::Finding(odd_item(&odd))).await;
@@ -309,7 +311,8 @@ async fn plan_once(
         let seen = if listener.cancel.is_cancelled() { None } else { visited.await.ok() };
         notes.visited(seen);
     }
-    Ok(tallied)
+    tallied.extras = extras.count();
+    Ok((tallied, extras))
 }
 
 fn decide(decider: &mut Decider, seen: Seen) -> Decision {
@@ -344,7 +347,7 @@ pub async fn run(
     leftovers.give_up(Stay::Usable, listener).await;
     let notes = Notes::of(&request);
     let mut synced = Synced::default();
-    loop {
+    let extras = loop {
         let (feed, fed) = mpsc::channel(AHEAD);
         let expect = &run;
         let planning = async {
@@ -360,19 +363,19 @@ pub async fn run(
         let again = matches!(&planned, Err(LookError::Order(_)));
         settle(&run, tally, &mut synced, again).await;
         match planned {
-            Ok(tallied) => {
+            Ok((tallied, extras)) => {
                 synced.seen = tallied;
-                break;
+                break extras;
             }
             Err(LookError::Order(error)) => request.sorted(error.side),
             Err(error) => return Err(error),
         }
-    }
+    };
     // What an earlier, mistaken look had sent is equal by now, and was counted as sent.
     let sent_before: u64 = synced.proofs.values().sum::<u64>() + synced.failed + synced.cancelled;
     synced.seen.unchanged -= sent_before.saturating_sub(synced.seen.transfers).min(synced.seen.unchanged);
     let ending = Closing { request: &request, run: &run, tree, leftovers, notes };
-    Ok(ending.close(synced, store, options, listener).await)
+    ending.close(synced, extras, store, options, listener).await
 }
 
 /// Gives a batch to the transfers, and says what lies ahead. False when nobody takes it any more.
@@ -404,11 +407,19 @@ struct Closing<'run> {
 
 impl Closing<'_> {
     /// Deletes, tidies up, and writes down what is to be remembered.
-    async fn close(self, mut synced: Synced, store: &Store, options: &TransferOptions, listener: &Listener) -> Synced {
+    async fn close(
+        self,
+        mut synced: Synced,
+        extras: Extras,
+        store: &Store,
+        options: &TransferOptions,
+        listener: &Listener,
+    ) -> Result<Synced, LookError> {
         let Self { request, run, tree, leftovers, notes } = self;
-        if let Some(rules) = request.delete {
-            delete(run, request, rules, &mut synced).await;
-        }
+        let deleted = match request.delete {
+            Some(rules) => delete(run, request, rules, extras, &mut synced).await,
+            None => Ok(()),
+        };
         let all_sent = synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled();
         // A shard, or a run that leaves files out, does not know what the others still go on with.
         if all_sent && request.shard.is_none() && !request.filter.has_flags() {
@@ -420,7 +431,7 @@ impl Closing<'_> {
         synced.kept_uploads = run.kept_uploads();
         let in_place = all_sent && synced.seen.odd == 0;
         synced.receipt = notes.close(request, store, options, listener, in_place).await;
-        synced
+        deleted.map(|()| synced)
     }
 }
 
@@ -530,7 +541,7 @@ async fn refusal(
     let situation = Situation {
         source_items: seen.source_items,
         target_items: seen.target_items,
-        candidates: seen.deletes.len() as u64,
+        candidates: seen.extras,
         odd: seen.odd,
         failed,
         max_delete: rules.max_delete,
@@ -544,17 +555,25 @@ async fn refusal(
 }
 
 /// Deletes what is too much in the target, if that is known for sure.
-async fn delete(run: &Arc<Run>, request: &SyncRequest, rules: DeleteRules, synced: &mut Synced) {
+async fn delete(
+    run: &Arc<Run>,
+    request: &SyncRequest,
+    rules: DeleteRules,
+    extras: Extras,
+    synced: &mut Synced,
+) -> Result<(), LookError> {
     if run.is_cancelled() {
-        return;
+        return Ok(());
     }
     let failed = synced.failed + synced.cancelled;
     synced.refused = refusal(request, rules, &synced.seen, failed, run.events()).await;
     if synced.refused.is_some() {
-        return;
+        return Ok(());
     }
-    let deletes = std::mem::take(&mut synced.seen.deletes);
     run.tell(Event::Progress(Progress::Work(Work::Delete))).await;
-    let tally = run.move_all(stream::iter([deletes]), |_, _| {}).await;
+    let (batches, mut lost) = (extras.into_batches()?, None);
+    let batches = batches.map_while(|batch| batch.map_err(|error| lost = Some(error)).ok());
+    let tally = run.move_all(stream::iter(batches), |_, _| {}).await;
     settle(run, tally, synced, false).await;
+    lost.map_or(Ok(()), |error| Err(error.into()))
 }

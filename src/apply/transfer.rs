@@ -9,6 +9,7 @@ mod crowd;
 mod download;
 mod limits;
 mod multipart;
+mod pace;
 mod prove;
 mod resume;
 pub(super) mod retry;
@@ -22,7 +23,7 @@ pub use download::{Fetched, download};
 
 use super::patience::Situation;
 use crate::aws::s3::{Doomed, ErrorClass, S3Error, Store, object_url};
-use crate::local::{Journal, ReadError, TargetTree, WriteError, fingerprint};
+use crate::local::{Journal, ReadError, TargetTree, WriteError, descriptor_limit, fingerprint};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint, ObjectAttributes, ObjectKey, escaped};
 use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{Event, Progress, Status};
@@ -46,12 +47,22 @@ use tokio_util::sync::CancellationToken;
 /// Longer than a load balancer takes to find a new home, shorter than anybody waits for a typo in an endpoint.
 pub(super) const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(30);
 
+/// What the program may hold in memory unless told otherwise.
+pub const DEFAULT_MEMORY_BYTES: u64 = 256 * 1024 * 1024;
+
+/// More requests at a time than this are too many for one client: S3 wants them spread over more addresses.
+const MOST_REQUESTS: usize = 256;
+
+/// Memory that goes along with a request under way, beside the content of its file, with room to spare.
+const CONNECTION_BYTES: u64 = 1024 * 1024;
+
 /// How files are sent.
 #[derive(Debug, Clone)]
 pub struct TransferOptions {
     /// The checksum that travels with each body and that the service verifies: CRC-64/NVME, SHA-256 or MD5.
     pub checksum: Algorithm,
-    /// How many requests are under way at a time, at least 1.
+    /// How many requests may be under way at a time, at least 1: so many only if they move more than fewer do, and if
+    /// the process may have the connections open.
     pub requests: usize,
     /// How many bytes of file content are in memory at a time. One part that is larger is held alone.
     pub body_bytes: u64,
@@ -75,13 +86,12 @@ pub struct TransferOptions {
 }
 
 impl TransferOptions {
-    /// The usual way: 32 requests hide the latency of a near Region on small files, and 128 MiB of bodies leave the
-    /// other half of the 256 MiB limit to the plan, the SDK and its buffers.
+    /// The usual way, within [`DEFAULT_MEMORY_BYTES`].
     pub fn with_checksum(checksum: Algorithm) -> Self {
         Self {
             checksum,
-            requests: 32,
-            body_bytes: 128 * 1024 * 1024,
+            requests: 0,
+            body_bytes: 0,
             part_bytes: parts::DEFAULT_PART_BYTES,
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
             bytes_per_second: None,
@@ -91,6 +101,14 @@ impl TransferOptions {
             journal: None,
             as_planned: false,
         }
+        .within(DEFAULT_MEMORY_BYTES)
+    }
+
+    /// The same within another limit of the whole program's memory. Five sixteenths are for the content of files: ten
+    /// parts at a time of a large one. The rest is for the plan, the SDK, and the connections' buffers.
+    pub fn within(self, memory_bytes: u64) -> Self {
+        let requests = usize::try_from(memory_bytes / CONNECTION_BYTES).unwrap_or(usize::MAX);
+        Self { requests: requests.clamp(1, MOST_REQUESTS), body_bytes: memory_bytes / 16 * 5, ..self }
     }
 }
 
@@ -263,7 +281,7 @@ impl Run {
         Arc::new(Self {
             store: store.clone(),
             options: options.clone(),
-            requests: Slots::new(options.requests),
+            requests: Slots::new(pace::most_requests(options.requests, descriptor_limit())),
             pool: Pool::new(options.body_bytes),
             bandwidth: Bandwidth::new(options.bytes_per_second),
             events: events.clone(),
@@ -302,6 +320,7 @@ impl Run {
 
     /// Movement may be dropped when nobody keeps up with it; everything else waits for its reader.
     fn advanced(&self, bytes: u64) {
+        self.requests.moved(bytes);
         let _ = self.events.try_send(Event::Progress(Progress::Advanced { bytes }));
     }
 
@@ -366,7 +385,6 @@ impl Run {
     }
 
     async fn report_arrival(&self, action: &Action, proven: &Proven) {
-        self.requests.answered();
         let mut record = action.record(Status::Done);
         record.bytes = Some(proven.bytes);
         record.proof = Some(proven.rung.name());
@@ -422,7 +440,9 @@ impl Run {
 
     /// Waits before the next try, and says so; gives the error back if there should be none.
     async fn rest(&self, pause: Option<Duration>, error: TransferError, target: String) -> Result<(), TransferError> {
-        if matches!(&error, TransferError::S3(refused) if refused.class == ErrorClass::Throttled) {
+        if let TransferError::S3(refused) = &error
+            && matches!(refused.class, ErrorClass::Throttled | ErrorClass::Unreachable)
+        {
             self.requests.ease_off();
         }
         let Some(pause) = pause else { return Err(error) };

@@ -10,6 +10,7 @@ mod lifecycle;
 mod list;
 mod multipart;
 mod objects;
+mod own_buckets;
 mod settings;
 mod uploads;
 mod versions;

@@ -268,13 +268,11 @@ async fn carry_out(
 }
 
 fn options(checksum: ChecksumChoice, args: &SyncArgs) -> TransferOptions {
-    // One half for the content of files, the other for the plan, the SDK and its buffers.
     let retry_for = args.retry_for.unsigned_abs();
     TransferOptions {
-        body_bytes: args.memory.0 / 2,
         retry_for,
         bytes_per_second: args.bandwidth.map(|limit| limit.0),
-        ..TransferOptions::with_checksum(checksum.algorithm())
+        ..TransferOptions::with_checksum(checksum.algorithm()).within(args.memory.0)
     }
 }
 

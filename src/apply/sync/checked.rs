@@ -9,15 +9,17 @@ use super::{
     Closing, Leftovers, Listener, Notes, Stay, SyncRequest, Synced, Tallied, hand_over, move_fed, plan_once, settle,
     tree, work_of,
 };
+use crate::apply::extras::Extras;
 use crate::apply::pipeline::LookError;
 use crate::apply::transfer::{Run, TransferOptions};
 use crate::aws::s3::Store;
-use crate::local::{Draft, SealedLines};
+use crate::local::{Draft, SealedLines, SpillError};
 use crate::model::Fingerprint;
 use crate::plan::{Action, Step};
 use crate::report::{Event, Finding, Progress, Severity, Work};
 use crate::sync::item::Item;
 use crate::sync::saved::{Frame, Likeness, Line, Totals, Trailer};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempPath;
@@ -56,15 +58,18 @@ pub async fn carry_out(
     };
     let (fed, tally) = tokio::join!(feeding, move_fed(&run, fed, &notes, &mut synced));
     settle(&run, tally, &mut synced, false).await;
-    synced.seen = agreed.seen;
+    let Agreed { seen, extras, .. } = agreed;
+    synced.seen = seen;
     fed?;
     let ending = Closing { request: &request, run: &run, tree, leftovers, notes };
-    Ok(ending.close(synced, store, options, listener).await)
+    Ok(ending.close(synced, extras, store, options, listener).await?)
 }
 
 /// What the plan and the present agree on.
 struct Agreed {
     seen: Tallied,
+    /// The deletes that are to be done.
+    extras: Extras,
     /// The transfers that are to be done.
     transfers: TempPath,
     frame: Arc<Frame>,
@@ -119,27 +124,24 @@ async fn check(
         if listener.cancel.is_cancelled() {
             return Err(SavedError::Stopped);
         }
-        let mut seen = match planned {
-            Ok(seen) => seen,
+        let (seen, extras) = match planned {
+            Ok(found) => found,
             Err(LookError::Order(error)) => {
                 request.sorted(error.side);
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
-        let deletes = std::mem::take(&mut seen.deletes);
-        let (deletes, checker) = spawn_blocking(move || {
-            let deletes = lock(&checker).deletes(deletes)?;
+        let agreed = Extras::new(&request.route, &request.spill_folder);
+        let (extras, checker) = spawn_blocking(move || {
+            let extras = lock(&checker).deletes(extras, agreed)?;
             let checker = Arc::into_inner(checker).map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner));
-            Ok::<_, SavedError>((
-                deletes,
-                checker.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::ResourceBusy))?,
-            ))
+            let checker = checker.ok_or_else(|| io::Error::from(io::ErrorKind::ResourceBusy))?;
+            Ok::<_, SavedError>((extras, checker))
         })
         .await??;
-        seen.deletes = deletes;
         let transfers = checker.end(listener).await?;
-        return Ok(Agreed { seen, transfers, frame });
+        return Ok(Agreed { seen, extras, transfers, frame });
     }
 }
 
@@ -251,19 +253,21 @@ impl Checker {
     }
 
     /// What is to be deleted by the plan and now. What is gone already is as wanted.
-    fn deletes(&mut self, now: Vec<Action>) -> Result<Vec<Action>, SavedError> {
+    fn deletes(&mut self, now: Extras, mut agreed: Extras) -> Result<Extras, SavedError> {
         while let Some(line) = self.next_up_to(false, None)? {
             self.gone(line);
         }
-        let mut agreed = Vec::new();
-        for action in now {
+        for action in now.into_batches().map_err(LookError::from)?.flat_map(one_by_one) {
+            let action = action.map_err(LookError::from)?;
             let (place, mut planned) = (place_of(&action), None);
             while let Some(line) = self.next_up_to(true, Some(&place))? {
                 planned = (line.place() == place).then_some(line);
             }
             match planned {
                 None => self.is_new(&action),
-                Some(line) if holds(line.likeness(&action), local_file(&action)) => agreed.push(action),
+                Some(line) if holds(line.likeness(&action), local_file(&action)) => {
+                    agreed.push(action).map_err(LookError::from)?;
+                }
                 Some(line) => self.moved(&action.target(), line.difference(&action)),
             }
         }
@@ -302,6 +306,13 @@ impl Checker {
             let _ = listener.events.send(Event::Finding(finding)).await;
         }
         Err(SavedError::Moved(self.moved_count))
+    }
+}
+
+fn one_by_one(batch: Result<Vec<Action>, SpillError>) -> Vec<Result<Action, SpillError>> {
+    match batch {
+        Ok(batch) => batch.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
     }
 }
 

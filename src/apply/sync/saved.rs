@@ -159,7 +159,7 @@ async fn write(
     let header = sheet.header.map(|header| Line::SyncPlan(Box::new(header)));
     let (draft, reads) = (Arc::new(Mutex::new(sheet.draft)), path.is_some());
     let mut scribe = Scribe { draft, frame, reads, totals: Totals::default(), odd: 0 };
-    let mut seen = loop {
+    let (mut seen, extras) = loop {
         scribe.begin(header.as_ref()).await?;
         let mut trouble = None;
         let planned = plan_once(&request, None, listener, async |batch: Vec<Action>| {
@@ -174,7 +174,7 @@ async fn write(
             return Err(SavedError::Stopped);
         }
         match planned {
-            Ok(seen) => break seen,
+            Ok(found) => break found,
             Err(LookError::Order(error)) => request.sorted(error.side),
             Err(error) => return Err(error.into()),
         }
@@ -183,8 +183,8 @@ async fn write(
     if let Some(rules) = request.delete {
         refusal(&request, rules, &seen, 0, &listener.events).await;
     }
-    for batch in std::mem::take(&mut seen.deletes).chunks(BATCH) {
-        scribe.add(batch.to_vec(), listener).await?;
+    for batch in extras.into_batches().map_err(LookError::from)? {
+        scribe.add(batch.map_err(LookError::from)?, listener).await?;
     }
     let _ = listener.events.send(Event::Progress(Progress::AllExpected)).await;
     let Scribe { draft, frame, totals, .. } = scribe;
