@@ -210,7 +210,7 @@ pub struct ActionRecord {
     pub status: Status,
     /// Its kind: `create-bucket`, `put-setting`, `put-marker`, `upload`, ...
     pub action: &'static str,
-    /// What it acts on: `s3://bucket` or `s3://bucket/key`.
+    /// What it acts on: `s3://bucket`, `s3://bucket/key`, a policy's ARN, `role/NAME`.
     pub target: String,
     /// Why it is needed, or why it was skipped or failed.
     pub reason: String,
@@ -226,6 +226,9 @@ pub struct ActionRecord {
     /// How the upload was proven, once done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<&'static str>,
+    /// The policy's ARN, where a role gets or loses one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// How much a finding matters, least first.
@@ -603,6 +606,7 @@ mod tests {
             source: None,
             bytes: Some(1024),
             proof: None,
+            policy: None,
         })
     }
 

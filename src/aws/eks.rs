@@ -57,6 +57,13 @@ impl Eks {
         })
     }
 
+    /// The names of all clusters of the Region.
+    pub async fn clusters(&self) -> Result<Vec<String>, ServiceError> {
+        let pages = self.client.list_clusters().into_paginator().items().send();
+        let listed: Result<Vec<_>, _> = pages.collect().await;
+        listed.map_err(|error| ServiceError::new("ListClusters", "the account", &error))
+    }
+
     async fn node_groups(&self, cluster: &str) -> Result<Vec<NodeGroup>, ServiceError> {
         let pages = self.client.list_nodegroups().cluster_name(cluster).into_paginator().items().send();
         let names: Result<Vec<String>, _> = pages.collect().await;

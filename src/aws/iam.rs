@@ -2,6 +2,7 @@
 //!
 //! IAM is global: the SDK finds its endpoint and the Region that signs. Nothing is sent before it is asked for.
 
+mod lists;
 mod policies;
 mod policy_writes;
 mod role_writes;

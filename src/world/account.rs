@@ -10,6 +10,7 @@ use crate::directory::{DirectoryError, LocalAccount, Rule};
 use crate::model::{
     Arn, Attachments, Cluster, IamQuotas, ManagedPolicy, PolicyJson, PolicyName, Role, RoleName, Seen, Tags, VersionId,
 };
+use std::collections::BTreeSet;
 use tokio::task::spawn_blocking;
 
 /// Roles, policies and clusters of one account.
@@ -164,6 +165,22 @@ impl Account {
                 let name = name.to_owned();
                 blocking(local, move |local| local.cluster(&name)).await
             }
+        }
+    }
+
+    /// The names of all clusters of the Region; none of the directory, which has every cluster that is asked for.
+    pub async fn clusters(&self) -> Result<Vec<String>, AccountError> {
+        match self {
+            Self::Remote { eks, .. } => Ok(eks.clusters().await?),
+            Self::Local(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The OIDC providers of the account. The directory keeps none: there every cluster counts as having one.
+    pub async fn oidc_providers(&self) -> Result<Seen<BTreeSet<Arn>>, AccountError> {
+        match self {
+            Self::Remote { iam, .. } => Ok(iam.oidc_providers().await?),
+            Self::Local(_) => Ok(Seen::Absent),
         }
     }
 

@@ -329,6 +329,7 @@ mod tests {
             source: None,
             bytes: Some(10),
             proof: None,
+            policy: None,
         });
         assert_eq!(meter.position(), (10, 10));
     }
