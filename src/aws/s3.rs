@@ -22,6 +22,8 @@ pub use multipart::{Completion, MultipartUpload};
 pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
 pub use settings::MarkerWrite;
 
+use super::Clients;
+use super::lease::Lease;
 use crate::model::{BucketName, ObjectKey};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -30,6 +32,8 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// The S3 service as one caller sees it.
 #[derive(Debug, Clone)]
@@ -43,12 +47,14 @@ pub struct Store {
     unsigned_payload: bool,
     /// Whether the service is known to delete only what still is what was seen, if told to.
     delete_conditions: bool,
+    /// Where other credentials come from once these have expired.
+    lease: Option<Lease>,
 }
 
 impl Store {
     /// A store that asks `client`, and that refuses buckets of accounts other than `expected_owner`.
     pub const fn new(client: Client, expected_owner: Option<String>, is_aws: bool) -> Self {
-        Self { client, expected_owner, is_aws, unsigned_payload: false, delete_conditions: is_aws }
+        Self { client, expected_owner, is_aws, unsigned_payload: false, delete_conditions: is_aws, lease: None }
     }
 
     /// The same store, sending object bodies unsigned: for HTTPS, loopback and in-process endpoints only.
@@ -66,6 +72,31 @@ impl Store {
     pub const fn with_delete_conditions(mut self) -> Self {
         self.delete_conditions = true;
         self
+    }
+
+    /// The same store, whose expired credentials are looked for anew where those of `clients` come from.
+    #[must_use]
+    pub fn renewing(mut self, clients: &Clients) -> Self {
+        self.lease.clone_from(&clients.lease);
+        self
+    }
+
+    /// Sets how long requests whose credentials have expired wait for others, all of them together. Without it they
+    /// fail at once.
+    pub fn wait_for_credentials(&self, patience: Duration) {
+        if let Some(lease) = &self.lease {
+            lease.set_patience(patience);
+        }
+    }
+
+    /// True if a request that fails for expired credentials has waited for others already.
+    pub const fn has_waited(&self, class: ErrorClass) -> bool {
+        matches!(class, ErrorClass::ExpiredCredentials) && self.lease.is_some()
+    }
+
+    /// Tells whenever requests begin to wait for other credentials, for how long at most, and when they do so no more.
+    pub fn pauses(&self) -> Option<watch::Receiver<Option<Duration>>> {
+        self.lease.as_ref().map(Lease::pauses)
     }
 
     /// Whether a delete can be made conditional on what was seen.
@@ -129,6 +160,8 @@ pub enum ErrorClass {
     WrongRegion,
     /// Nobody answers at the endpoint.
     Unreachable,
+    /// Nothing here vouches for the endpoint's certificate.
+    Untrusted,
     /// Somebody answers, but not as S3 does.
     NotS3,
     /// The endpoint does not implement the call.
@@ -159,6 +192,7 @@ impl ErrorClass {
             Self::ClockSkew => "clock-skew",
             Self::WrongRegion => "wrong-region",
             Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted-certificate",
             Self::NotS3 => "not-s3",
             Self::Unsupported => "unsupported",
             Self::DigestRefused => "digest-refused",
@@ -184,6 +218,9 @@ impl ErrorClass {
             Self::ClockSkew => "set this machine's clock: requests are signed with the time",
             Self::WrongRegion => "pass the bucket's region with `--region`",
             Self::Unreachable => "check the network, the proxy and the endpoint's URL",
+            Self::Untrusted => {
+                "if a company's own authority signed it, name its PEM file with `--ca-bundle` or AWS_CA_BUNDLE"
+            }
             Self::NotS3 => "the endpoint answers, but not as S3 does: check its URL and port",
             Self::Unsupported => "this endpoint lacks the call; waive the control with a reason if that is fine",
             Self::DigestRefused => "what arrived is not what was sent: check memory, proxies and the network",
@@ -195,7 +232,7 @@ impl ErrorClass {
 }
 
 /// A failed S3 call: what was asked, of what, and what came back.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{operation} on `{target}` failed: {message}")]
 pub struct S3Error {
     /// The API operation, such as `PutObject`.
@@ -314,7 +351,9 @@ fn class_of_answer(code: Option<&str>, status: u16) -> ErrorClass {
 
 /// A request that never became an answer: credentials that could not be had look like this, and so does a dead network.
 fn class_of_dispatch(chain: &str) -> ErrorClass {
-    if ["expired", "Expired"].iter().any(|word| chain.contains(word)) {
+    if chain.contains("certificate is not trusted") {
+        ErrorClass::Untrusted
+    } else if ["expired", "Expired"].iter().any(|word| chain.contains(word)) {
         ErrorClass::ExpiredCredentials
     } else if ["credentials", "Credentials", "identity"].iter().any(|word| chain.contains(word)) {
         ErrorClass::NoCredentials
@@ -359,7 +398,16 @@ fn message_text(message: Option<&str>, code: Option<&str>, status: Option<u16>, 
 }
 
 /// What the layers between us and the socket say about themselves, which helps nobody.
-const LAYERS: [&str; 5] = ["dispatch failure", "io error", "other", "client error (Connect)", "tcp connect error"];
+const LAYERS: [&str; 8] = [
+    "dispatch failure",
+    "io error",
+    "timeout",
+    "other",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "tcp connect error",
+    "an error occurred while loading credentials",
+];
 
 /// A chain of causes without the names of the layers that it went through.
 fn plain(chain: &str) -> String {

@@ -22,6 +22,7 @@ mod policy_generate;
 mod policy_layout;
 mod policy_lint;
 mod relay;
+mod resilience;
 mod resume;
 mod server_auth;
 mod server_checksums;
