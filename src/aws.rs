@@ -1,9 +1,14 @@
 //! The AWS edge: one place for Region, endpoint, credentials, retries, proxies and certificates.
 #![expect(clippy::disallowed_methods, reason = "this is the file edge: the certificate bundle and what names a proxy")]
 
+pub mod eks;
+mod failure;
+pub mod iam;
 mod lease;
 mod line;
 pub mod s3;
+
+pub use failure::{ErrorClass, ServiceError};
 
 use crate::model::{AccountId, Arn, Endpoint, Identity, Region};
 use aws_config::identity::IdentityCache;
@@ -14,7 +19,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use lease::Lease;
-use s3::{ErrorClass, S3Error};
+use s3::S3Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
