@@ -235,6 +235,7 @@ fn context(global: GlobalArgs, ui: &Ui, stop: &Stop, run_id: u64) -> Context {
             as_role: global.as_role,
             session_policy: global.session_policy,
             ca_bundle: global.ca_bundle,
+            silence: None,
         },
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

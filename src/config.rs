@@ -4,6 +4,7 @@ use crate::model::{Arn, ArnError, Region};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Where `--local` keeps its data unless told otherwise.
 pub const DEFAULT_LOCAL_DIR: &str = ".bucketwright/local";
@@ -25,6 +26,8 @@ pub struct Flags {
     pub session_policy: Option<PathBuf>,
     /// `--ca-bundle`
     pub ca_bundle: Option<PathBuf>,
+    /// `--stall-timeout`
+    pub silence: Option<Duration>,
 }
 
 /// Whom `--as` names.
@@ -108,6 +111,8 @@ pub enum Target {
         as_role: Option<Arn>,
         /// Certificates to trust beside the system's.
         ca_bundle: Option<PathBuf>,
+        /// How long nothing may move on a line before it is given up, if that was said.
+        silence: Option<Duration>,
     },
 }
 
@@ -146,6 +151,7 @@ impl Settings {
                     Some(AsRole::Name(name)) => return Err(ActingError::NoArn(name.clone())),
                 },
                 ca_bundle: flags.ca_bundle.clone().or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from)),
+                silence: flags.silence,
             },
         };
         Ok(Self { target, region: flags.region.clone().or_else(|| layout_region.cloned()) })

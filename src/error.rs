@@ -190,6 +190,9 @@ impl From<ConnectError> for CommandError {
             ConnectError::Bundle { .. } | ConnectError::BadBundle { .. } => {
                 failed.hint("check `--ca-bundle` and AWS_CA_BUNDLE: a PEM file with the company's certificates")
             }
+            ConnectError::BadProxy(_) => {
+                failed.hint("correct or unset the variable; NO_PROXY names hosts to reach directly")
+            }
             ConnectError::BadRegion(_) | ConnectError::BadEndpoint(_) => failed,
         }
     }

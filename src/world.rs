@@ -93,13 +93,14 @@ impl World {
     pub async fn open(settings: &Settings, account: Option<&AccountId>) -> Result<Self, WorldError> {
         match &settings.target {
             Target::Local { dir, acting } => Self::open_local(dir, acting.as_ref(), settings.region.as_ref(), account),
-            Target::Remote { profile, endpoint_url, as_role, ca_bundle } => {
+            Target::Remote { profile, endpoint_url, as_role, ca_bundle, silence } => {
                 let connection = Connection {
                     profile: profile.clone(),
                     region: settings.region.clone(),
                     endpoint_url: endpoint_url.clone(),
                     as_role: as_role.clone(),
                     ca_bundle: ca_bundle.clone(),
+                    silence: *silence,
                 };
                 let mut clients = aws::connect(&connection).await?;
                 let identity = aws::caller(&clients).await?;
@@ -138,7 +139,7 @@ impl World {
 
     fn new(clients: Clients, identity: Identity, account: Account) -> Self {
         let owner = identity.account.as_ref().map(ToString::to_string);
-        let store = Store::new(clients.s3, owner, clients.endpoint == Endpoint::Aws);
+        let store = Store::new(clients.s3.clone(), owner, clients.endpoint == Endpoint::Aws).renewing(&clients);
         let private = clients.endpoint != Endpoint::OtherHttp || is_loopback(&clients.place);
         let store = if private { store.with_unsigned_payload() } else { store };
         let store = if clients.endpoint == Endpoint::Embedded { store.with_delete_conditions() } else { store };

@@ -9,6 +9,7 @@ mod crowd;
 mod download;
 mod limits;
 mod multipart;
+mod outage;
 mod pace;
 mod prove;
 mod resume;
@@ -33,6 +34,7 @@ use bandwidth::Bandwidth;
 use bytes::Bytes;
 use futures_util::stream;
 use limits::Pool;
+use outage::Outage;
 use retry::Retry;
 use slots::Slots;
 use std::collections::BTreeSet;
@@ -258,6 +260,8 @@ pub(crate) struct Run {
     journal_failed: AtomicBool,
     /// Keys whose uploads in parts stay unfinished.
     kept: Mutex<BTreeSet<ObjectKey>>,
+    /// What keeps the whole run from going on.
+    outage: Outage,
 }
 
 impl Run {
@@ -278,6 +282,7 @@ impl Run {
         events: &mpsc::Sender<Event>,
         cancel: &CancellationToken,
     ) -> Arc<Self> {
+        store.wait_for_credentials(options.retry_for);
         Arc::new(Self {
             store: store.clone(),
             options: options.clone(),
@@ -290,6 +295,7 @@ impl Run {
             without_conditions: AtomicBool::new(false),
             journal_failed: AtomicBool::new(false),
             kept: Mutex::default(),
+            outage: Outage::default(),
         })
     }
 
@@ -300,6 +306,11 @@ impl Run {
 
     fn kept(&self) -> MutexGuard<'_, BTreeSet<ObjectKey>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What more than one item failed of, where that is one thing to mend.
+    pub(crate) fn common_cause(&self) -> Option<S3Error> {
+        self.outage.cause()
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -320,6 +331,7 @@ impl Run {
 
     /// Movement may be dropped when nobody keeps up with it; everything else waits for its reader.
     fn advanced(&self, bytes: u64) {
+        self.outage.end();
         self.requests.moved(bytes);
         let _ = self.events.try_send(Event::Progress(Progress::Advanced { bytes }));
     }
@@ -375,6 +387,9 @@ pub async fn upload_all(
 
 impl Run {
     pub(crate) async fn report_failure(&self, action: &Action, error: &TransferError) {
+        if let TransferError::S3(error) = error {
+            self.outage.note(error);
+        }
         let mut record = action.record(Status::Failed);
         record.reason = error_text(error);
         if let Some(hint) = error.hint() {
@@ -385,6 +400,7 @@ impl Run {
     }
 
     async fn report_arrival(&self, action: &Action, proven: &Proven) {
+        self.outage.end();
         let mut record = action.record(Status::Done);
         record.bytes = Some(proven.bytes);
         record.proof = Some(proven.rung.name());
@@ -403,7 +419,7 @@ impl Run {
                 Ok(proven) => return Ok(proven),
                 Err(error) => {
                     let error = self.as_planned(error, || action.target())?;
-                    self.rest(retry.after(&error, began.elapsed()), error, action.target()).await?;
+                    self.rest(self.pause(&mut retry, &error, began), error, action.target()).await?;
                 }
             }
         }
@@ -436,6 +452,17 @@ impl Run {
             }
             _ => Err(TransferError::NoTransfer(action.target())),
         }
+    }
+
+    /// How long to wait before the next try; none if there should be none. Where nothing at all gets through, items that
+    /// begin late wait no longer than those that began first.
+    fn pause(&self, retry: &mut Retry, error: &TransferError, began: Instant) -> Option<Duration> {
+        let TransferError::S3(refused) = error else { return retry.after(error, began.elapsed()) };
+        if self.store.has_waited(refused.class) {
+            return None;
+        }
+        let elapsed = if retry::passes(refused.class) { self.outage.goes_on(Instant::now()) } else { Duration::ZERO };
+        retry.after(error, began.elapsed().max(elapsed))
     }
 
     /// Waits before the next try, and says so; gives the error back if there should be none.
@@ -511,7 +538,7 @@ impl Run {
                 },
             };
             let error = self.as_planned(error, || escaped(&upload.path))?;
-            self.rest(retry.after(&error, began.elapsed()), error, object_url(bucket, &upload.key)).await?;
+            self.rest(self.pause(&mut retry, &error, began), error, object_url(bucket, &upload.key)).await?;
             // What the file is now is what counts: the next try sends that, or sees it change again.
             if !self.options.as_planned {
                 let path = upload.path.clone();

@@ -25,7 +25,9 @@ pub(super) use objects::moment;
 pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
 pub use settings::MarkerWrite;
 
+use super::Clients;
 use super::failure::Classified;
+use super::lease::Lease;
 use crate::model::{BucketName, ObjectKey};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -34,6 +36,8 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// The S3 service as one caller sees it.
 #[derive(Debug, Clone)]
@@ -47,12 +51,14 @@ pub struct Store {
     unsigned_payload: bool,
     /// Whether the service is known to delete only what still is what was seen, if told to.
     delete_conditions: bool,
+    /// Where other credentials come from once these have expired.
+    lease: Option<Lease>,
 }
 
 impl Store {
     /// A store that asks `client`, and that refuses buckets of accounts other than `expected_owner`.
     pub const fn new(client: Client, expected_owner: Option<String>, is_aws: bool) -> Self {
-        Self { client, expected_owner, is_aws, unsigned_payload: false, delete_conditions: is_aws }
+        Self { client, expected_owner, is_aws, unsigned_payload: false, delete_conditions: is_aws, lease: None }
     }
 
     /// The same store, sending object bodies unsigned: for HTTPS, loopback and in-process endpoints only.
@@ -70,6 +76,31 @@ impl Store {
     pub const fn with_delete_conditions(mut self) -> Self {
         self.delete_conditions = true;
         self
+    }
+
+    /// The same store, whose expired credentials are looked for anew where those of `clients` come from.
+    #[must_use]
+    pub fn renewing(mut self, clients: &Clients) -> Self {
+        self.lease.clone_from(&clients.lease);
+        self
+    }
+
+    /// Sets how long requests whose credentials have expired wait for others, all of them together. Without it they
+    /// fail at once.
+    pub fn wait_for_credentials(&self, patience: Duration) {
+        if let Some(lease) = &self.lease {
+            lease.set_patience(patience);
+        }
+    }
+
+    /// True if a request that fails for expired credentials has waited for others already.
+    pub const fn has_waited(&self, class: ErrorClass) -> bool {
+        matches!(class, ErrorClass::ExpiredCredentials) && self.lease.is_some()
+    }
+
+    /// Tells whenever requests begin to wait for other credentials, for how long at most, and when they do so no more.
+    pub fn pauses(&self) -> Option<watch::Receiver<Option<Duration>>> {
+        self.lease.as_ref().map(Lease::pauses)
     }
 
     /// Whether a delete can be made conditional on what was seen.
@@ -107,7 +138,7 @@ impl Store {
 }
 
 /// A failed S3 call: what was asked, of what, and what came back.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{operation} on `{target}` failed: {message}")]
 pub struct S3Error {
     /// The API operation, such as `PutObject`.

@@ -23,6 +23,7 @@ mod policy_generate;
 mod policy_layout;
 mod policy_lint;
 mod relay;
+mod resilience;
 mod resume;
 mod server_auth;
 mod server_checksums;

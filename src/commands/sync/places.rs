@@ -4,7 +4,7 @@ use super::{Meant, SyncArgs};
 use crate::apply::pipeline::{Files, Listing, Objects, Side};
 use crate::aws::s3::Store;
 use crate::commands::{Context, LayoutArgs};
-use crate::config::{Settings, cache_folder};
+use crate::config::{Flags, Settings, cache_folder};
 use crate::error::CommandError;
 use crate::local::{CachePlace, SourceKind, source_kind};
 use crate::model::{BucketName, Endpoint, Location, Prefix, S3Location, escaped};
@@ -36,7 +36,8 @@ impl Places {
             return Err(CommandError::usage(format!("the source `{}` is not there", escaped(path)))
                 .hint("check the path; it is taken from the folder you are in"));
         }
-        let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
+        let flags = Flags { silence: Some(args.stall_timeout.unsigned_abs()), ..context.flags.clone() };
+        let settings = Settings::resolve(&flags, None, None, &context.environment)?;
         let mut world = crate::commands::open(&settings, None, context).await?;
         if args.retry_for.is_zero() {
             world.store = world.store.without_retries();
