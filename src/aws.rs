@@ -4,6 +4,9 @@
 pub mod s3;
 
 use crate::model::{AccountId, Arn, Endpoint, Identity, Region};
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
@@ -108,7 +111,8 @@ pub async fn connect(connection: &Connection) -> Result<Clients, ConnectError> {
     if let Some(path) = &connection.ca_bundle {
         loader = loader.http_client(client_trusting(path)?);
     }
-    let config = as_role(loader.load().await, connection.as_role.as_ref()).await;
+    let config = profile_first(loader.load().await, connection.profile.as_deref());
+    let config = as_role(config, connection.as_role.as_ref()).await;
     let url = config.endpoint_url().map(str::to_owned);
     let region = match (config.region(), &url) {
         (Some(region), _) => region.as_ref().parse()?,
@@ -156,6 +160,19 @@ pub fn connect_in_process(http_client: SharedHttpClient, keys: Keys<'_>, region:
         .build();
     let s3_config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
     Clients { s3: aws_sdk_s3::Client::from_conf(s3_config), config, region, endpoint: Endpoint::Embedded, place }
+}
+
+/// The same configuration with the credentials of a profile that was named by hand before all others: without this, keys in
+/// the environment would be used in silence, and the two sides of a copy could not be told apart.
+fn profile_first(config: SdkConfig, profile: Option<&str>) -> SdkConfig {
+    let (Some(profile), Some(others)) = (profile, config.credentials_provider()) else { return config };
+    let mut around = ProviderConfig::without_region().with_region(config.region().cloned());
+    if let Some(client) = config.http_client() {
+        around = around.with_http_client(client);
+    }
+    let named = ProfileFileCredentialsProvider::builder().configure(&around).profile_name(profile).build();
+    let chain = CredentialsProviderChain::first_try("NamedProfile", named).or_else("Others", others);
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(chain)).build()
 }
 
 /// The same configuration with the credentials of `role`, taken with those it had.
