@@ -2,8 +2,9 @@
 //!
 //! Settings of one bucket are written one after the other, because S3 aborts concurrent ones; buckets go side by side.
 //! Access logs come after all other settings, when every log bucket stands with its delivery policy; markers after
-//! that; files last.
+//! that; then what grants need in the account; files last.
 
+pub mod access;
 pub mod dataset;
 pub mod explain;
 mod extras;
@@ -19,9 +20,10 @@ pub mod sync_receipt;
 pub mod transfer;
 
 use crate::aws::s3::{ErrorClass, MarkerWrite, S3Error, Store};
-use crate::model::{BucketName, Setting};
+use crate::model::{BucketName, RoleName, Setting};
 use crate::plan::{Action, Plan, Step};
 use crate::report::{ErrorRecord, Event, Progress, Status};
+use access::{Grants, Ground};
 use futures_util::stream::{self, StreamExt as _};
 use patience::{Patience, Situation};
 use std::collections::BTreeMap;
@@ -46,6 +48,17 @@ pub struct Apply<'run> {
     pub cancel: CancellationToken,
     /// How files are sent.
     pub transfer: TransferOptions,
+    /// Where grants are applied; without it they are left out.
+    pub grants: Option<Ground<'run>>,
+}
+
+/// What became of a run.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// The files.
+    pub transferred: Transferred,
+    /// The roles whose access changed, for whoever waits until that is known everywhere.
+    pub changed_roles: Vec<RoleName>,
 }
 
 /// The actions of one bucket, by the phase in which they run.
@@ -66,7 +79,8 @@ struct History {
 
 impl Apply<'_> {
     /// Runs `plan` to its end, or until it is cancelled. Failures are events; the summary counts them.
-    pub async fn run(&self, plan: Plan) -> Transferred {
+    pub async fn run(&self, mut plan: Plan) -> Applied {
+        let account = std::mem::take(&mut plan.account);
         let (phases, files) = split(plan);
         let histories = Mutex::new(BTreeMap::<BucketName, History>::new());
         let run = &self;
@@ -88,7 +102,11 @@ impl Apply<'_> {
                     .await;
             })
             .await;
-        self.send_files(files, histories).await
+        let changed_roles = match &self.grants {
+            Some(ground) => Grants { ground, events: &self.events, cancel: &self.cancel }.run(&account).await,
+            None => Vec::new(),
+        };
+        Applied { transferred: self.send_files(files, histories).await, changed_roles }
     }
 
     /// One setting, bucket or marker, with its history taken into account.

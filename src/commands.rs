@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod completions;
+mod grants;
 pub mod man;
 pub mod new;
 pub mod plan;
@@ -23,7 +24,7 @@ use crate::layout::scaffold::{self, Sections};
 use crate::layout::{Dataset, Grant, Layout, Manage, ParseOptions};
 use crate::local::{self, Journal};
 use crate::model::{AccountId, BucketName, BucketState, Existence, Filter, HumanBytes};
-use crate::plan::{Plan, Step};
+use crate::plan::{Effect, Plan, Step};
 use crate::policy::matrix::Granted;
 use crate::policy::{assertions, lockout};
 use crate::report::{Event, Finding, Outcome, Severity, Summary};
@@ -266,7 +267,7 @@ pub struct Planned {
     pub receipts: Vec<PendingReceipt>,
 }
 
-/// The whole plan: buckets, settings and markers, then datasets, then what this version leaves undone.
+/// The whole plan: buckets, settings and markers, then datasets, then grants.
 pub async fn plan_all(
     loaded: &Loaded,
     world: &World,
@@ -297,9 +298,12 @@ pub async fn plan_all(
         }
     }
     planned.plan.findings.extend(collisions(&planned.plan));
-    planned.plan.findings.extend(undone(layout, sections));
     if sections.grants {
         planned.plan.findings.extend(broken_expectations(layout));
+        let access = grants::plan(layout, world, context).await?;
+        planned.plan.account = access.actions;
+        planned.plan.unchanged += access.unchanged;
+        planned.plan.findings.extend(access.findings);
     }
     Ok(planned)
 }
@@ -381,18 +385,6 @@ fn collisions(plan: &Plan) -> Vec<Finding> {
     findings
 }
 
-/// What a layout may say already and nothing acts upon yet.
-fn undone(layout: &Layout, sections: Sections) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if sections.grants && !layout.grants.is_empty() {
-        let names: Vec<&str> = layout.grants.iter().map(|grant| grant.policy.as_str()).collect();
-        let message = format!("grants are checked but not applied by this version: {}", names.join(", "));
-        let finding = Finding::new("grants-not-applied", Severity::Warning, &layout.id, message);
-        findings.push(finding.with_fix("make and attach these policies yourself for now"));
-    }
-    findings
-}
-
 /// What a layout expects of its grants and does not get, and grants that no policy can say. Each refuses the plan.
 pub fn broken_expectations(layout: &Layout) -> Vec<Finding> {
     let unwritable = |grant: &Grant| {
@@ -421,17 +413,25 @@ pub struct Load {
     pub absent: u64,
     /// Files that cannot be sent.
     pub odd: u64,
+    /// Grants that cannot be told from what is in force.
+    pub left_alone: u64,
 }
 
 impl Load {
     /// Counts a plan.
     pub fn of(plan: &Plan) -> Self {
         let absent = plan.actions.iter().filter(|action| matches!(action.step, Step::SkipDataset { .. })).count();
-        Self { work: (plan.actions.len() - absent) as u64, absent: absent as u64, odd: plan.odd_files() }
+        let left_alone = plan.account.iter().filter(|one| one.effect() == Effect::Skip).count();
+        Self {
+            work: (plan.actions.len() - absent + plan.account.len() - left_alone) as u64,
+            absent: absent as u64,
+            odd: plan.odd_files(),
+            left_alone: left_alone as u64,
+        }
     }
 
     /// True if something of the layout stays undone whatever the run does.
     pub const fn is_partial(self) -> bool {
-        self.absent + self.odd > 0
+        self.absent + self.odd + self.left_alone > 0
     }
 }

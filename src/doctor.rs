@@ -4,10 +4,20 @@
 //! the same evaluator before it is shown. Nothing here looks at anything: what was seen comes in as values.
 
 mod alone;
+mod causes;
+mod diagnosis;
+mod fix;
 pub mod message;
+mod question;
+mod record;
+mod rows;
+pub mod seen;
+mod suspects;
 mod trouble;
 mod words;
 
 pub use alone::{asides, explain};
+pub use diagnosis::{Case, Diagnosis, diagnose};
 pub use message::{Denial, Reading, SaidBy, Symptom};
+pub use question::{Known, Question, QuestionError};
 pub use trouble::Trouble;

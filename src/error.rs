@@ -10,7 +10,7 @@ use crate::policy::generate::GenerateError;
 use crate::policy::generate::trust::TrustError;
 use crate::report::{ErrorRecord, Outcome};
 use crate::server::ServerError;
-use crate::world::WorldError;
+use crate::world::{AccountError, WorldError};
 use std::error::Error;
 use std::io;
 use std::path::Path;
@@ -153,6 +153,14 @@ fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
+}
+
+impl From<AccountError> for CommandError {
+    fn from(error: AccountError) -> Self {
+        let hints = error.hint().map(str::to_owned).into_iter().collect();
+        let record = ErrorRecord { hints, ..ErrorRecord::new(error.kind(), chain(&error)) };
+        Self { records: vec![record], outcome: Outcome::Failed }
+    }
 }
 
 impl From<S3Error> for CommandError {

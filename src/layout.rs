@@ -30,6 +30,9 @@ use crate::model::{AccessLog, AccountId, Arn, BucketName, Control, LayoutId, Pre
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Where policies are kept if a layout does not say.
+pub const DEFAULT_BACKUP: &str = ".bucketwright/backups";
+
 /// A layout whose every name and reference has been checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
@@ -41,6 +44,8 @@ pub struct Layout {
     pub region: Option<Region>,
     /// The profile of the environment chosen with `--env`.
     pub profile: Option<String>,
+    /// Where policies are kept before they are replaced, relative to the layout's own folder unless absolute.
+    pub backup: String,
     /// The buckets in the file's order, then log buckets that the file only refers to.
     pub buckets: Vec<Bucket>,
     /// The datasets in the file's order.

@@ -3,6 +3,7 @@
 //! The modules read from the vocabulary up: [`model`] and [`report`] are what everybody speaks, [`plan`] and [`layout`]
 //! decide, the edges observe and act.
 
+pub mod access;
 pub mod apply;
 pub mod aws;
 pub mod cli;

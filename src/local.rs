@@ -23,7 +23,7 @@ pub use hash_cache::{CacheError, CachePlace, CacheReader, Learner, Saved, Visite
 pub use ignore_file::ignore_file_below;
 pub use journal::{Claim, Found, Journal, JournalError, absolute};
 pub use overflow::{Overflow, Ticket};
-pub use replace::{read_text, replace_file, temporary_file};
+pub use replace::{read_text, remove_file, replace_file, temporary_file};
 pub use sealed::{Draft, SealedLines};
 pub use sink::{PartFile, TargetTree, WriteError};
 pub use source_file::{ReadError, SourceFile, fingerprint};

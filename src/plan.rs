@@ -1,5 +1,9 @@
 //! The plan: what turns the found state into the wanted one, as a value that is shown, saved, compared and applied.
 
+mod account;
+
+pub use account::{AccountAction, AccountStep};
+
 use crate::model::{BucketName, ETag, Fingerprint, ObjectKey, Region, RelativePath, Setting, Tags, escaped};
 use crate::report::{ActionRecord, Finding, Status};
 use serde::{Deserialize, Serialize};
@@ -12,6 +16,8 @@ use std::path::PathBuf;
 pub struct Plan {
     /// What to do. Actions on one bucket are done one after the other in this order, uploads side by side at the end.
     pub actions: Vec<Action>,
+    /// What to do in the account, in the order in which it is done: after the buckets' settings, before files.
+    pub account: Vec<AccountAction>,
     /// What is as wanted already.
     pub unchanged: u64,
     /// What a person should see. A finding of severity `error` refuses the whole plan.
@@ -208,6 +214,8 @@ pub enum Reason {
     Younger,
     /// The source does not have it.
     NotInSource,
+    /// The layout has named it once and does not any more: what is no longer wanted.
+    LeftLayout(String),
 }
 
 impl Reason {
@@ -244,6 +252,7 @@ impl fmt::Display for Reason {
             Self::Asked => out.write_str("everything is sent again, as asked"),
             Self::Younger => out.write_str("the source is younger"),
             Self::NotInSource => out.write_str("the source does not have it"),
+            Self::LeftLayout(what) => write!(out, "revoked: {what}"),
         }
     }
 }
@@ -261,9 +270,12 @@ impl Reason {
             Self::Several(reasons) => reasons.iter().map(Self::past).collect::<Vec<_>>().join("; "),
             Self::Younger => "the source was younger".to_owned(),
             Self::NotInSource => "the source did not have it".to_owned(),
-            Self::Wanted(_) | Self::ContentUntold { .. } | Self::Adopted | Self::SourceAbsent | Self::Asked => {
-                self.to_string()
-            }
+            Self::Wanted(_)
+            | Self::ContentUntold { .. }
+            | Self::Adopted
+            | Self::SourceAbsent
+            | Self::Asked
+            | Self::LeftLayout(_) => self.to_string(),
         }
     }
 
@@ -368,6 +380,16 @@ impl Action {
             Step::CreateBucket { .. } | Step::PutMarker { .. } => (None, None, None),
         };
         let reason = if status == Status::Done { self.reason.past() } else { self.reason.to_string() };
-        ActionRecord { status, action: self.kind(), target: self.target(), reason, setting, source, bytes, proof: None }
+        ActionRecord {
+            status,
+            action: self.kind(),
+            target: self.target(),
+            reason,
+            setting,
+            source,
+            bytes,
+            proof: None,
+            policy: None,
+        }
     }
 }

@@ -5,12 +5,14 @@
 
 mod change;
 mod decision;
+mod doctor;
 mod phrase;
 pub mod receipt;
 mod upload;
 
 pub use change::{ChangeRecord, EditRecord, Turn};
 pub use decision::{DecisionRecord, ReasonRecord};
+pub use doctor::{LayerRecord, RemedyRecord, SymptomRecord};
 pub use phrase::Words;
 pub use upload::UploadRecord;
 
@@ -34,6 +36,12 @@ pub enum Event {
     Cell(Cell),
     /// One request decided by policies.
     Decision(DecisionRecord),
+    /// A refusal as it was read from a message or a log.
+    Symptom(SymptomRecord),
+    /// How one layer of a decision stands.
+    Layer(LayerRecord),
+    /// A change that would help.
+    Remedy(RemedyRecord),
     /// One policy document made.
     Policy(PolicyRecord),
     /// What opens or closes between two sets of policies; in JSON one `cell` for each operation.
@@ -77,6 +85,10 @@ pub enum Progress {
     },
     /// Everything that lies ahead has been told, so that the end can be foreseen.
     AllExpected,
+    /// A file is under way. Of small ones that go together only the largest is named.
+    Begun(InFlight),
+    /// It is no longer, however it ended.
+    Ended(InFlight),
     /// Bytes went over the wire.
     Advanced {
         /// How many since the last such event.
@@ -98,6 +110,15 @@ pub enum Progress {
         /// Why, in the service's words.
         reason: String,
     },
+}
+
+/// A file that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InFlight {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Where it goes.
+    pub target: String,
 }
 
 /// What a long transfer does.
@@ -189,7 +210,7 @@ pub struct ActionRecord {
     pub status: Status,
     /// Its kind: `create-bucket`, `put-setting`, `put-marker`, `upload`, ...
     pub action: &'static str,
-    /// What it acts on: `s3://bucket` or `s3://bucket/key`.
+    /// What it acts on: `s3://bucket`, `s3://bucket/key`, a policy's ARN, `role/NAME`.
     pub target: String,
     /// Why it is needed, or why it was skipped or failed.
     pub reason: String,
@@ -205,6 +226,9 @@ pub struct ActionRecord {
     /// How the upload was proven, once done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<&'static str>,
+    /// The policy's ARN, where a role gets or loses one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// How much a finding matters, least first.
@@ -582,6 +606,7 @@ mod tests {
             source: None,
             bytes: Some(1024),
             proof: None,
+            policy: None,
         })
     }
 

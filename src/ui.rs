@@ -216,13 +216,17 @@ impl Ui {
         for action in &plan.actions {
             summary.count(&Event::Action(action.record(action.planned_status())));
         }
+        for action in &plan.account {
+            summary.count(&Event::Action(action.record(action.planned_status())));
+        }
         let State { screen, printer, .. } = &mut *state;
         match printer {
             Printer::Human(human) => human.plan(plan, &summary, screen),
             Printer::Json => {
                 let actions = plan.actions.iter().map(|action| Event::Action(action.record(action.planned_status())));
+                let account = plan.account.iter().map(|action| Event::Action(action.record(action.planned_status())));
                 let findings = plan.findings.iter().cloned().map(Event::Finding);
-                for line in actions.chain(findings).filter_map(|event| json::line(&event)) {
+                for line in actions.chain(account).chain(findings).filter_map(|event| json::line(&event)) {
                     screen.answer_line(&line);
                 }
             }

@@ -1,8 +1,15 @@
 //! The world as a verb sees it: one store, one identity, one endpoint, built once and passed down.
 
+mod account;
+
+pub use account::{Account, AccountError};
+
+use crate::aws::eks::Eks;
+use crate::aws::iam::Iam;
 use crate::aws::s3::{S3Error, Store};
 use crate::aws::{self, Clients, ConnectError, Connection, Keys};
 use crate::config::{Acting, Settings, Target};
+use crate::directory::LocalAccount;
 use crate::layout::controls::Circumstances;
 use crate::local;
 use crate::model::{AccountId, Endpoint, Identity, Region};
@@ -18,6 +25,8 @@ use std::path::{Path, PathBuf};
 pub struct World {
     /// The S3 service.
     pub store: Store,
+    /// Roles, policies and clusters. Nothing is asked of them before they are used.
+    pub account: Account,
     /// The caller.
     pub identity: Identity,
     /// The kind of endpoint.
@@ -97,7 +106,10 @@ impl World {
                 if is_loopback(&clients.place) && aws::is_embedded(&clients).await {
                     clients.endpoint = Endpoint::Embedded;
                 }
-                Ok(Self::new(clients, identity))
+                let iam = Iam::new(&clients.config, &clients.region, identity.account.clone());
+                let eks = Eks::new(&clients.config, &clients.region);
+                let account = Account::Remote { iam: Box::new(iam), eks: Box::new(eks) };
+                Ok(Self::new(clients, identity, account))
             }
         }
     }
@@ -118,18 +130,19 @@ impl World {
             session_token: issued.session_token.as_deref(),
         };
         let place = format!("embedded endpoint in {}", dir.display());
+        let local = LocalAccount::new(server.directory(), account.clone(), region.clone());
         let clients = aws::connect_in_process(server.http_client(), keys, region, place);
         let arn = issued.arn;
-        Ok(Self::new(clients, Identity { account: Some(account), arn: Some(arn) }))
+        Ok(Self::new(clients, Identity { account: Some(account), arn: Some(arn) }, Account::Local(local)))
     }
 
-    fn new(clients: Clients, identity: Identity) -> Self {
+    fn new(clients: Clients, identity: Identity, account: Account) -> Self {
         let owner = identity.account.as_ref().map(ToString::to_string);
         let store = Store::new(clients.s3, owner, clients.endpoint == Endpoint::Aws);
         let private = clients.endpoint != Endpoint::OtherHttp || is_loopback(&clients.place);
         let store = if private { store.with_unsigned_payload() } else { store };
         let store = if clients.endpoint == Endpoint::Embedded { store.with_delete_conditions() } else { store };
-        Self { store, identity, endpoint: clients.endpoint, place: clients.place, region: clients.region }
+        Self { store, account, identity, endpoint: clients.endpoint, place: clients.place, region: clients.region }
     }
 
     /// What planners must know of this world.

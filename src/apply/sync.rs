@@ -570,7 +570,10 @@ async fn delete(
     if synced.refused.is_some() {
         return Ok(());
     }
-    run.tell(Event::Progress(Progress::Work(Work::Delete))).await;
+    let objects = extras.count();
+    for progress in [Progress::Work(Work::Delete), Progress::Expect { objects, bytes: 0 }, Progress::AllExpected] {
+        run.tell(Event::Progress(progress)).await;
+    }
     let (batches, mut lost) = (extras.into_batches()?, None);
     let batches = batches.map_while(|batch| batch.map_err(|error| lost = Some(error)).ok());
     let tally = run.move_all(stream::iter(batches), |_, _| {}).await;

@@ -2,12 +2,13 @@
 
 use super::{Closing, Context, Ending, LayoutArgs, Load, Loaded, OnlyArgs, Planned, plan, verify};
 use crate::apply::Apply;
+use crate::apply::access::{BackupFolder, Ground};
 use crate::apply::leftovers::{self, Scope};
 use crate::apply::receipts::PendingReceipt;
 use crate::apply::transfer::{TransferOptions, Transferred};
 use crate::error::CommandError;
 use crate::local::{self, Journal};
-use crate::model::{Algorithm, BucketName, HumanCount, ObjectKey};
+use crate::model::{AccountId, Algorithm, BucketName, HumanCount, ObjectKey};
 use crate::plan::{Plan, Step};
 use crate::report::{Event, Outcome, Summary};
 use crate::ui::Confirmation;
@@ -90,6 +91,7 @@ pub async fn run(args: &ApplyArgs, context: &Context) -> Result<Ending, CommandE
         context.ui.show_plan(&plan);
         // What is left out was just shown, and need not be shown again.
         plan.actions.clear();
+        plan.account.clear();
     }
     context.stop.begin_writing()?;
     let ending = carry_out(args, &loaded, Planned { plan, receipts }, load, &world, context).await;
@@ -150,16 +152,19 @@ fn moved(saved: &Value, fresh: &Value, plan: &Plan) -> String {
         }
     }
     let none = Vec::new();
-    let [before, now] = [saved, fresh].map(|value| value.get("actions").and_then(Value::as_array).unwrap_or(&none));
+    let listed = |field: &str| [saved, fresh].map(|value| value.get(field).and_then(Value::as_array).unwrap_or(&none));
+    let ([before, now], [granted, grants]) = (listed("actions"), listed("access"));
     let new = now.iter().zip(&plan.actions).find(|(action, _)| !before.contains(action));
+    let new = new.map(|(_, action)| (action.kind(), action.target())).or_else(|| {
+        let new = grants.iter().zip(&plan.account).find(|(action, _)| !granted.contains(action));
+        new.map(|(_, action)| (action.kind(), action.target()))
+    });
+    let moved = "the world has moved since the plan was saved";
     match new {
-        Some((_, action)) => format!(
-            "the world has moved since the plan was saved: {} of {} is not as it was then",
-            action.kind(),
-            action.target()
-        ),
+        Some((kind, target)) => format!("{moved}: {kind} of {target} is not as it was then"),
         None => {
-            format!("the world has moved since the plan was saved: {} actions then, {} now", before.len(), now.len())
+            let (then, now) = (before.len() + granted.len(), now.len() + grants.len());
+            format!("{moved}: {then} actions then, {now} now")
         }
     }
 }
@@ -180,8 +185,11 @@ async fn carry_out(
         reconcile(loaded, &plan, world, journal, &events).await;
     }
     let transfer = TransferOptions { journal, ..TransferOptions::with_checksum(args.checksum.algorithm()) };
-    let apply = Apply { store: &world.store, events, cancel: context.stop.token(), transfer };
-    let transferred = apply.run(plan).await;
+    let account = world.identity.account.clone().unwrap_or_else(AccountId::local);
+    let backup = BackupFolder::new(&loaded.folder.join(&loaded.layout.backup), &account, context.now);
+    let grants = Some(Ground { account: &world.account, backup });
+    let apply = Apply { store: &world.store, events, cancel: context.stop.token(), transfer, grants };
+    let transferred = apply.run(plan).await.transferred;
     drop(apply);
     let mut summary = listener.finish();
     for receipt in receipts {
@@ -189,7 +197,7 @@ async fn carry_out(
     }
     summary.planned = load.work;
     summary.unchanged += unchanged;
-    summary.skipped += load.odd + if load.work == 0 { load.absent } else { 0 };
+    summary.skipped += load.odd + if load.work == 0 { load.absent + load.left_alone } else { 0 };
     let (outcome, last_word) = if context.stop.is_asked() {
         let stopped = CommandError::stopped("what is done stays done");
         let mut stopped = stopped.hint("run the same command again: it goes on from here");

@@ -34,7 +34,7 @@ pub struct PlanArgs {
 }
 
 /// The form of a saved plan, so that a later version can tell what it reads.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// A plan as it is saved: what would be done, where, and as whom. Equal values mean that nothing moved in between.
 pub fn saved_form(plan: &Plan, world: &World) -> Value {
@@ -44,6 +44,7 @@ pub fn saved_form(plan: &Plan, world: &World) -> Value {
         "account": world.identity.account,
         "region": world.region,
         "actions": plan.actions,
+        "access": plan.account,
     })
 }
 
@@ -76,7 +77,7 @@ pub async fn run(args: &PlanArgs, context: &Context) -> Result<Ending, CommandEr
     };
     let summary = Summary {
         planned: load.work,
-        skipped: load.absent + load.odd,
+        skipped: load.absent + load.odd + load.left_alone,
         unchanged: plan.unchanged,
         ..Summary::default()
     };

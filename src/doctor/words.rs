@@ -1,7 +1,7 @@
 //! Names as people say them: `role trainer`, `s3://lake/a.csv`, `do s3:PutObject on ...`.
 
 use super::message::Symptom;
-use crate::policy::{Caller, Layer};
+use crate::policy::{Because, Caller, Layer};
 
 /// `role trainer (session run-1)`, or the text itself where it names nobody that is known here.
 pub(super) fn who_words(principal: Option<&str>) -> String {
@@ -46,6 +46,14 @@ pub(super) fn instance_role(principal: &str) -> Option<&str> {
     let (role, session) = principal.split_once(":assumed-role/")?.1.split_once('/')?;
     let id = session.strip_prefix("i-")?;
     ((8..=17).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(role)
+}
+
+/// A statement by its Sid, or by its place.
+pub(super) fn statement_words(because: &Because) -> String {
+    match because.sid.as_deref().filter(|sid| !sid.is_empty()) {
+        Some(sid) => format!("statement `{sid}`"),
+        None => format!("statement {}", because.statement + 1),
+    }
 }
 
 /// A layer in a sentence.

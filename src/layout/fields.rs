@@ -119,6 +119,13 @@ pub static FILE: Table = Table {
         field("region", Kind::Text, "The Region that every bucket must be in."),
         field("profile", Kind::Text, "The AWS profile to use unless `--profile` names another."),
         field(
+            "backup",
+            Kind::Text,
+            "The folder, relative to this file or absolute, where policies, trust policies and attachments are kept \
+             before they are replaced or taken away.",
+        )
+        .default("\".bucketwright/backups\""),
+        field(
             "vars",
             Kind::Map(Keys::Variables),
             "Variables for `${name}` in any text. `--set` wins over the chosen environment, which wins over this table. \

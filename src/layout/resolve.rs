@@ -10,7 +10,7 @@ pub(super) mod templates;
 use super::mistakes::Mistakes;
 use super::names::{self, Wrong};
 use super::section::Section;
-use super::{FolderAccess, Layout, MarkerStyle, ParseOptions};
+use super::{DEFAULT_BACKUP, FolderAccess, Layout, MarkerStyle, ParseOptions};
 use crate::model::{AccountId, LayoutId, Region};
 use templates::Templates;
 
@@ -27,9 +27,16 @@ pub(super) fn layout(file: &Section, options: &ParseOptions<'_>, mistakes: &mut 
     let datasets = datasets::read(file, &places, mistakes);
     let grants = grants::read(file, &places, mistakes);
     let asserts = grants::read_asserts(file, &places, mistakes);
+    let backup = backup(file, mistakes);
     mistakes.is_empty().then_some(())?;
     let Guards { account, region, profile } = guards;
-    Some(Layout { id: id?, account, region, profile, buckets: buckets.list, datasets, grants, asserts })
+    Some(Layout { id: id?, account, region, profile, backup, buckets: buckets.list, datasets, grants, asserts })
+}
+
+fn backup(file: &Section, mistakes: &mut Mistakes) -> String {
+    let Some(text) = file.text("backup") else { return DEFAULT_BACKUP.to_owned() };
+    mistakes.take(text.span, names::local_path("backup", text.value, true));
+    text.value.to_owned()
 }
 
 fn layout_id(file: &Section, options: &ParseOptions<'_>, mistakes: &mut Mistakes) -> Option<LayoutId> {

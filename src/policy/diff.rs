@@ -11,10 +11,12 @@ mod contexts;
 mod edits;
 mod implication;
 mod proof;
+mod record;
 mod samples;
 
 pub use edits::{Edit, EditKind, edits};
 pub use proof::Obstacle;
+pub use record::record;
 
 use super::applies::Question;
 use super::evaluate::{Policies, Policy, evaluate};

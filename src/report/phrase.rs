@@ -21,7 +21,7 @@ const fn words(action: &'static str, plain: &'static str, past: &'static str, on
     Words { action, plain, past, ongoing }
 }
 
-const WORDS: [Words; 10] = [
+const WORDS: [Words; 19] = [
     words("create-bucket", "create", "created", "creating"),
     words("put-setting", "set", "set", "setting"),
     words("put-marker", "make", "made", "making"),
@@ -32,6 +32,15 @@ const WORDS: [Words; 10] = [
     words("abort-upload", "abort the upload of", "aborted the upload of", "aborting the upload of"),
     words("create-policy", "create policy", "created policy", "creating policy"),
     words("attach-policy", "attach policy", "attached policy", "attaching policy"),
+    words("detach-policy", "detach policy", "detached policy", "detaching policy"),
+    words("put-policy-version", "update policy", "updated policy", "updating policy"),
+    words("tag-policy", "tag policy", "tagged policy", "tagging policy"),
+    words("create-role", "create role", "created role", "creating role"),
+    words("put-trust", "set trust of", "set trust of", "setting trust of"),
+    words("tag-role", "tag role", "tagged role", "tagging role"),
+    words("create-association", "give role", "gave role", "giving role"),
+    words("delete-association", "take role", "took role", "taking role"),
+    words("apply-grant", "grant", "granted", "granting"),
 ];
 
 impl Words {
@@ -71,9 +80,13 @@ impl fmt::Display for ActionRecord {
 
 impl ActionRecord {
     fn object(&self) -> String {
-        match self.setting {
-            Some(setting) => format!("{setting} on {}", self.target),
-            None => self.target.clone(),
+        match (self.setting, &self.policy) {
+            (Some(setting), _) => format!("{setting} on {}", self.target),
+            (None, Some(policy)) => {
+                let toward = if self.action == "detach-policy" { "from" } else { "to" };
+                format!("{policy} {toward} {}", self.target)
+            }
+            (None, None) => self.target.clone(),
         }
     }
 
@@ -91,6 +104,9 @@ impl ActionRecord {
         let done = self.status == Status::Done;
         let parts: Vec<String> = match (self.action, size) {
             ("create-bucket" | "put-marker", _) => return String::new(),
+            ("create-policy" | "create-role" | "create-association" | "attach-policy", _) if done => {
+                return String::new();
+            }
             (_, Some(size)) if done => vec![size],
             (_, size) => size.into_iter().chain(Some(self.reason.clone())).filter(|part| !part.is_empty()).collect(),
         };
@@ -113,6 +129,7 @@ mod tests {
             source: (action == "upload").then(|| "k.csv".to_owned()),
             bytes: (action == "upload").then_some(2048),
             proof: None,
+            policy: None,
         }
     }
 
@@ -132,7 +149,8 @@ mod tests {
                 "skipped uploading k.csv to s3://b/k: the source is not here",
             ),
             (Status::Failed, "put-setting", "AccessDenied", "failed setting versioning on s3://b/k: AccessDenied"),
-            (Status::Done, "tag-role", "", "tag-role s3://b/k"),
+            (Status::Done, "put-object-lock", "", "put-object-lock s3://b/k"),
+            (Status::Done, "detach-policy", "revoked", "detached policy s3://b/k (revoked)"),
         ] {
             assert_eq!(record(status, action, reason).to_string(), text);
         }

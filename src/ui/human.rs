@@ -10,6 +10,7 @@ mod filter;
 mod findings;
 mod plan;
 mod proofs;
+mod remedy;
 mod row;
 
 use super::UiOptions;
@@ -25,6 +26,7 @@ use actions::Actions;
 use changes::Changes;
 use findings::Findings;
 use proofs::Proofs;
+use remedy::Remedies;
 use row::{Hang, Row};
 use std::time::Duration;
 
@@ -41,6 +43,7 @@ pub(super) struct Human {
     findings: Findings,
     proofs: Proofs,
     changes: Changes,
+    remedies: Remedies,
 }
 
 /// How lines are written, the same for all of them.
@@ -95,6 +98,7 @@ impl Human {
             findings: Findings::default(),
             proofs: Proofs::default(),
             changes: Changes::default(),
+            remedies: Remedies::default(),
         }
     }
 
@@ -121,6 +125,9 @@ impl Human {
             Event::Filter(record) => filter::show(record, voice, screen),
             Event::Change(change) => self.changes.change(change, voice, screen),
             Event::Edit(edit) => self.changes.edit(edit, voice, screen),
+            Event::Symptom(symptom) => remedy::symptom(symptom, voice, screen),
+            Event::Layer(layer) => self.remedies.layer(layer, voice, screen),
+            Event::Remedy(remedy) => self.remedies.remedy(remedy, voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::UnfinishedUpload(upload) => {

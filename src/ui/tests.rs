@@ -61,7 +61,7 @@ fn settings() -> Vec<Action> {
 
 #[test]
 fn a_plan_is_grouped_aligned_and_cut() {
-    let mut plan = Plan { actions: settings(), unchanged: 1200, findings: Vec::new() };
+    let mut plan = Plan { actions: settings(), unchanged: 1200, findings: Vec::new(), ..Plan::default() };
     plan.actions.extend((1..=23).map(|number| action(upload(number), Reason::Missing)));
     let skip = Step::SkipDataset { source: "gone.csv".to_owned(), to: "bsingh-ml-workflows/p/data".to_owned() };
     plan.actions.push(action(skip, Reason::SourceAbsent));
@@ -153,6 +153,7 @@ fn done(kind: &'static str, target: &str, bytes: Option<u64>) -> ActionRecord {
         source: None,
         bytes,
         proof: None,
+        policy: None,
     }
 }
 

@@ -100,7 +100,7 @@ async fn apply_with(faults: Vec<Fault>) -> (Summary, Vec<String>, Plan) {
     let store = faulty_store(&endpoint, faults);
     let (events, mut received) = mpsc::channel(1000);
     let transfer = TransferOptions::with_checksum(Algorithm::Crc64Nvme);
-    let apply = Apply { store: &store, events, cancel: CancellationToken::new(), transfer };
+    let apply = Apply { store: &store, events, cancel: CancellationToken::new(), transfer, grants: None };
     apply.run(planned(&store).await).await;
     drop(apply);
     let (mut summary, mut retried) = (Summary::default(), Vec::new());

@@ -61,6 +61,7 @@ struct ActionLine {
     source: Option<String>,
     bytes: Option<u64>,
     proof: Option<String>,
+    policy: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -337,6 +338,7 @@ fn actions_carry_what_they_have() {
             source: Some(text("k")),
             bytes: Some(7),
             proof: Some("crc64nvme"),
+            policy: Some(text("arn:aws:iam::111122223333:policy/p")),
         };
         let line = ActionLine {
             status: word,
@@ -347,6 +349,7 @@ fn actions_carry_what_they_have() {
             source: Some(text("k")),
             bytes: Some(7),
             proof: Some(text("crc64nvme")),
+            policy: Some(text("arn:aws:iam::111122223333:policy/p")),
         };
         check(&Event::Action(record), Line::Action(line));
     }
@@ -554,6 +557,7 @@ fn a_run_in_json_says_everything_on_stdout_and_ends_with_the_summary() {
         ],
         unchanged: 3,
         findings: vec![Finding::new("c", Severity::Warning, "s3://bucket", "m")],
+        ..Plan::default()
     };
     let planned = ui.show_plan(&plan);
     let (sender, listener) = ui.listen();

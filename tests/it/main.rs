@@ -9,6 +9,7 @@ mod deletes;
 mod download;
 mod enforcement;
 mod faults;
+mod grants;
 mod json_contract;
 mod killed;
 mod layout_cases;

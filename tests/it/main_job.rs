@@ -156,17 +156,6 @@ fn waived_controls_and_kept_markers() {
 }
 
 #[test]
-fn grants_are_said_to_be_left_undone() {
-    let env = seed();
-    let grant = "[[grant]]\npolicy = \"FlyteMLS3Access\"\naccess = \"read-write\"\non = [\"bsingh-ml-workflows\"]\n\
-                 attach = [{ role = \"flyte\" }]\n";
-    env.write("layout.toml", format!("{SEED}\n{grant}"));
-    let planned = env.expect(0, &["plan", "--local", "--output", "json"]);
-    let codes: Vec<_> = planned.of_type("finding").iter().map(|finding| finding["code"].clone()).collect();
-    assert!(codes.contains(&"grants-not-applied".into()), "{codes:?}");
-}
-
-#[test]
 fn apply_can_prove_its_work_at_once() {
     let env = seed();
     let ran = env.expect(0, &["apply", "--local", "--yes", "--verify"]);

@@ -114,6 +114,7 @@ fn action(looked: &Looked, status: Status, reason: String) -> ActionRecord {
         source: looked.record.source.clone(),
         bytes: None,
         proof: None,
+        policy: None,
     }
 }
 

@@ -53,6 +53,7 @@ fn layout(bucket: Bucket) -> Layout {
         account: None,
         region: None,
         profile: None,
+        backup: crate::layout::DEFAULT_BACKUP.to_owned(),
         buckets: vec![bucket],
         datasets: Vec::new(),
         grants: Vec::new(),

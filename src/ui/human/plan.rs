@@ -4,7 +4,7 @@ use super::findings::{self, Place};
 use super::row::{Hang, Row};
 use super::{Voice, WIDEST_COLUMN};
 use crate::model::{HumanBytes, HumanCount};
-use crate::plan::{Action, CopyTask, Delete, Download, Effect, Plan, Step, Upload};
+use crate::plan::{AccountAction, Action, CopyTask, Delete, Download, Effect, Plan, Step, Upload};
 use crate::report::{Finding, Severity, Summary, Words};
 use crate::ui::screen::Screen;
 use crate::ui::style::Role;
@@ -14,6 +14,8 @@ use crate::ui::text::{columns, counted, escape, pad};
 const SHOWN: usize = 20;
 /// Lines of a reason; `-v` shows all.
 const REASON_LINES: usize = 4;
+/// The heading above what is done to policies and roles.
+const ACCOUNT: &str = "access";
 
 /// Shows the plan.
 pub(super) fn show(how: Voice, plan: &Plan, counts: &Summary, screen: &mut Screen) {
@@ -33,8 +35,51 @@ pub(super) fn show(how: Voice, plan: &Plan, counts: &Summary, screen: &mut Scree
         findings = elsewhere;
         screen.answer_line("");
     }
+    if !plan.account.is_empty() {
+        screen.answer_line(&how.out.paint(Role::Head, ACCOUNT));
+        account(how, &plan.account, screen);
+        let (here, elsewhere): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| is_of_account(finding));
+        findings::show_all(&here, Place { indent: "  ", about: ACCOUNT }, how, screen);
+        findings = elsewhere;
+        screen.answer_line("");
+    }
     findings::show_all(&findings, Place::default(), how, screen);
     screen.answer_line(&how.out.paint(Role::Head, &closing(plan, counts)));
+}
+
+/// The actions in the account, aligned by what they act on.
+fn account(how: Voice, actions: &[AccountAction], screen: &mut Screen) {
+    let verbs = actions.iter().map(|action| columns(verb_of(action))).max().unwrap_or_default();
+    let objects: Vec<String> = actions.iter().map(|action| escape(&action.object()).into_owned()).collect();
+    let width = objects.iter().map(|object| columns(object)).filter(|width| *width <= WIDEST_COLUMN).max();
+    for (action, object) in actions.iter().zip(objects) {
+        let effect = action.effect();
+        let mut row = Row::default();
+        row.push(how.out, None, "  ");
+        row.push(how.out, Some(role_of(effect)), effect.sign());
+        let object = pad(&object, width.unwrap_or_default());
+        row.push(how.out, None, &format!(" {}  {object}", pad(verb_of(action), verbs)));
+        let hang = Hang { lines: (!how.verbose).then_some(REASON_LINES), ..Hang::column(screen.width, 6) };
+        row.hang(&escape(&action.reason.to_string()), hang, &mut |line| screen.answer_line(line));
+    }
+}
+
+fn verb_of(action: &AccountAction) -> &'static str {
+    if action.effect() == Effect::Skip { "skip grant" } else { Words::of(action.kind()).plain }
+}
+
+const fn role_of(effect: Effect) -> Role {
+    match effect {
+        Effect::Create => Role::Good,
+        Effect::Change | Effect::Skip => Role::Change,
+        Effect::Delete => Role::Bad,
+    }
+}
+
+/// True for findings about policies, roles and clusters.
+fn is_of_account(finding: &Finding) -> bool {
+    let starts = ["arn:", "role/", "policy/", "cluster/", "account/"];
+    starts.iter().any(|start| finding.target.starts_with(start))
 }
 
 fn is_about(finding: &Finding, bucket: &str) -> bool {
@@ -142,19 +187,15 @@ fn object(action: &Action) -> String {
 }
 
 fn show_action(how: Voice, action: &Action, object: &str, screen: &mut Screen) {
-    let (role, verb) = match action.effect() {
-        Effect::Create => (Role::Good, Words::of(action.kind()).plain),
-        Effect::Change => (Role::Change, Words::of(action.kind()).plain),
-        Effect::Delete => (Role::Bad, Words::of(action.kind()).plain),
-        Effect::Skip => (Role::Change, "skip"),
-    };
+    let effect = action.effect();
+    let verb = if effect == Effect::Skip { "skip" } else { Words::of(action.kind()).plain };
     let reason = match action.step.bytes() {
         Some(bytes) => format!("{}, {}", HumanBytes(bytes), action.reason),
         None => action.reason.to_string(),
     };
     let mut row = Row::default();
     row.push(how.out, None, "  ");
-    row.push(how.out, Some(role), action.effect().sign());
+    row.push(how.out, Some(role_of(effect)), effect.sign());
     row.push(how.out, None, &format!(" {}  {object}", pad(verb, 6)));
     let hang = Hang { lines: (!how.verbose).then_some(REASON_LINES), ..Hang::column(screen.width, 6) };
     row.hang(&escape(&reason), hang, &mut |line| screen.answer_line(line));

@@ -1,0 +1,287 @@
+//! Runs what a plan does in the account: policies, roles, associations, attachments, and revocations last.
+//!
+//! One after the other, because the next one often needs the one before, and because IAM refuses two writes at once.
+//! What a failed step leaves undone is not built upon: a policy that could not be made is attached to nobody, and a role
+//! that did not get its new policy keeps the old one.
+
+mod keep;
+
+pub use keep::{BackupFolder, KeepError};
+
+use crate::apply::patience::{Patience, Situation};
+use crate::aws::ErrorClass;
+use crate::document::Document;
+use crate::model::{Arn, PolicyJson, RoleName, Seen, TagKey, Tags};
+use crate::plan::{AccountAction, AccountStep};
+use crate::report::{ErrorRecord, Event, Progress, Status};
+use crate::world::{Account, AccountError};
+use std::collections::BTreeSet;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Where managed policies are made.
+const POLICY_PATH: &str = "/";
+
+/// Where grants are applied.
+#[derive(Debug)]
+pub struct Ground<'run> {
+    /// The account to write to.
+    pub account: &'run Account,
+    /// Where what is replaced is kept.
+    pub backup: BackupFolder,
+}
+
+/// What a run in the account needs beside the actions.
+#[derive(Debug)]
+pub struct Grants<'run> {
+    /// Where they are applied.
+    pub ground: &'run Ground<'run>,
+    /// Who listens.
+    pub events: &'run mpsc::Sender<Event>,
+    /// Set when the user wants to stop: nothing new is begun then.
+    pub cancel: &'run CancellationToken,
+}
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// The account refused or failed.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// What would be replaced could not be kept, so it was not replaced.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    /// What is to be kept cannot be read any more.
+    #[error("{0} cannot be read, so it is neither backed up nor replaced")]
+    Unread(String),
+    /// Somebody else made it since the plan was made.
+    #[error("{0} was made by somebody else meanwhile, and is not as it should be")]
+    Taken(String),
+}
+
+/// What this run did so far, which later steps must allow for.
+#[derive(Debug, Default)]
+struct Done {
+    /// Policies that could not be made or brought up to date.
+    stale: BTreeSet<Arn>,
+    /// Roles that could not be made, or that lack a policy that they should have got.
+    lacking: BTreeSet<RoleName>,
+    /// Something was made that not every server of the service knows yet.
+    is_new: bool,
+    /// The roles whose access changed.
+    changed: BTreeSet<RoleName>,
+}
+
+impl Grants<'_> {
+    /// Runs the actions in their order. Failures are events. Returns the roles whose access changed.
+    pub async fn run(&self, actions: &[AccountAction]) -> Vec<RoleName> {
+        let mut done = Done::default();
+        for action in actions {
+            if self.cancel.is_cancelled() {
+                break;
+            }
+            if action.planned_status() == Status::Skipped {
+                self.emit(Event::Action(action.record(Status::Skipped))).await;
+            } else if let Some(why) = done.obstacle(action) {
+                done.failed(&action.step);
+                self.skip(action, why).await;
+            } else {
+                self.one(action, &mut done).await;
+            }
+        }
+        done.changed.into_iter().collect()
+    }
+
+    async fn one(&self, action: &AccountAction, done: &mut Done) {
+        match self.with_patience(action, done.is_new).await {
+            Ok(()) => {
+                done.is_new |= matches!(action.step, AccountStep::CreatePolicy { .. } | AccountStep::CreateRole { .. });
+                done.changed.extend(action.step.roles());
+                self.emit(Event::Action(action.record(Status::Done))).await;
+            }
+            Err(error) => {
+                done.failed(&action.step);
+                self.fail(action, &error).await;
+            }
+        }
+    }
+
+    /// Tries a step until it works, fails for good, or patience ends.
+    async fn with_patience(&self, action: &AccountAction, is_new: bool) -> Result<(), GrantError> {
+        let mut patience = Patience::new(Situation { just_created: is_new, just_versioned: false });
+        let started = tokio::time::Instant::now();
+        loop {
+            let error = match self.perform(action).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let wait = match &error {
+                GrantError::Account(error) => patience.after(error.class(), started.elapsed()),
+                _ => None,
+            };
+            let Some(wait) = wait else { return Err(error) };
+            let retried = Progress::Retried { target: action.target(), reason: error.to_string() };
+            self.emit(Event::Progress(retried)).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.cancel.cancelled() => return Err(error),
+            }
+        }
+    }
+
+    async fn perform(&self, action: &AccountAction) -> Result<(), GrantError> {
+        let account = self.ground.account;
+        match &action.step {
+            AccountStep::CreatePolicy { policy, name, description, document, tags } => {
+                let made = account.create_policy(name, POLICY_PATH, description, document, tags).await;
+                match made {
+                    Ok(_) => Ok(()),
+                    Err(error) if error.class() == ErrorClass::Exists => self.is_there(policy, document, tags).await,
+                    Err(error) => Err(error.into()),
+                }
+            }
+            AccountStep::TagPolicy { policy, tags } => Ok(account.tag_policy(policy, tags).await?),
+            AccountStep::PutPolicyVersion { policy, document, prunes, .. } => {
+                if let Some(version) = prunes {
+                    self.keep_policy(policy).await?;
+                    account.delete_version(policy, *version).await?;
+                }
+                account.create_version(policy, document).await?;
+                Ok(())
+            }
+            AccountStep::CreateRole { role, path, description, trust, tags } => {
+                let made = account.create_role(role, path, description, trust, tags).await;
+                match made {
+                    Ok(_) => Ok(()),
+                    Err(error) if error.class() == ErrorClass::Exists => self.has_trust(role, trust, tags).await,
+                    Err(error) => Err(error.into()),
+                }
+            }
+            AccountStep::TagRole { role, tags } => Ok(account.tag_role(role, tags).await?),
+            AccountStep::PutTrust { role, trust } => {
+                self.keep_role(role).await?;
+                Ok(account.put_trust(role, trust).await?)
+            }
+            AccountStep::DeleteAssociation { cluster, id, .. } => Ok(account.delete_association(cluster, id).await?),
+            AccountStep::CreateAssociation { cluster, namespace, service_account, role, tags } => {
+                account.create_association(cluster, namespace, service_account, role, tags).await?;
+                Ok(())
+            }
+            AccountStep::AttachPolicy { role, policy } => Ok(account.attach(role, policy).await?),
+            AccountStep::DetachPolicy { role, policy } => {
+                self.keep_policy(policy).await?;
+                Ok(account.detach(role, policy).await?)
+            }
+            AccountStep::SkipGrant { .. } => Ok(()),
+        }
+    }
+
+    /// After an answer that the name is taken: an earlier try may have made it, or another run of the same layout.
+    async fn is_there(&self, policy: &Arn, document: &PolicyJson, tags: &Tags) -> Result<(), GrantError> {
+        let found = self.ground.account.policy(policy).await?;
+        let same = found.here().is_some_and(|found| {
+            is_ours(&found.tags, tags) && found.in_force().is_some_and(|one| means_the_same(&one.document, document))
+        });
+        if same { Ok(()) } else { Err(GrantError::Taken(format!("policy `{policy}`"))) }
+    }
+
+    async fn has_trust(&self, role: &RoleName, trust: &PolicyJson, tags: &Tags) -> Result<(), GrantError> {
+        let found = self.ground.account.role(role).await?;
+        let same = found.here().is_some_and(|found| is_ours(&found.tags, tags) && means_the_same(&found.trust, trust));
+        if same { Ok(()) } else { Err(GrantError::Taken(format!("role `{role}`"))) }
+    }
+
+    /// Keeps a policy with all its versions, and whom it is attached to.
+    async fn keep_policy(&self, policy: &Arn) -> Result<(), GrantError> {
+        let unread = || GrantError::Unread(format!("policy `{policy}`"));
+        let Seen::Here(found) = self.ground.account.policy(policy).await? else { return Err(unread()) };
+        let Seen::Here(attachments) = self.ground.account.attachments(policy).await? else { return Err(unread()) };
+        Ok(self.ground.backup.policy(&found, &attachments)?)
+    }
+
+    async fn keep_role(&self, role: &RoleName) -> Result<(), GrantError> {
+        let unread = || GrantError::Unread(format!("role `{role}`"));
+        let Seen::Here(found) = self.ground.account.role(role).await? else { return Err(unread()) };
+        Ok(self.ground.backup.role(&found)?)
+    }
+
+    async fn emit(&self, event: Event) {
+        // Nobody listens any more only when the run is over.
+        let _ = self.events.send(event).await;
+    }
+
+    async fn skip(&self, action: &AccountAction, why: &str) {
+        let mut record = action.record(Status::Skipped);
+        why.clone_into(&mut record.reason);
+        self.emit(Event::Action(record)).await;
+    }
+
+    async fn fail(&self, action: &AccountAction, error: &GrantError) {
+        let mut record = action.record(Status::Failed);
+        record.reason = error.to_string();
+        self.emit(Event::Action(record)).await;
+        let (kind, hint) = match error {
+            GrantError::Account(error) => (error.kind(), error.hint()),
+            GrantError::Keep(_) => ("unwritable", Some("say with `backup` in the layout where backups may be written")),
+            GrantError::Unread(_) => ("denied", Some("use a profile that may read what it replaces")),
+            GrantError::Taken(_) => ("exists", Some("look at a new plan")),
+        };
+        self.emit(Event::Error(ErrorRecord {
+            hints: hint.map(str::to_owned).into_iter().collect(),
+            target: Some(action.target()),
+            ..ErrorRecord::new(kind, error.to_string())
+        }))
+        .await;
+    }
+}
+
+impl Done {
+    /// Why a step cannot be done after what failed before.
+    fn obstacle(&self, action: &AccountAction) -> Option<&'static str> {
+        let stale = action.step.policy().is_some_and(|policy| self.stale.contains(policy));
+        let lacking = action.step.roles().iter().any(|role| self.lacking.contains(role));
+        match &action.step {
+            AccountStep::PutPolicyVersion { .. } | AccountStep::AttachPolicy { .. } if stale => {
+                Some("the policy could not be made as it should be")
+            }
+            AccountStep::AttachPolicy { .. } | AccountStep::PutTrust { .. } | AccountStep::CreateAssociation { .. }
+                if lacking =>
+            {
+                Some("the role could not be made as it should be")
+            }
+            AccountStep::DetachPolicy { .. } if lacking => Some("the role did not get what it should have instead"),
+            _ => None,
+        }
+    }
+
+    /// Remembers what must not be built upon.
+    fn failed(&mut self, step: &AccountStep) {
+        match step {
+            AccountStep::CreatePolicy { policy, .. }
+            | AccountStep::TagPolicy { policy, .. }
+            | AccountStep::PutPolicyVersion { policy, .. } => {
+                self.stale.insert(policy.clone());
+            }
+            AccountStep::CreateRole { role, .. }
+            | AccountStep::TagRole { role, .. }
+            | AccountStep::AttachPolicy { role, .. }
+            | AccountStep::DeleteAssociation { role, .. } => {
+                self.lacking.insert(role.clone());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// True if the owner tag is the one that was to be written.
+fn is_ours(found: &Tags, wanted: &Tags) -> bool {
+    let owner = TagKey::owner();
+    wanted.get(&owner).is_some_and(|wanted| found.get(&owner) == Some(wanted))
+}
+
+fn means_the_same(one: &PolicyJson, other: &PolicyJson) -> bool {
+    match (Document::parse(one), Document::parse(other)) {
+        (Ok(one), Ok(other)) => one.means_the_same_as(&other),
+        _ => false,
+    }
+}
