@@ -12,6 +12,9 @@ pub use failure::{ErrorClass, ServiceError};
 
 use crate::model::{AccountId, Arn, Endpoint, Identity, Region};
 use aws_config::identity::IdentityCache;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
@@ -134,7 +137,8 @@ impl Recipe {
         if let Some(url) = &connection.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        as_role(loader.load().await, connection.as_role.as_ref()).await
+        let config = profile_first(loader.load().await, connection.profile.as_deref());
+        as_role(config, connection.as_role.as_ref()).await
     }
 
     /// Where credentials come from as the files and the environment are now.
@@ -212,6 +216,19 @@ pub fn connect_in_process(http_client: SharedHttpClient, keys: Keys<'_>, region:
         place,
         lease: None,
     }
+}
+
+/// The same configuration with the credentials of a profile that was named by hand before all others: without this, keys in
+/// the environment would be used in silence, and the two sides of a copy could not be told apart.
+fn profile_first(config: SdkConfig, profile: Option<&str>) -> SdkConfig {
+    let (Some(profile), Some(others)) = (profile, config.credentials_provider()) else { return config };
+    let mut around = ProviderConfig::without_region().with_region(config.region().cloned());
+    if let Some(client) = config.http_client() {
+        around = around.with_http_client(client);
+    }
+    let named = ProfileFileCredentialsProvider::builder().configure(&around).profile_name(profile).build();
+    let chain = CredentialsProviderChain::first_try("NamedProfile", named).or_else("Others", others);
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(chain)).build()
 }
 
 /// The same configuration with the credentials of `role`, taken with those it had.

@@ -83,6 +83,8 @@ pub struct TransferOptions {
     /// Where uploads in parts are remembered until they are finished, so that a run that ends early is taken up again;
     /// without it they are aborted.
     pub journal: Option<Journal>,
+    /// How the bytes of copies get from one end to the other.
+    pub copies: Way,
     /// Whether only what was planned is moved: a file that is another by now is not looked at once more.
     pub as_planned: bool,
 }
@@ -101,6 +103,7 @@ impl TransferOptions {
             situation: Situation::SETTLED,
             attributes: Arc::default(),
             journal: None,
+            copies: Way::INSIDE,
             as_planned: false,
         }
         .within(DEFAULT_MEMORY_BYTES)
@@ -443,7 +446,7 @@ impl Run {
             (Step::Download { download, .. }, Some(tree)) => {
                 Ok(self.fetch(&action.bucket, download, tree).await?.proven)
             }
-            (Step::Copy(task), _) => self.copy(&action.bucket, task, &Way::INSIDE).await,
+            (Step::Copy(task), _) => self.copy(&action.bucket, task, &self.options.copies).await,
             (Step::Delete(delete), _) => self.delete(&action.bucket, delete).await,
             (Step::DeleteFile { path, fingerprint, .. }, Some(tree)) => {
                 let (tree, path, seen) = (Arc::clone(tree), path.clone(), *fingerprint);

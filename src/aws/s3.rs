@@ -36,6 +36,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -53,12 +54,23 @@ pub struct Store {
     delete_conditions: bool,
     /// Where other credentials come from once these have expired.
     lease: Option<Lease>,
+    /// The client of the Region that the first answer named; none for a store that stays where it is.
+    elsewhere: Option<Arc<OnceLock<Client>>>,
 }
 
 impl Store {
     /// A store that asks `client`, and that refuses buckets of accounts other than `expected_owner`.
     pub const fn new(client: Client, expected_owner: Option<String>, is_aws: bool) -> Self {
-        Self { client, expected_owner, is_aws, unsigned_payload: false, delete_conditions: is_aws, lease: None }
+        let delete_conditions = is_aws;
+        Self {
+            client,
+            expected_owner,
+            is_aws,
+            unsigned_payload: false,
+            delete_conditions,
+            lease: None,
+            elsewhere: None,
+        }
     }
 
     /// The same store, sending object bodies unsigned: for HTTPS, loopback and in-process endpoints only.
@@ -109,8 +121,32 @@ impl Store {
     }
 
     /// The SDK's client.
-    pub const fn client(&self) -> &Client {
-        &self.client
+    pub fn client(&self) -> &Client {
+        self.elsewhere.as_ref().and_then(|elsewhere| elsewhere.get()).unwrap_or(&self.client)
+    }
+
+    /// The same store for reading one bucket of any Region of the partition: where the first answer says that the bucket is
+    /// in another one, everything from then on is asked there.
+    #[must_use]
+    pub fn in_any_region(&self) -> Self {
+        Self { elsewhere: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// Turns to the Region that an answer names. True if the request deserves another try there.
+    ///
+    /// A redirect has status 301 or 307, and HEAD may have 400: its answer has no body that could say more.
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
+    fn turns(&self, error: &S3Error) -> bool {
+        let (Some(elsewhere), Some(region)) = (&self.elsewhere, &error.region) else { return false };
+        let here = self.client().config().region().map(ToString::to_string);
+        let is_redirect = error.class == ErrorClass::WrongRegion || error.status == Some(400);
+        if !is_redirect || here.as_ref() == Some(region) || elsewhere.get().is_some() {
+            // Of two requests at once, one turned and both deserve it.
+            return is_redirect && elsewhere.get().is_some() && here.as_ref() == Some(region);
+        }
+        let region = aws_sdk_s3::config::Region::new(region.clone());
+        elsewhere.get_or_init(|| Client::from_conf(self.client.config().to_builder().region(region).build()));
+        true
     }
 
     /// The account that every bucket must belong to.
@@ -133,7 +169,8 @@ impl Store {
     #[must_use]
     pub fn without_retries(&self) -> Self {
         let config = self.client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Client::from_conf(config), ..self.clone() }
+        let elsewhere = self.elsewhere.as_ref().map(|_| Arc::default());
+        Self { client: Client::from_conf(config), elsewhere, ..self.clone() }
     }
 }
 

@@ -3,6 +3,7 @@
 mod attributes;
 mod closing;
 mod filters;
+mod origin;
 mod places;
 mod receipt;
 mod saved;
@@ -26,6 +27,7 @@ use attributes::AttributeArgs;
 use clap::{Args, ValueEnum};
 use filters::FilterArgs;
 use jiff::SignedDuration;
+use origin::SourceArgs;
 use places::Places;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +44,7 @@ Examples:
   bucketwright sync data/ s3://my-bucket/project/data/ --delete --dry-run
   bucketwright sync s3://my-bucket/project/models/ models/
   bucketwright sync s3://my-bucket/a/ s3://other-bucket/b/
+  bucketwright sync s3://my-bucket/a/ s3://their-bucket/b/ --source-profile mine --profile theirs
   bucketwright sync data/ s3://my-bucket/data/ --exclude '*' --include '*.csv'
   bucketwright sync data/ layout.toml:my-bucket/project/data    a folder that the layout declares
   bucketwright sync data/ s3://my-bucket/data/ --delete --plan plan.jsonl
@@ -85,6 +88,8 @@ pub struct SyncArgs {
     /// Stay within this much memory, such as 512MiB
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     memory: ByteSize,
+    #[command(flatten)]
+    origin: SourceArgs,
 }
 
 /// What a saved plan has settled already.
@@ -192,6 +197,9 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
     if let Some(path) = &args.plan {
         saved::refuse_inside(path, &meant)?;
     }
+    if let Some(plan) = &plan {
+        saved::same_way(&plan.header, !args.origin.is_empty())?;
+    }
     let attributes = attributes::resolve(&meant)?;
     let places = Places::resolve(&meant, args, context).await?;
     let ended = run_between(&places, attributes, &meant, plan.as_ref(), args, context).await;
@@ -237,6 +245,7 @@ async fn run_between(
     let options = TransferOptions {
         attributes: Arc::new(attributes),
         journal: super::journal(places.world(), context),
+        copies: places.way.clone(),
         ..options(choices.checksum, args)
     };
     carry_out(request, plan, places, &options, context).await

@@ -41,6 +41,7 @@ mod server_versions;
 mod stopping;
 mod sync;
 mod sync_attributes;
+mod sync_between;
 mod sync_faults;
 mod sync_filters;
 mod sync_plan;
