@@ -89,7 +89,7 @@ fn done(stdout: &str) -> Result<Vec<String>> {
     Ok(kinds)
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, wanted: T) -> Result<()> {
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, wanted: &T) -> Result<()> {
     ensure!(found == wanted, "{what}: found {found:?}, wanted {wanted:?}");
     Ok(())
 }
@@ -104,31 +104,31 @@ pub(crate) fn ministack(lab: &Lab) -> Result<()> {
     }
     let both = roles.map(|role| format!("{{ role = \"{role}\" }}")).join(", ");
     seen.layout("read", &both)?;
-    same("first run", seen.apply()?, words(&["create-policy", "attach-policy", "attach-policy"]))?;
-    same("second run", seen.apply()?, Vec::new())?;
+    same("first run", &seen.apply()?, &words(&["create-policy", "attach-policy", "attach-policy"]))?;
+    same("second run", &seen.apply()?, &Vec::new())?;
     let attached = seen.attached(roles[0])?;
     let arn = attached.first().context("nothing is attached")?.clone();
-    same("attached to both", seen.attached(roles[1])?, attached)?;
+    same("attached to both", &seen.attached(roles[1])?, &attached)?;
     let tags = seen.aws(&["iam", "list-policy-tags", "--policy-arn", &arn])?;
-    same("owner tag", tags["Tags"].clone(), json!([{"Key": "bucketwright:layout", "Value": "ml-workflows"}]))?;
+    same("owner tag", &tags["Tags"].clone(), &json!([{"Key": "bucketwright:layout", "Value": "ml-workflows"}]))?;
 
     for access in ["append", "read-write", "read", "append", "read-write"] {
         seen.layout(access, &both)?;
-        same(access, seen.apply()?, words(&["put-policy-version"]))?;
+        same(access, &seen.apply()?, &words(&["put-policy-version"]))?;
     }
     let mut versions = seen.versions(&arn)?;
     versions.sort();
-    same("versions", versions, words(&["v2", "v3", "v4", "v5", "v6"]))?;
+    same("versions", &versions, &words(&["v2", "v3", "v4", "v5", "v6"]))?;
     let kept = lab.path(".bucketwright/backups");
     ensure!(kept.is_dir(), "the pruned version is in no backup");
 
     seen.layout("read-write", &format!("{{ role = \"{}\" }}", roles[0]))?;
-    same("a role left", seen.apply()?, words(&["detach-policy"]))?;
-    same("the role that left", seen.attached(roles[1])?, Vec::new())?;
+    same("a role left", &seen.apply()?, &words(&["detach-policy"]))?;
+    same("the role that left", &seen.attached(roles[1])?, &Vec::new())?;
     seen.layout("read-write", "")?;
-    same("the grant left", seen.apply()?, words(&["detach-policy"]))?;
-    same("the last role", seen.attached(roles[0])?, Vec::new())?;
-    same("after the revocation", seen.apply()?, Vec::new())?;
+    same("the grant left", &seen.apply()?, &words(&["detach-policy"]))?;
+    same("the last role", &seen.attached(roles[0])?, &Vec::new())?;
+    same("after the revocation", &seen.apply()?, &Vec::new())?;
     by_hand(&seen, roles[0])
 }
 
@@ -146,9 +146,9 @@ fn by_hand(seen: &Seen<'_>, role: &str) -> Result<()> {
     fs::write(seen.lab.path("layout.toml"), text + &grant)?;
     let refused = seen.ours(&["apply", "layout.toml", "--yes", "--only", "grants"])?.exit(1)?;
     ensure!(refused.stdout.contains("\"not-ours\""), "{refused}");
-    same("the hand-made policy", look()?, before)?;
-    same("its versions", seen.versions(&arn)?, words(&["v1"]))?;
-    same("the role", seen.attached(role)?, Vec::new())
+    same("the hand-made policy", &look()?, &before)?;
+    same("its versions", &seen.versions(&arn)?, &words(&["v1"]))?;
+    same("the role", &seen.attached(role)?, &Vec::new())
 }
 
 /// moto with an EKS cluster: both node groups' roles get the policy, the ARN is the expected one, and a second run writes
@@ -167,14 +167,14 @@ pub(crate) fn moto_eks(lab: &Lab) -> Result<()> {
         seen.aws(&[&["eks", "create-nodegroup"][..], &to, &["--subnets", "subnet-1"]].concat())?;
     }
     seen.layout("read-write", &format!("{{ eks_cluster = \"{CLUSTER}\", node_groups = \"*\" }}"))?;
-    same("first run", seen.apply()?, words(&["create-policy", "attach-policy", "attach-policy"]))?;
+    same("first run", &seen.apply()?, &words(&["create-policy", "attach-policy", "attach-policy"]))?;
     for (_, role) in GROUPS {
-        same(role, seen.attached(role)?, vec![format!("arn:aws:iam::{ACCOUNT}:policy/{POLICY}")])?;
+        same(role, &seen.attached(role)?, &vec![format!("arn:aws:iam::{ACCOUNT}:policy/{POLICY}")])?;
     }
-    same("second run", seen.apply()?, Vec::new())?;
+    same("second run", &seen.apply()?, &Vec::new())?;
     seen.layout("read-write", &format!("{{ eks_cluster = \"{CLUSTER}\", node_groups = \"node-group-2-*\" }}"))?;
-    same("a group left", seen.apply()?, words(&["detach-policy"]))?;
-    same("its role", seen.attached(GROUPS[0].1)?, Vec::new())?;
+    same("a group left", &seen.apply()?, &words(&["detach-policy"]))?;
+    same("its role", &seen.attached(GROUPS[0].1)?, &Vec::new())?;
     seen.layout("read-write", &format!("{{ eks_cluster = \"{CLUSTER}\", node_groups = \"node-group-3\" }}"))?;
     let refused = seen.ours(&["plan", "layout.toml", "--only", "grants"])?.exit(4)?;
     ensure!(refused.stdout.contains("node-group-missing") && refused.stdout.contains(GROUPS[0].0), "{refused}");
