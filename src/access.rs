@@ -39,7 +39,7 @@ pub struct AccountState {
     pub policies: BTreeMap<PolicyName, Seen<ManagedPolicy>>,
     /// The policies with the layout's owner tag that no grant names.
     pub former: Seen<Vec<ManagedPolicy>>,
-    /// Whom each of those policies is attached to. One that is attached to nobody need not be here.
+    /// Whom each of those policies is attached to.
     pub attachments: BTreeMap<Arn, Seen<Attachments>>,
     /// The roles that grants name, and those of node groups.
     pub roles: BTreeMap<RoleName, Seen<Role>>,

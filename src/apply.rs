@@ -20,10 +20,10 @@ pub mod sync_receipt;
 pub mod transfer;
 
 use crate::aws::s3::{ErrorClass, MarkerWrite, S3Error, Store};
-use crate::model::{BucketName, RoleName, Setting};
+use crate::model::{BucketName, Setting};
 use crate::plan::{Action, Plan, Step};
 use crate::report::{ErrorRecord, Event, Progress, Status};
-use access::{Grants, Ground};
+use access::{Granted, Grants, Ground};
 use futures_util::stream::{self, StreamExt as _};
 use patience::{Patience, Situation};
 use std::collections::BTreeMap;
@@ -57,8 +57,8 @@ pub struct Apply<'run> {
 pub struct Applied {
     /// The files.
     pub transferred: Transferred,
-    /// The roles whose access changed, for whoever waits until that is known everywhere.
-    pub changed_roles: Vec<RoleName>,
+    /// What came of the actions in the account.
+    pub granted: Granted,
 }
 
 /// The actions of one bucket, by the phase in which they run.
@@ -102,11 +102,11 @@ impl Apply<'_> {
                     .await;
             })
             .await;
-        let changed_roles = match &self.grants {
+        let granted = match &self.grants {
             Some(ground) => Grants { ground, events: &self.events, cancel: &self.cancel }.run(&account).await,
-            None => Vec::new(),
+            None => Granted::default(),
         };
-        Applied { transferred: self.send_files(files, histories).await, changed_roles }
+        Applied { transferred: self.send_files(files, histories).await, granted }
     }
 
     /// One setting, bucket or marker, with its history taken into account.

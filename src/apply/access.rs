@@ -11,11 +11,12 @@ pub use keep::{BackupFolder, KeepError};
 use crate::apply::patience::{Patience, Situation};
 use crate::aws::ErrorClass;
 use crate::document::Document;
-use crate::model::{Arn, PolicyJson, RoleName, Seen, TagKey, Tags};
+use crate::model::{Arn, PolicyJson, RoleName, TagKey, Tags};
 use crate::plan::{AccountAction, AccountStep};
 use crate::report::{ErrorRecord, Event, Progress, Status};
 use crate::world::{Account, AccountError};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -54,9 +55,21 @@ pub enum GrantError {
     /// What is to be kept cannot be read any more.
     #[error("{0} cannot be read, so it is neither backed up nor replaced")]
     Unread(String),
+    /// There is no backup of what would be replaced, so it was not replaced.
+    #[error("not begun, because there is no backup: {0}")]
+    Unkept(String),
     /// Somebody else made it since the plan was made.
     #[error("{0} was made by somebody else meanwhile, and is not as it should be")]
     Taken(String),
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Granted {
+    /// The roles whose access changed, for whoever waits until that is known everywhere.
+    pub changed_roles: Vec<RoleName>,
+    /// Where what was replaced is kept, if anything was.
+    pub backup: Option<PathBuf>,
 }
 
 /// What this run did so far, which later steps must allow for.
@@ -70,12 +83,21 @@ struct Done {
     is_new: bool,
     /// The roles whose access changed.
     changed: BTreeSet<RoleName>,
+    /// Why there is no backup.
+    unkept: Option<String>,
 }
 
 impl Grants<'_> {
-    /// Runs the actions in their order. Failures are events. Returns the roles whose access changed.
-    pub async fn run(&self, actions: &[AccountAction]) -> Vec<RoleName> {
+    /// Keeps what will be replaced, then runs the actions in their order. Failures are events.
+    pub async fn run(&self, actions: &[AccountAction]) -> Granted {
         let mut done = Done::default();
+        let backup = match self.ground.backup.keep(actions, self.ground.account).await {
+            Ok(folder) => folder,
+            Err(error) => {
+                done.unkept = Some(error.to_string());
+                None
+            }
+        };
         for action in actions {
             if self.cancel.is_cancelled() {
                 break;
@@ -89,11 +111,16 @@ impl Grants<'_> {
                 self.one(action, &mut done).await;
             }
         }
-        done.changed.into_iter().collect()
+        Granted { changed_roles: done.changed.into_iter().collect(), backup }
     }
 
     async fn one(&self, action: &AccountAction, done: &mut Done) {
-        match self.with_patience(action, done.is_new).await {
+        let unkept = done.unkept.as_ref().filter(|_| keep::is_needed(&action.step));
+        let outcome = match unkept {
+            Some(why) => Err(GrantError::Unkept(why.clone())),
+            None => self.with_patience(action, done.is_new).await,
+        };
+        match outcome {
             Ok(()) => {
                 done.is_new |= matches!(action.step, AccountStep::CreatePolicy { .. } | AccountStep::CreateRole { .. });
                 done.changed.extend(action.step.roles());
@@ -143,7 +170,6 @@ impl Grants<'_> {
             AccountStep::TagPolicy { policy, tags } => Ok(account.tag_policy(policy, tags).await?),
             AccountStep::PutPolicyVersion { policy, document, prunes, .. } => {
                 if let Some(version) = prunes {
-                    self.keep_policy(policy).await?;
                     account.delete_version(policy, *version).await?;
                 }
                 account.create_version(policy, document).await?;
@@ -158,20 +184,14 @@ impl Grants<'_> {
                 }
             }
             AccountStep::TagRole { role, tags } => Ok(account.tag_role(role, tags).await?),
-            AccountStep::PutTrust { role, trust } => {
-                self.keep_role(role).await?;
-                Ok(account.put_trust(role, trust).await?)
-            }
+            AccountStep::PutTrust { role, trust } => Ok(account.put_trust(role, trust).await?),
             AccountStep::DeleteAssociation { cluster, id, .. } => Ok(account.delete_association(cluster, id).await?),
             AccountStep::CreateAssociation { cluster, namespace, service_account, role, tags } => {
                 account.create_association(cluster, namespace, service_account, role, tags).await?;
                 Ok(())
             }
             AccountStep::AttachPolicy { role, policy } => Ok(account.attach(role, policy).await?),
-            AccountStep::DetachPolicy { role, policy } => {
-                self.keep_policy(policy).await?;
-                Ok(account.detach(role, policy).await?)
-            }
+            AccountStep::DetachPolicy { role, policy } => Ok(account.detach(role, policy).await?),
             AccountStep::SkipGrant { .. } => Ok(()),
         }
     }
@@ -191,20 +211,6 @@ impl Grants<'_> {
         if same { Ok(()) } else { Err(GrantError::Taken(format!("role `{role}`"))) }
     }
 
-    /// Keeps a policy with all its versions, and whom it is attached to.
-    async fn keep_policy(&self, policy: &Arn) -> Result<(), GrantError> {
-        let unread = || GrantError::Unread(format!("policy `{policy}`"));
-        let Seen::Here(found) = self.ground.account.policy(policy).await? else { return Err(unread()) };
-        let Seen::Here(attachments) = self.ground.account.attachments(policy).await? else { return Err(unread()) };
-        Ok(self.ground.backup.policy(&found, &attachments)?)
-    }
-
-    async fn keep_role(&self, role: &RoleName) -> Result<(), GrantError> {
-        let unread = || GrantError::Unread(format!("role `{role}`"));
-        let Seen::Here(found) = self.ground.account.role(role).await? else { return Err(unread()) };
-        Ok(self.ground.backup.role(&found)?)
-    }
-
     async fn emit(&self, event: Event) {
         // Nobody listens any more only when the run is over.
         let _ = self.events.send(event).await;
@@ -222,8 +228,9 @@ impl Grants<'_> {
         self.emit(Event::Action(record)).await;
         let (kind, hint) = match error {
             GrantError::Account(error) => (error.kind(), error.hint()),
-            GrantError::Keep(_) => ("unwritable", Some("say with `backup` in the layout where backups may be written")),
-            GrantError::Unread(_) => ("denied", Some("use a profile that may read what it replaces")),
+            GrantError::Keep(_) | GrantError::Unread(_) | GrantError::Unkept(_) => {
+                ("no-backup", Some("`backup` in the layout says where backups go; reading takes a profile that may"))
+            }
             GrantError::Taken(_) => ("exists", Some("look at a new plan")),
         };
         self.emit(Event::Error(ErrorRecord {

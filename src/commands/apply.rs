@@ -1,11 +1,11 @@
 //! `apply`: makes the world as the layout wants it, and nothing twice.
 
 use super::{Closing, Context, Ending, LayoutArgs, Load, Loaded, OnlyArgs, Planned, plan, verify};
-use crate::apply::Apply;
 use crate::apply::access::{BackupFolder, Ground};
 use crate::apply::leftovers::{self, Scope};
 use crate::apply::receipts::PendingReceipt;
 use crate::apply::transfer::{TransferOptions, Transferred};
+use crate::apply::{Applied, Apply};
 use crate::error::CommandError;
 use crate::local::{self, Journal};
 use crate::model::{AccountId, Algorithm, BucketName, HumanCount, ObjectKey};
@@ -189,9 +189,12 @@ async fn carry_out(
     let backup = BackupFolder::new(&loaded.folder.join(&loaded.layout.backup), &account, context.now);
     let grants = Some(Ground { account: &world.account, backup });
     let apply = Apply { store: &world.store, events, cancel: context.stop.token(), transfer, grants };
-    let transferred = apply.run(plan).await.transferred;
+    let Applied { transferred, granted } = apply.run(plan).await;
     drop(apply);
     let mut summary = listener.finish();
+    if let Some(folder) = &granted.backup {
+        context.ui.note(&format!("what was replaced or taken away is kept in {}", folder.display()));
+    }
     for receipt in receipts {
         write_receipt(receipt, &transferred, &mut summary, context);
     }

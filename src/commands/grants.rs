@@ -79,7 +79,8 @@ async fn look(layout: &Layout, world: &World, id: AccountId) -> Result<AccountSt
     let is_directory = matches!(account, Account::Local(_));
     let (policies, former) = policies(layout, account, access::names_of(layout, &partition)).await?;
     let attached = policies.values().filter_map(Seen::here).chain(former.here().into_iter().flatten());
-    let attached = attached.filter(|policy| policy.attachments > 0).map(|policy| policy.arn.clone()).collect();
+    // Some servers count attachments wrongly, so every policy is asked for.
+    let attached = attached.map(|policy| policy.arn.clone()).collect();
     Ok(AccountState {
         account: id,
         partition,

@@ -304,3 +304,24 @@ fn a_role_may_not_apply_grants_to_its_own_account() {
     let ran = env.run(&["plan", "--local", "--as", NODE_ROLES[0], "--only", "grants", "--output", "json"]);
     assert_eq!(actions(&ran), Vec::<String>::new(), "{}", ran.stdout);
 }
+
+#[test]
+fn nothing_is_taken_away_that_could_not_be_kept() {
+    let env = env(&grant("read", TO_NODES));
+    env.expect(0, &["apply", "--local", "--yes"]);
+    // A file stands where the folder of backups should be.
+    env.write("layout.toml", format!("backup = \"layout.toml\"\n{BUCKETS}"));
+    let ran = env.run(&["apply", "--local", "--yes", "--output", "json"]);
+    assert_eq!((ran.code, ran.summary()["failed"].clone()), (1, json!(2)), "{}", ran.stdout);
+    assert!(ran.of_type("error").iter().all(|error| error["kind"] == "no-backup"), "{}", ran.stdout);
+    let role = directory(&env, &format!("roles/{}.json", NODE_ROLES[0]));
+    assert_eq!(role["policies"], json!(["FlyteMLS3Access"]));
+    // A step that fails does not keep others from being done.
+    let both = format!("{}{}", grant("append", ""), grant("read", "").replace("FlyteMLS3Access", "Second"));
+    env.write("layout.toml", format!("backup = \"layout.toml\"\n{BUCKETS}{both}"));
+    let ran = env.expect(3, &["apply", "--local", "--yes", "--output", "json"]);
+    let told = actions(&ran);
+    assert!(told.contains(&"done create-policy arn:aws:iam::245966534215:policy/Second".to_owned()), "{told:?}");
+    assert!(told.contains(&format!("done put-policy-version {POLICY}")), "{told:?}");
+    assert!(told.contains(&format!("failed detach-policy role/{}", NODE_ROLES[0])), "{told:?}");
+}

@@ -5,6 +5,7 @@ mod access;
 mod clients;
 mod crash;
 mod endpoint;
+mod grants;
 mod lab;
 mod layouts;
 mod node;
@@ -49,6 +50,8 @@ const CASES: &[Case] = &[
     Case { name: "access-matrix-ministack", run: access::ministack_matrix },
     Case { name: "aws-cli-as-role", run: principals::aws_as_role },
     Case { name: "s5cmd-as-role", run: principals::s5cmd_as_role },
+    Case { name: "grants-ministack", run: grants::ministack },
+    Case { name: "grants-moto-eks", run: grants::moto_eks },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
     Case { name: "settings-embedded", run: layouts::settings_embedded },
     Case { name: "settings-ministack", run: layouts::settings_ministack },

