@@ -10,6 +10,7 @@ use crate::policy::generate::GenerateError;
 use crate::policy::generate::trust::TrustError;
 use crate::report::{ErrorRecord, Outcome};
 use crate::server::ServerError;
+use crate::verify::access::modes::NOT_FROM_HERE;
 use crate::world::WorldError;
 use std::error::Error;
 use std::io;
@@ -253,7 +254,20 @@ impl From<WorldError> for CommandError {
             WorldError::Unreadable { path, source } => Self::unreadable(&path, &source),
             WorldError::SessionPolicy(error) => Self::new("session-policy", Outcome::Invalid, chain(&error))
                 .hint("`bucketwright policy lint --type session FILE` tells more about it"),
+            WorldError::Session { who, source } => no_session(&who, &source),
+            WorldError::NoArn(_) | WorldError::NoManaged | WorldError::NoOwner => Self::usage(error.to_string()),
         }
+    }
+}
+
+/// A session that STS gives nobody.
+fn no_session(who: &str, source: &S3Error) -> CommandError {
+    let message = format!("cannot act as `{who}`: {}", source.message);
+    let kind = if source.class == ErrorClass::Denied { "role-refused" } else { source.class.kind() };
+    let failed = CommandError::new(kind, Outcome::Failed, message);
+    match source.class {
+        ErrorClass::Denied => failed.hint(NOT_FROM_HERE),
+        class => class.hint().into_iter().fold(failed, CommandError::hint),
     }
 }
 

@@ -32,6 +32,9 @@ pub enum Event {
     Finding(Finding),
     /// One operation tried in one place.
     Cell(Cell),
+    /// Everything that one principal was tried on in one bucket; in JSON one `cell` for each.
+    #[serde(skip)]
+    Matrix(Vec<Cell>),
     /// One request decided by policies.
     Decision(DecisionRecord),
     /// One policy document made.

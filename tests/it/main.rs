@@ -45,4 +45,5 @@ mod sync_receipt;
 mod testenv;
 mod transfer;
 mod uploads;
+mod verify_access;
 mod wire;
