@@ -6,6 +6,7 @@
 
 pub mod dataset;
 pub mod explain;
+mod extras;
 pub mod leftovers;
 mod lessons;
 pub mod listing;

@@ -1,8 +1,13 @@
 //! The AWS edge: one place for Region, endpoint, credentials, retries and certificates.
 #![expect(clippy::disallowed_methods, reason = "this is the file edge: the certificate bundle is read here")]
 
+pub mod eks;
+mod failure;
+pub mod iam;
 pub mod s3;
 pub mod sts;
+
+pub use failure::{ErrorClass, ServiceError};
 
 use crate::model::{AccountId, Arn, Endpoint, Identity, Region};
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
@@ -11,7 +16,7 @@ use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider:
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use s3::{ErrorClass, S3Error};
+use s3::S3Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,12 +1,22 @@
-//! The local directory: roles, users and policies as files beside the data of the embedded endpoint.
+//! The local directory: roles, users, policies and clusters as files beside the data of the embedded endpoint.
 //!
-//! `roles/NAME.json` and `users/NAME.json` say which policies a principal has, `policies/NAME.json` is a policy document.
+//! `roles/NAME.json` and `users/NAME.json` say which policies a principal has, `policies/NAME.json` is the policy document
+//! in force, `managed/NAME.json` what else IAM keeps of a policy (path, tags, versions), `directory.toml` the clusters, and
+//! `associations/CLUSTER.json` their Pod Identity associations. Any of them may be missing, and all may be written by hand.
 //! Files are read again at every question and parsed again when their text has changed, so that an edit counts from the
-//! next request on.
+//! next request on. Writes take turns between processes by a lock, and replace files whole.
 #![expect(clippy::disallowed_methods, reason = "this is the file edge")]
 
+mod account;
+mod clusters;
+mod edit;
+mod policy_writes;
 mod reading;
+mod record;
+mod role_writes;
 mod sheet;
+
+pub use account::LocalAccount;
 
 use crate::model::{AccountId, Arn};
 use crate::policy::{Document, Policy};
@@ -89,6 +99,22 @@ pub enum DirectoryError {
         /// Who is there, in words.
         there: String,
     },
+    /// A file that cannot be written.
+    #[error("cannot write `{}`", .path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own words.
+        source: io::Error,
+    },
+    /// What IAM would refuse as well.
+    #[error("{message}")]
+    Refused {
+        /// By which rule.
+        rule: Rule,
+        /// What was asked, and why it may not be.
+        message: String,
+    },
     /// A text that names no role and no user.
     #[error("`{0}` names no role: it takes a role's name, `user/NAME`, or the ARN of a role or user")]
     NoName(String),
@@ -100,6 +126,31 @@ pub enum DirectoryError {
         /// The endpoint's account.
         account: AccountId,
     },
+}
+
+/// The rules of IAM and EKS that the directory keeps, by the codes that they answer with.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// It is not there.
+    NoSuchEntity,
+    /// The name is taken, perhaps in other case.
+    EntityAlreadyExists,
+    /// It is still attached, or has other versions.
+    DeleteConflict,
+    /// A quota is used up.
+    LimitExceeded,
+    /// The document is none that IAM takes.
+    MalformedPolicyDocument,
+    /// The value has not the form that IAM asks for.
+    InvalidInput,
+}
+
+impl DirectoryError {
+    fn refused(rule: Rule, message: impl Into<String>) -> Self {
+        Self::Refused { rule, message: message.into() }
+    }
 }
 
 impl Kind {
@@ -198,11 +249,12 @@ impl Directory {
             })
         };
         let managed = sheet.policies.iter().map(policy).collect::<Result<Vec<_>, _>>()?;
+        let inline = sheet.inline.iter().map(|inline| Arc::clone(&inline.policy));
         Ok(Some(Principal {
             kind: name.kind,
             name: name.name.clone(),
             path: sheet.path.clone(),
-            identity: managed.into_iter().chain(sheet.inline.iter().cloned()).collect(),
+            identity: managed.into_iter().chain(inline).collect(),
             boundary: sheet.boundary.as_ref().map(policy).transpose()?,
             tags: sheet.tags.clone(),
         }))
@@ -210,7 +262,12 @@ impl Directory {
 
     /// The names of all principals of a kind, in order. Files that no principal can have are passed over.
     pub fn names(&self, kind: Kind) -> Result<Vec<PrincipalName>, DirectoryError> {
-        let folder = self.folder.join(kind.folder());
+        Ok(self.files(kind.folder())?.iter().filter_map(|name| PrincipalName::new(kind, name)).collect())
+    }
+
+    /// The names of the JSON files in a folder of the directory, in order.
+    fn files(&self, folder: &str) -> Result<Vec<String>, DirectoryError> {
+        let folder = self.folder.join(folder);
         let failed = |source| DirectoryError::Read { path: folder.clone(), source };
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -220,10 +277,9 @@ impl Directory {
         let mut names = Vec::new();
         for entry in entries {
             let file = entry.map_err(failed)?.file_name();
-            let name = file.to_str().and_then(|file| file.strip_suffix(".json"));
-            names.extend(name.and_then(|name| PrincipalName::new(kind, name)));
+            names.extend(file.to_str().and_then(|file| file.strip_suffix(".json")).map(str::to_owned));
         }
-        names.sort_by(|one, other| one.name.cmp(&other.name));
+        names.sort();
         Ok(names)
     }
 
@@ -260,5 +316,7 @@ fn text_of(path: &Path) -> Result<Option<String>, DirectoryError> {
     }
 }
 
+#[cfg(test)]
+mod account_tests;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod directory;
+pub mod doctor;
 pub mod document;
 pub mod error;
 pub mod hashing;

@@ -3,6 +3,7 @@
 use crate::model::{BucketName, ETag, Fingerprint, ObjectKey, Region, RelativePath, Setting, Tags, escaped};
 use crate::report::{ActionRecord, Finding, Status};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -163,8 +164,8 @@ pub struct Delete {
     pub etag: Option<ETag>,
 }
 
-/// Why an action is needed. The words are for people; nothing reads them back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Why an action is needed. The words are for people; nothing but a saved plan reads them back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "because", content = "detail")]
 pub enum Reason {
     /// The thing is not there.
@@ -190,12 +191,12 @@ pub enum Reason {
     /// Same length, other content, by the check named.
     ContentDiffers {
         /// The comparison that told, such as `MD5`.
-        by: &'static str,
+        by: Cow<'static, str>,
     },
     /// Same length, and nothing tells whether the content is the same: it is sent to be sure.
     ContentUntold {
         /// Why it could not be told.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// The bucket is taken over because the layout says `adopt = true`.
     Adopted,

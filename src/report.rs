@@ -5,12 +5,14 @@
 
 mod change;
 mod decision;
+mod doctor;
 mod phrase;
 pub mod receipt;
 mod upload;
 
 pub use change::{ChangeRecord, EditRecord, Turn};
 pub use decision::{DecisionRecord, ReasonRecord};
+pub use doctor::{LayerRecord, RemedyRecord, SymptomRecord};
 pub use phrase::Words;
 pub use upload::UploadRecord;
 
@@ -37,6 +39,12 @@ pub enum Event {
     Matrix(Vec<Cell>),
     /// One request decided by policies.
     Decision(DecisionRecord),
+    /// A refusal as it was read from a message or a log.
+    Symptom(SymptomRecord),
+    /// How one layer of a decision stands.
+    Layer(LayerRecord),
+    /// A change that would help.
+    Remedy(RemedyRecord),
     /// One policy document made.
     Policy(PolicyRecord),
     /// What opens or closes between two sets of policies; in JSON one `cell` for each operation.

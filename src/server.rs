@@ -195,6 +195,11 @@ impl Server {
         session::issue_session(&self.keys, &principal, &self.account, lasts, Some(policy)).map_err(ServerError::Random)
     }
 
+    /// The folder's directory of roles, users and policies, shared with the endpoint.
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory)
+    }
+
     /// The access key id of the folder's owner.
     pub fn access_key(&self) -> &str {
         self.keys.access_key()

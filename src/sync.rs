@@ -15,5 +15,6 @@ pub mod paths;
 pub mod proof;
 pub mod remembered;
 pub mod resume;
+pub mod saved;
 pub mod shard;
 pub mod split;

@@ -1,9 +1,16 @@
 //! The world as a verb sees it: one store, one identity, one endpoint, built once and passed down.
 
+mod account;
+
+pub use account::{Account, AccountError};
+
+use crate::aws::eks::Eks;
+use crate::aws::iam::Iam;
 use crate::aws::s3::{S3Error, Store};
 use crate::aws::sts::{self, SessionLimit};
-use crate::aws::{self, Clients, ConnectError, Connection, Keys};
+use crate::aws::{self, Clients, ConnectError, Connection, Keys, ServiceError};
 use crate::config::{Acting, AsRole, Settings, Target};
+use crate::directory::LocalAccount;
 use crate::layout::controls::Circumstances;
 use crate::local;
 use crate::model::{AccountId, Endpoint, Identity, Region};
@@ -20,6 +27,8 @@ use std::path::{Path, PathBuf};
 pub struct World {
     /// The S3 service.
     pub store: Store,
+    /// Roles, policies and clusters. Nothing is asked of them before they are used.
+    pub account: Account,
     /// The caller.
     pub identity: Identity,
     /// The kind of endpoint.
@@ -78,7 +87,7 @@ pub enum WorldError {
         /// Whose session it would have been.
         who: String,
         /// What STS said.
-        source: Box<S3Error>,
+        source: Box<ServiceError>,
     },
     /// A role of AWS that is named by no ARN.
     #[error("`{0}` is no ARN of a role; outside of `--local` a role is named by its ARN")]
@@ -147,8 +156,11 @@ impl World {
                 if is_loopback(&clients.place) && aws::is_embedded(&clients).await {
                     clients.endpoint = Endpoint::Embedded;
                 }
+                let iam = Iam::new(&clients.config, &clients.region, identity.account.clone());
+                let eks = Eks::new(&clients.config, &clients.region);
+                let account = Account::Remote { iam: Box::new(iam), eks: Box::new(eks) };
                 let origin = Origin::Remote(Box::new(clients.config.clone()));
-                Ok(Self::new(clients, identity, origin))
+                Ok(Self::new(clients, identity, account, origin))
             }
         }
     }
@@ -164,9 +176,10 @@ impl World {
         let server = Server::open(dir, ServerOptions { account: account.clone(), region: region.clone() })?;
         let issued = issue(&server, acting)?;
         let place = format!("embedded endpoint in {}", dir.display());
+        let local = LocalAccount::new(server.directory(), account.clone(), region.clone());
         let clients = aws::connect_in_process(server.http_client(), keys_of(&issued), region, place);
         let identity = Identity { account: Some(account), arn: Some(issued.arn) };
-        Ok(Self::new(clients, identity, Origin::Local(server)))
+        Ok(Self::new(clients, identity, Account::Local(local), Origin::Local(server)))
     }
 
     /// Acts as `role`, or as a session of the calling user if none is named, within `limit`. The caller stays who it is.
@@ -203,14 +216,14 @@ impl World {
         matches!(self.origin, Origin::Local(_))
     }
 
-    fn new(clients: Clients, identity: Identity, origin: Origin) -> Self {
+    fn new(clients: Clients, identity: Identity, account: Account, origin: Origin) -> Self {
         let owner = identity.account.as_ref().map(ToString::to_string);
         let store = Store::new(clients.s3, owner, clients.endpoint == Endpoint::Aws);
         let private = clients.endpoint != Endpoint::OtherHttp || is_loopback(&clients.place);
         let store = if private { store.with_unsigned_payload() } else { store };
         let store = if clients.endpoint == Endpoint::Embedded { store.with_delete_conditions() } else { store };
         let Clients { region, endpoint, place, .. } = clients;
-        Self { store, identity, endpoint, place, region, origin }
+        Self { store, account, identity, endpoint, place, region, origin }
     }
 
     /// What planners must know of this world.

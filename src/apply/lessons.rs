@@ -33,8 +33,9 @@ struct Learned {
 
 impl Lessons {
     pub(super) fn new(place: &CachePlace, request: &SyncRequest) -> Self {
-        let spill = place.path().parent().unwrap_or(place.path());
-        let learned = Learned { learner: place.learner(spill, BUDGET_BYTES), visited: Visited::nothing() };
+        // Not beside the cache: its folder is not there before the first save.
+        let learner = place.learner(&request.spill_folder, BUDGET_BYTES);
+        let learned = Learned { learner, visited: Visited::nothing() };
         let folder = match &request.route {
             Route::Upload { folder, .. } => Some(folder.clone()),
             Route::Download { .. } | Route::Copy { .. } => None,
@@ -98,5 +99,76 @@ impl Lessons {
         let finding = Finding::new("cache-unusable", Severity::Suggestion, "the hash cache", message);
         let fix = "the next run reads the files again; free some space, or pass `--no-cache`";
         let _ = listener.events.send(Event::Finding(finding.with_fix(fix))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BUDGET_BYTES, Lessons};
+    use crate::apply::pipeline::Side;
+    use crate::apply::sync::{Listener, SyncRequest};
+    use crate::apply::transfer::Proven;
+    use crate::local::CachePlace;
+    use crate::model::{BucketName, ETag, Filter, Fingerprint, Prefix};
+    use crate::plan::{Action, Reason, Step, Upload};
+    use crate::sync::compare::Compare;
+    use crate::sync::decide::Route;
+    use crate::sync::proof::Rung;
+    use std::path::Path;
+    use std::time::Duration;
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
+    fn request(spill_folder: &Path) -> SyncRequest {
+        let (bucket, folder) = ("bucket".parse().unwrap(), Prefix::root());
+        SyncRequest {
+            route: Route::Upload { bucket, folder },
+            source: Side::Nothing,
+            target: Side::Nothing,
+            filter: Filter::none(),
+            compare: Compare::Content,
+            shard: None,
+            delete: None,
+            cache: None,
+            receipt: None,
+            started_ns: i128::MAX,
+            spill_folder: spill_folder.to_owned(),
+            retry_for: Duration::ZERO,
+        }
+    }
+
+    fn fingerprint(number: u64) -> Fingerprint {
+        Fingerprint { size_bytes: number, mtime_ns: 1, ctime_ns: 1, device: 1, inode: number }
+    }
+
+    fn sent(name: &str, number: u64) -> (Action, Proven) {
+        let (path, key) = (Path::new("/source").join(name), name.parse().unwrap());
+        let upload = Upload { path, fingerprint: fingerprint(number), key, replaces: None };
+        let bucket: BucketName = "bucket".parse().unwrap();
+        let action = Action { bucket, step: Step::Upload(upload), reason: Reason::Missing };
+        let etag = Some(ETag::new("0123456789abcdef0123456789abcdef"));
+        let (rung, file) = (Rung::Echoed, Some(fingerprint(number)));
+        (action, Proven { etag, checksum: None, rung, version_id: None, bytes: number, file })
+    }
+
+    #[tokio::test]
+    async fn a_first_sync_remembers_more_than_memory_holds() {
+        let (caches, spill) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let place =
+            CachePlace::new(caches.path(), Path::new("/source"), "", &"bucket".parse().unwrap(), &Prefix::root());
+        let request = request(spill.path());
+        let lessons = Lessons::new(&place, &request);
+        let name = |number: u64| format!("{}/{number:09}", "long".repeat(240));
+        let files = u64::try_from(BUDGET_BYTES / name(0).len()).unwrap();
+        for number in 0..files {
+            let (action, proven) = sent(&name(number), number);
+            lessons.moved(&action, &proven);
+        }
+        let (events, mut told) = mpsc::channel(1);
+        lessons.keep(&request, &Listener { events, cancel: CancellationToken::new() }).await;
+        assert!(told.recv().await.is_none(), "nothing is in the way");
+        let mut reader = place.read();
+        let known = (0..files).filter(|number| reader.lookup(&name(*number), &fingerprint(*number)).is_some());
+        assert_eq!(known.count() as u64, files);
     }
 }

@@ -18,7 +18,7 @@ use crate::sync::item::{Found, Item};
 use crate::sync::remembered::{Recall, recall};
 use crate::sync::shard::Shard;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -578,12 +578,17 @@ impl Seen {
 }
 
 fn unreadable(file: &LocalFile, error: &ReadError) -> Odd {
+    unreadable_at(&file.path, error)
+}
+
+/// A file that cannot be read.
+pub(super) fn unreadable_at(path: &Path, error: &ReadError) -> Odd {
     let why = match error {
         ReadError::Unreadable { source, .. } => source.to_string(),
         ReadError::Changed(_) => "it changed while it was read".to_owned(),
         ReadError::NotRegular(_) => "it is not a regular file any more".to_owned(),
     };
-    Odd::at(&file.path, OddKind::Unreadable(why))
+    Odd::at(path, OddKind::Unreadable(why))
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! One sync: looks at both sides, and moves what differs while it is still looking.
 //!
-//! The same plan is shown by a dry run and done here: [`plan`] yields it action by action, and [`run`] feeds it to the
-//! transfers. Deletes wait until everything else is known to be right.
+//! The same plan is shown by a dry run, saved, and done here: [`saved`] writes it down action by action, and [`run`] feeds
+//! it to the transfers. Deletes wait until everything else is known to be right.
 
+pub mod checked;
+pub mod saved;
+
+use super::extras::Extras;
 use super::leftovers::{self, Scope};
 use super::lessons::Lessons;
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
@@ -13,16 +17,17 @@ use crate::local::{CachePlace, Journal, TargetTree, Visited};
 use crate::model::{Filter, ObjectKey, Odd, escaped};
 use crate::plan::{Action, ODD_FILE};
 use crate::report::{Event, Finding, Progress, Severity, Work};
-use crate::sync::compare::{By, Compare};
+use crate::sync::compare::{By, Compare, Verdict};
 use crate::sync::decide::{Decider, Decision, Route};
 use crate::sync::deletes::{Refusal, Situation, may_delete};
 use crate::sync::diff;
+use crate::sync::item::Item;
 use crate::sync::shard::Shard;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -86,8 +91,8 @@ pub struct Tallied {
     pub target_items: u64,
     /// Things that could not be taken; each was told as a finding.
     pub odd: u64,
-    /// What is too much in the target.
-    pub deletes: Vec<Action>,
+    /// Things that are too much in the target.
+    pub extras: u64,
 }
 
 /// How a sync ended.
@@ -103,6 +108,8 @@ pub struct Synced {
     pub failed: u64,
     /// What was not begun, because the user wanted to stop.
     pub cancelled: u64,
+    /// What of that was left alone because it is not what was planned.
+    pub moved: u64,
     /// Why nothing was deleted, where something should have been.
     pub refused: Option<Refusal>,
     /// What became of the receipt.
@@ -128,6 +135,17 @@ pub enum Receipt {
 struct Notes {
     lessons: Option<Lessons>,
     receipt: Option<ReceiptRows>,
+    /// The pairs of the batch at hand that are equal, if somebody asks for them.
+    equal: Option<Mutex<Vec<Equal>>>,
+}
+
+/// A name under which both sides have the same.
+#[derive(Debug)]
+struct Equal {
+    /// Where it stands among the actions: the object's key.
+    place: ObjectKey,
+    /// What the source has.
+    source: Item,
 }
 
 impl Notes {
@@ -135,12 +153,30 @@ impl Notes {
         Self {
             lessons: request.cache.as_ref().map(|place| Lessons::new(place, request)),
             receipt: request.receipt.as_ref().map(ReceiptRows::new),
+            equal: None,
         }
+    }
+
+    /// Takes note of what is equal, too.
+    fn with_equals(self) -> Self {
+        Self { equal: Some(Mutex::default()), ..self }
+    }
+
+    /// What was equal since this was asked last.
+    fn take_equals(&self) -> Vec<Equal> {
+        let equals = self.equal.as_ref().map(|equals| equals.lock().unwrap_or_else(PoisonError::into_inner));
+        equals.map(|mut equals| std::mem::take(&mut *equals)).unwrap_or_default()
     }
 
     fn compared(&self, both: &Compared) {
         self.lessons.iter().for_each(|lessons| lessons.compared(both));
         self.receipt.iter().for_each(|receipt| receipt.compared(both));
+        if let (Some(equal), Verdict::Unchanged { .. }) = (&self.equal, &both.verdict)
+            && let (_, Item::Object(object)) | (Item::Object(object), Item::File(_)) = (&both.source, &both.target)
+        {
+            let one = Equal { place: object.entry.key.clone(), source: both.source.clone() };
+            equal.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+        }
     }
 
     fn moved(&self, action: &Action, proven: &Proven) {
@@ -220,7 +256,8 @@ impl SyncRequest {
     }
 }
 
-/// Looks at both sides and gives every batch of transfers to `take`, in the order of names. Ends early if `take` says so.
+/// Looks at both sides and gives the transfers of every batch, be it none, to `take` in the order of names. Ends early if
+/// `take` says so.
 ///
 /// A side that is not in the order of names is an error; what was given before may then be mistaken.
 async fn plan_once(
@@ -228,8 +265,9 @@ async fn plan_once(
     notes: Option<&Notes>,
     listener: &Listener,
     mut take: impl AsyncFnMut(Vec<Action>) -> bool,
-) -> Result<Tallied, LookError> {
+) -> Result<(Tallied, Extras), LookError> {
     let mut tallied = Tallied::default();
+    let mut extras = Extras::new(&request.route, &request.spill_folder);
     let mut decider = Decider::new(request.route.clone());
     let (wanted, visited) = request.look();
     let batches = look(wanted).await?;
@@ -254,7 +292,7 @@ async fn plan_once(
                     *tallied.unchanged_by.entry(by).or_default() += 1;
                 }
                 Decision::Transfer(action) => transfers.push(action),
-                Decision::Delete(action) => tallied.deletes.push(action),
+                Decision::Delete(action) => extras.push(action)?,
                 Decision::Odd(odd) => {
                     tallied.odd += 1;
                     let _ = listener.events.send(Event::Finding(odd_item(&odd))).await;
@@ -264,7 +302,7 @@ async fn plan_once(
         }
         tallied.transfers += transfers.len() as u64;
         tallied.bytes += transfers.iter().filter_map(|action| action.step.bytes()).sum::<u64>();
-        if !transfers.is_empty() && !take(transfers).await {
+        if !take(transfers).await {
             break;
         }
     }
@@ -273,7 +311,8 @@ async fn plan_once(
         let seen = if listener.cancel.is_cancelled() { None } else { visited.await.ok() };
         notes.visited(seen);
     }
-    Ok(tallied)
+    tallied.extras = extras.count();
+    Ok((tallied, extras))
 }
 
 fn decide(decider: &mut Decider, seen: Seen) -> Decision {
@@ -294,37 +333,6 @@ pub(super) fn odd_item(odd: &Odd) -> Finding {
         .with_fix("make it a readable file, or leave it out with `--exclude`")
 }
 
-/// Looks at both sides and shows every action to `each`, transfers in the order of names, then deletes. Writes nothing.
-///
-/// What was shown cannot be taken back, so a listing that may be unordered is to be sorted from the start; one that
-/// turns out to be unordered later is an error.
-pub async fn plan(
-    mut request: SyncRequest,
-    listener: &Listener,
-    mut each: impl AsyncFnMut(Action),
-) -> Result<Tallied, LookError> {
-    let mut shown = false;
-    loop {
-        let planned = plan_once(&request, None, listener, async |batch: Vec<Action>| {
-            shown = true;
-            for action in batch {
-                each(action).await;
-            }
-            true
-        });
-        match planned.await {
-            Ok(mut tallied) => {
-                for action in std::mem::take(&mut tallied.deletes) {
-                    each(action).await;
-                }
-                return Ok(tallied);
-            }
-            Err(LookError::Order(error)) if !shown => request.sorted(error.side),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// Makes the target equal to the source.
 pub async fn run(
     mut request: SyncRequest,
@@ -339,57 +347,92 @@ pub async fn run(
     leftovers.give_up(Stay::Usable, listener).await;
     let notes = Notes::of(&request);
     let mut synced = Synced::default();
-    loop {
+    let extras = loop {
         let (feed, fed) = mpsc::channel(AHEAD);
-        let fed = stream::unfold(fed, |mut fed| async { Some((fed.recv().await?, fed)) });
         let expect = &run;
         let planning = async {
             let planned = plan_once(&request, Some(&notes), listener, async |batch: Vec<Action>| {
-                let bytes = batch.iter().filter_map(|action| action.step.bytes()).sum();
-                expect.tell(Event::Progress(Progress::Expect { objects: batch.len() as u64, bytes })).await;
-                feed.send(batch).await.is_ok()
+                batch.is_empty() || hand_over(expect, &feed, batch).await
             });
             let planned = planned.await;
             drop(feed);
             expect.tell(Event::Progress(Progress::AllExpected)).await;
             planned
         };
-        let (proofs, bytes) = (&mut synced.proofs, &mut synced.bytes);
-        let moving = run.move_all(fed, |action, proven: Proven| {
-            notes.moved(&action, &proven);
-            *proofs.entry(proven.rung.name()).or_default() += 1;
-            *bytes += proven.bytes;
-        });
-        let (planned, tally) = tokio::join!(planning, moving);
+        let (planned, tally) = tokio::join!(planning, move_fed(&run, fed, &notes, &mut synced));
         let again = matches!(&planned, Err(LookError::Order(_)));
         settle(&run, tally, &mut synced, again).await;
         match planned {
-            Ok(tallied) => {
+            Ok((tallied, extras)) => {
                 synced.seen = tallied;
-                break;
+                break extras;
             }
             Err(LookError::Order(error)) => request.sorted(error.side),
             Err(error) => return Err(error),
         }
-    }
+    };
     // What an earlier, mistaken look had sent is equal by now, and was counted as sent.
     let sent_before: u64 = synced.proofs.values().sum::<u64>() + synced.failed + synced.cancelled;
     synced.seen.unchanged -= sent_before.saturating_sub(synced.seen.transfers).min(synced.seen.unchanged);
-    if let Some(rules) = request.delete {
-        delete(&run, rules, &mut synced).await;
+    let ending = Closing { request: &request, run: &run, tree, leftovers, notes };
+    ending.close(synced, extras, store, options, listener).await
+}
+
+/// Gives a batch to the transfers, and says what lies ahead. False when nobody takes it any more.
+async fn hand_over(run: &Run, feed: &mpsc::Sender<Vec<Action>>, batch: Vec<Action>) -> bool {
+    let bytes = batch.iter().filter_map(|action| action.step.bytes()).sum();
+    run.tell(Event::Progress(Progress::Expect { objects: batch.len() as u64, bytes })).await;
+    feed.send(batch).await.is_ok()
+}
+
+/// Moves all that is handed over.
+async fn move_fed(run: &Arc<Run>, fed: mpsc::Receiver<Vec<Action>>, notes: &Notes, synced: &mut Synced) -> Tally {
+    let fed = stream::unfold(fed, |mut fed| async { Some((fed.recv().await?, fed)) });
+    let moving = run.move_all(fed, |action, proven: Proven| {
+        notes.moved(&action, &proven);
+        *synced.proofs.entry(proven.rung.name()).or_default() += 1;
+        synced.bytes += proven.bytes;
+    });
+    moving.await
+}
+
+/// What is left to do once everything was moved.
+struct Closing<'run> {
+    request: &'run SyncRequest,
+    run: &'run Arc<Run>,
+    tree: Option<Arc<TargetTree>>,
+    leftovers: Leftovers<'run>,
+    notes: Notes,
+}
+
+impl Closing<'_> {
+    /// Deletes, tidies up, and writes down what is to be remembered.
+    async fn close(
+        self,
+        mut synced: Synced,
+        extras: Extras,
+        store: &Store,
+        options: &TransferOptions,
+        listener: &Listener,
+    ) -> Result<Synced, LookError> {
+        let Self { request, run, tree, leftovers, notes } = self;
+        let deleted = match request.delete {
+            Some(rules) => delete(run, request, rules, extras, &mut synced).await,
+            None => Ok(()),
+        };
+        let all_sent = synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled();
+        // A shard, or a run that leaves files out, does not know what the others still go on with.
+        if all_sent && request.shard.is_none() && !request.filter.has_flags() {
+            leftovers.give_up(Stay::None, listener).await;
+        }
+        if let Some(tree) = tree {
+            settle_tree(tree, request, listener).await;
+        }
+        synced.kept_uploads = run.kept_uploads();
+        let in_place = all_sent && synced.seen.odd == 0;
+        synced.receipt = notes.close(request, store, options, listener, in_place).await;
+        deleted.map(|()| synced)
     }
-    let all_sent = synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled();
-    // A shard, or a run that leaves files out, does not know what the others still go on with.
-    if all_sent && request.shard.is_none() && !request.filter.has_flags() {
-        leftovers.give_up(Stay::None, listener).await;
-    }
-    if let Some(tree) = tree {
-        settle_tree(tree, &request.target, listener).await;
-    }
-    synced.kept_uploads = run.kept_uploads();
-    let in_place = all_sent && synced.seen.odd == 0;
-    synced.receipt = notes.close(&request, store, options, listener, in_place).await;
-    Ok(synced)
 }
 
 /// Uploads in parts that earlier runs of this very sync left unfinished.
@@ -435,8 +478,8 @@ async fn tree(route: &Route) -> Result<Option<Arc<TargetTree>>, LookError> {
 }
 
 /// Clears away what killed downloads left, and waits until the disk has what arrived, before anything remembers it.
-async fn settle_tree(tree: Arc<TargetTree>, target: &Side, listener: &Listener) {
-    let found = match target {
+async fn settle_tree(tree: Arc<TargetTree>, request: &SyncRequest, listener: &Listener) {
+    let found = match &request.target {
         Side::Files(files) => std::mem::take(&mut *files.leftovers.lock().unwrap_or_else(PoisonError::into_inner)),
         Side::Objects(_) | Side::Nothing => Vec::new(),
     };
@@ -451,7 +494,7 @@ async fn settle_tree(tree: Arc<TargetTree>, target: &Side, listener: &Listener) 
         tree.flush()
     });
     if let Ok(Err(error)) = settling.await {
-        let finding = Finding::new("not-flushed", Severity::Warning, "target", error.to_string());
+        let finding = Finding::new("not-flushed", Severity::Warning, target_of(&request.route), error.to_string());
         let fix = "what arrived may be lost if the machine stops now; run `sync` again to be sure";
         let _ = listener.events.send(Event::Finding(finding.with_fix(fix))).await;
     }
@@ -475,31 +518,62 @@ async fn settle(run: &Run, tally: Tally, synced: &mut Synced, again: bool) {
     for (action, error) in &tally.moved_there {
         run.report_failure(action, error).await;
         synced.failed += 1;
+        synced.moved += 1;
     }
 }
 
-/// Deletes what is too much in the target, if that is known for sure.
-async fn delete(run: &Arc<Run>, rules: DeleteRules, synced: &mut Synced) {
+/// Where a sync goes, as a person would write it.
+fn target_of(route: &Route) -> String {
+    match route {
+        Route::Upload { bucket, folder } | Route::Copy { bucket, folder, .. } => format!("s3://{bucket}/{folder}"),
+        Route::Download { root, .. } => escaped(root),
+    }
+}
+
+/// Why nothing would be deleted, if that is so: told as a finding.
+async fn refusal(
+    request: &SyncRequest,
+    rules: DeleteRules,
+    seen: &Tallied,
+    failed: u64,
+    events: &mpsc::Sender<Event>,
+) -> Option<Refusal> {
     let situation = Situation {
-        source_items: synced.seen.source_items,
-        target_items: synced.seen.target_items,
-        candidates: synced.seen.deletes.len() as u64,
-        odd: synced.seen.odd,
-        failed: synced.failed + synced.cancelled,
+        source_items: seen.source_items,
+        target_items: seen.target_items,
+        candidates: seen.extras,
+        odd: seen.odd,
+        failed,
         max_delete: rules.max_delete,
         consented: rules.consented,
     };
+    let refusal = may_delete(&situation).err()?;
+    let target = target_of(&request.route);
+    let finding = Finding::new("deletes-refused", Severity::Warning, target, refusal.to_string());
+    let _ = events.send(Event::Finding(finding.with_fix(refusal.hint()))).await;
+    Some(refusal)
+}
+
+/// Deletes what is too much in the target, if that is known for sure.
+async fn delete(
+    run: &Arc<Run>,
+    request: &SyncRequest,
+    rules: DeleteRules,
+    extras: Extras,
+    synced: &mut Synced,
+) -> Result<(), LookError> {
     if run.is_cancelled() {
-        return;
+        return Ok(());
     }
-    if let Err(refusal) = may_delete(&situation) {
-        let finding = Finding::new("deletes-refused", Severity::Warning, "target", refusal.to_string());
-        run.tell(Event::Finding(finding.with_fix(refusal.hint()))).await;
-        synced.refused = Some(refusal);
-        return;
+    let failed = synced.failed + synced.cancelled;
+    synced.refused = refusal(request, rules, &synced.seen, failed, run.events()).await;
+    if synced.refused.is_some() {
+        return Ok(());
     }
-    let deletes = std::mem::take(&mut synced.seen.deletes);
     run.tell(Event::Progress(Progress::Work(Work::Delete))).await;
-    let tally = run.move_all(stream::iter([deletes]), |_, _| {}).await;
+    let (batches, mut lost) = (extras.into_batches()?, None);
+    let batches = batches.map_while(|batch| batch.map_err(|error| lost = Some(error)).ok());
+    let tally = run.move_all(stream::iter(batches), |_, _| {}).await;
     settle(run, tally, synced, false).await;
+    lost.map_or(Ok(()), |error| Err(error.into()))
 }

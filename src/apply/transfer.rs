@@ -9,6 +9,7 @@ mod crowd;
 mod download;
 mod limits;
 mod multipart;
+mod pace;
 mod prove;
 mod resume;
 pub(super) mod retry;
@@ -22,8 +23,8 @@ pub use download::{Fetched, download};
 
 use super::patience::Situation;
 use crate::aws::s3::{Doomed, ErrorClass, S3Error, Store, object_url};
-use crate::local::{Journal, ReadError, TargetTree, WriteError, fingerprint};
-use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint, ObjectAttributes, ObjectKey};
+use crate::local::{Journal, ReadError, TargetTree, WriteError, descriptor_limit, fingerprint};
+use crate::model::{Algorithm, BucketName, Checksum, ETag, Fingerprint, ObjectAttributes, ObjectKey, escaped};
 use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{Event, Progress, Status};
 use crate::sync::parts;
@@ -46,12 +47,22 @@ use tokio_util::sync::CancellationToken;
 /// Longer than a load balancer takes to find a new home, shorter than anybody waits for a typo in an endpoint.
 pub(super) const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(30);
 
+/// What the program may hold in memory unless told otherwise.
+pub const DEFAULT_MEMORY_BYTES: u64 = 256 * 1024 * 1024;
+
+/// More requests at a time than this are too many for one client: S3 wants them spread over more addresses.
+const MOST_REQUESTS: usize = 256;
+
+/// Memory that goes along with a request under way, beside the content of its file, with room to spare.
+const CONNECTION_BYTES: u64 = 1024 * 1024;
+
 /// How files are sent.
 #[derive(Debug, Clone)]
 pub struct TransferOptions {
     /// The checksum that travels with each body and that the service verifies: CRC-64/NVME, SHA-256 or MD5.
     pub checksum: Algorithm,
-    /// How many requests are under way at a time, at least 1.
+    /// How many requests may be under way at a time, at least 1: so many only if they move more than fewer do, and if
+    /// the process may have the connections open.
     pub requests: usize,
     /// How many bytes of file content are in memory at a time. One part that is larger is held alone.
     pub body_bytes: u64,
@@ -70,16 +81,17 @@ pub struct TransferOptions {
     /// Where uploads in parts are remembered until they are finished, so that a run that ends early is taken up again;
     /// without it they are aborted.
     pub journal: Option<Journal>,
+    /// Whether only what was planned is moved: a file that is another by now is not looked at once more.
+    pub as_planned: bool,
 }
 
 impl TransferOptions {
-    /// The usual way: 32 requests hide the latency of a near Region on small files, and 128 MiB of bodies leave the
-    /// other half of the 256 MiB limit to the plan, the SDK and its buffers.
+    /// The usual way, within [`DEFAULT_MEMORY_BYTES`].
     pub fn with_checksum(checksum: Algorithm) -> Self {
         Self {
             checksum,
-            requests: 32,
-            body_bytes: 128 * 1024 * 1024,
+            requests: 0,
+            body_bytes: 0,
             part_bytes: parts::DEFAULT_PART_BYTES,
             multipart_from_bytes: parts::MULTIPART_FROM_BYTES,
             bytes_per_second: None,
@@ -87,7 +99,16 @@ impl TransferOptions {
             situation: Situation::SETTLED,
             attributes: Arc::default(),
             journal: None,
+            as_planned: false,
         }
+        .within(DEFAULT_MEMORY_BYTES)
+    }
+
+    /// The same within another limit of the whole program's memory. Five sixteenths are for the content of files: ten
+    /// parts at a time of a large one. The rest is for the plan, the SDK, and the connections' buffers.
+    pub fn within(self, memory_bytes: u64) -> Self {
+        let requests = usize::try_from(memory_bytes / CONNECTION_BYTES).unwrap_or(usize::MAX);
+        Self { requests: requests.clamp(1, MOST_REQUESTS), body_bytes: memory_bytes / 16 * 5, ..self }
     }
 }
 
@@ -260,7 +281,7 @@ impl Run {
         Arc::new(Self {
             store: store.clone(),
             options: options.clone(),
-            requests: Slots::new(options.requests),
+            requests: Slots::new(pace::most_requests(options.requests, descriptor_limit())),
             pool: Pool::new(options.body_bytes),
             bandwidth: Bandwidth::new(options.bytes_per_second),
             events: events.clone(),
@@ -299,7 +320,13 @@ impl Run {
 
     /// Movement may be dropped when nobody keeps up with it; everything else waits for its reader.
     fn advanced(&self, bytes: u64) {
+        self.requests.moved(bytes);
         let _ = self.events.try_send(Event::Progress(Progress::Advanced { bytes }));
+    }
+
+    /// Where events go.
+    pub(crate) const fn events(&self) -> &mpsc::Sender<Event> {
+        &self.events
     }
 
     pub(crate) async fn tell(&self, event: Event) {
@@ -358,7 +385,6 @@ impl Run {
     }
 
     async fn report_arrival(&self, action: &Action, proven: &Proven) {
-        self.requests.answered();
         let mut record = action.record(Status::Done);
         record.bytes = Some(proven.bytes);
         record.proof = Some(proven.rung.name());
@@ -375,8 +401,24 @@ impl Run {
         loop {
             match self.try_one(action).await {
                 Ok(proven) => return Ok(proven),
-                Err(error) => self.rest(retry.after(&error, began.elapsed()), error, action.target()).await?,
+                Err(error) => {
+                    let error = self.as_planned(error, || action.target())?;
+                    self.rest(retry.after(&error, began.elapsed()), error, action.target()).await?;
+                }
             }
+        }
+    }
+
+    /// Gives back an error that may be worth another try. Where only what was planned is moved, a local file that is
+    /// another by now is not.
+    fn as_planned(&self, error: TransferError, shown: impl FnOnce() -> String) -> Result<TransferError, TransferError> {
+        match error {
+            TransferError::Read(ReadError::Changed(_)) | TransferError::Write(WriteError::Changed(_))
+                if self.options.as_planned =>
+            {
+                Err(TransferError::ChangedThere(shown()))
+            }
+            error => Ok(error),
         }
     }
 
@@ -398,7 +440,9 @@ impl Run {
 
     /// Waits before the next try, and says so; gives the error back if there should be none.
     async fn rest(&self, pause: Option<Duration>, error: TransferError, target: String) -> Result<(), TransferError> {
-        if matches!(&error, TransferError::S3(refused) if refused.class == ErrorClass::Throttled) {
+        if let TransferError::S3(refused) = &error
+            && matches!(refused.class, ErrorClass::Throttled | ErrorClass::Unreachable)
+        {
             self.requests.ease_off();
         }
         let Some(pause) = pause else { return Err(error) };
@@ -466,10 +510,13 @@ impl Run {
                     Err(error) => error,
                 },
             };
+            let error = self.as_planned(error, || escaped(&upload.path))?;
             self.rest(retry.after(&error, began.elapsed()), error, object_url(bucket, &upload.key)).await?;
             // What the file is now is what counts: the next try sends that, or sees it change again.
-            let path = upload.path.clone();
-            expected = tokio::task::spawn_blocking(move || fingerprint(&path)).await??;
+            if !self.options.as_planned {
+                let path = upload.path.clone();
+                expected = tokio::task::spawn_blocking(move || fingerprint(&path)).await??;
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 //! Sessions: credentials of a role, or of a user limited by policies, for as long as a verification takes.
 
-use super::s3::S3Error;
-use super::{ATTEMPTS, Keys};
+use super::{ATTEMPTS, Keys, ServiceError};
 use crate::model::{Arn, Region};
 use aws_config::SdkConfig;
 use aws_sdk_sts::types::{AssumedRoleUser, Credentials, PolicyDescriptorType};
@@ -76,8 +75,8 @@ fn client(config: &SdkConfig, region: &Region) -> aws_sdk_sts::Client {
     aws_sdk_sts::Client::from_conf(config)
 }
 
-fn nothing_in(operation: &'static str, target: &str) -> S3Error {
-    S3Error::unexpected(operation, target, "the answer holds no credentials")
+fn nothing_in(operation: &'static str, target: &str) -> ServiceError {
+    ServiceError::unexpected(operation, target, "the answer holds no credentials")
 }
 
 /// Takes a role, limited by `limit`.
@@ -88,11 +87,11 @@ pub async fn assume_role(
     region: &Region,
     role: &Arn,
     limit: &SessionLimit,
-) -> Result<SessionKeys, S3Error> {
+) -> Result<SessionKeys, ServiceError> {
     let request = client(config, region).assume_role().role_arn(role.as_str()).role_session_name(SESSION_NAME);
     let request = request.duration_seconds(SESSION_SECONDS);
     let answer = request.set_policy(limit.document()).set_policy_arns(limit.managed()).send().await;
-    let answer = answer.map_err(|error| S3Error::new("AssumeRole", role, &error))?;
+    let answer = answer.map_err(|error| ServiceError::new("AssumeRole", role, &error))?;
     let arn = answer.assumed_role_user().map(AssumedRoleUser::arn).unwrap_or_default();
     SessionKeys::new(answer.credentials(), arn).ok_or_else(|| nothing_in("AssumeRole", role.as_str()))
 }
@@ -104,10 +103,10 @@ pub async fn federation_token(
     config: &SdkConfig,
     region: &Region,
     limit: &SessionLimit,
-) -> Result<SessionKeys, S3Error> {
+) -> Result<SessionKeys, ServiceError> {
     let request = client(config, region).get_federation_token().name(SESSION_NAME).duration_seconds(SESSION_SECONDS);
     let answer = request.set_policy(limit.document()).set_policy_arns(limit.managed()).send().await;
-    let answer = answer.map_err(|error| S3Error::new("GetFederationToken", "the calling user", &error))?;
+    let answer = answer.map_err(|error| ServiceError::new("GetFederationToken", "the calling user", &error))?;
     let arn = answer.federated_user().map(aws_sdk_sts::types::FederatedUser::arn).unwrap_or_default();
     SessionKeys::new(answer.credentials(), arn).ok_or_else(|| nothing_in("GetFederationToken", "the calling user"))
 }

@@ -26,7 +26,7 @@ fn lines_after<'text>(text: &'text str, start: &'text str) -> impl Iterator<Item
 }
 
 fn local_hint(kind: ErrorKind, text: &str, words: &[&str]) -> Option<String> {
-    if kind == ErrorKind::ArgumentConflict && text.contains("--local") {
+    if kind == ErrorKind::ArgumentConflict && message(text).contains("--local") {
         return Some("`--local` works without AWS: drop it, or drop what speaks of AWS".to_owned());
     }
     let dir = spaced_dir(words)?;

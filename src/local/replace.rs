@@ -29,6 +29,14 @@ pub fn temporary_file(
     Ok(writer.into_inner().map_err(io::IntoInnerError::into_error)?.into_temp_path())
 }
 
+/// Removes a file; one that is not there is removed already.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The text of a file.
 pub fn read_text(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path)

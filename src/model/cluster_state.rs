@@ -22,6 +22,36 @@ pub struct Cluster {
     pub addons: Vec<String>,
     /// The role of nodes that EKS Auto Mode makes, which has the Pod Identity agent built in; none without Auto Mode.
     pub auto_mode_role: Option<Arn>,
+    /// Parts that may not be read, in the service's words. Where one is named, an empty list of it says nothing.
+    pub unread: Vec<Unread>,
+}
+
+/// A part of a cluster that the caller may not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// Which part.
+    pub part: ClusterPart,
+    /// Why, in the service's words.
+    pub why: String,
+}
+
+/// The parts of a cluster that rights of their own are needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterPart {
+    /// The managed node groups.
+    NodeGroups,
+    /// The Pod Identity associations.
+    Associations,
+    /// The add-ons.
+    Addons,
+}
+
+impl Cluster {
+    /// Why a part may not be read; none if it was.
+    pub fn unread(&self, part: ClusterPart) -> Option<&str> {
+        self.unread.iter().find(|unread| unread.part == part).map(|unread| unread.why.as_str())
+    }
 }
 
 /// A managed node group.

@@ -127,6 +127,11 @@ impl Rule {
         &self.text
     }
 
+    /// Whether it brings back what it matches.
+    pub const fn includes(&self) -> bool {
+        self.includes
+    }
+
     fn matches(&self, path: &str, is_directory: bool) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(path, is_directory))
     }

@@ -86,11 +86,13 @@ pub struct ManagedPolicy {
     pub arn: Arn,
     /// Its name.
     pub name: PolicyName,
+    /// The id that tells it from a namesake made later, `ANPA...`; none where it is not known.
+    pub id: Option<String>,
     /// What it is for, as its maker wrote; never changes.
     pub description: Option<String>,
     /// The version in force.
     pub default_version: VersionId,
-    /// Its versions, the newest first; the one in force is among them.
+    /// Its versions, the newest first; the one in force is among them, and of policies that AWS keeps only that one.
     pub versions: Vec<PolicyVersion>,
     /// To how many users, groups and roles it is attached.
     pub attachments: u64,
@@ -149,6 +151,8 @@ pub struct Role {
     pub arn: Arn,
     /// Its name.
     pub name: RoleName,
+    /// What it is for, as its maker wrote.
+    pub description: Option<String>,
     /// Who may take it, decoded.
     pub trust: PolicyJson,
     /// The managed policies attached to it.
@@ -182,6 +186,20 @@ pub struct IamQuotas {
     pub policies_left: u64,
     /// Roles that the account may still make.
     pub roles_left: u64,
+}
+
+impl IamQuotas {
+    /// What an account has that nobody asked AWS to change.
+    ///
+    /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+    pub const USUAL: Self = Self {
+        attached_policies_per_role: 10,
+        versions_per_policy: 5,
+        policy_characters: 6144,
+        trust_characters: 2048,
+        policies_left: 1500,
+        roles_left: 1000,
+    };
 }
 
 #[cfg(test)]

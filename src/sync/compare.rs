@@ -22,6 +22,7 @@ use super::item::Item;
 use super::parts::candidates;
 use crate::model::{Algorithm, Checksum, ETag, LocalFile, ObjectEntry, ObjectHead};
 use crate::plan::Reason;
+use std::borrow::Cow;
 
 /// By what two sides are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,11 +128,15 @@ pub enum Verdict {
 
 impl Verdict {
     const fn by_equality(equal: bool, by: By) -> Self {
-        if equal { Self::Unchanged { by } } else { Self::Changed(Reason::ContentDiffers { by: by.name() }) }
+        if equal {
+            Self::Unchanged { by }
+        } else {
+            Self::Changed(Reason::ContentDiffers { by: Cow::Borrowed(by.name()) })
+        }
     }
 
     const fn untold(why: &'static str) -> Self {
-        Self::Changed(Reason::ContentUntold { why })
+        Self::Changed(Reason::ContentUntold { why: Cow::Borrowed(why) })
     }
 }
 

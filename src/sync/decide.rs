@@ -6,10 +6,13 @@ use super::keys::key_of;
 use super::paths::{Clashes, LocalPlace, Misplaced, place_below};
 use crate::model::{BucketName, ETag, Fingerprint, LocalFile, ObjectEntry, Odd, OddKind, Prefix, RelativePath};
 use crate::plan::{Action, CopyTask, Delete, Download, Reason, Step, Upload};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// Where a sync leads: which side is what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "direction")]
 pub enum Route {
     /// Files go to a folder.
     Upload {
@@ -55,7 +58,7 @@ pub enum Decision {
 }
 
 /// The pipeline answers every question, so this is never seen; were it, sending is the safe side.
-const NOT_COMPARED: Reason = Reason::ContentUntold { why: "the comparison did not end" };
+const NOT_COMPARED: Reason = Reason::ContentUntold { why: Cow::Borrowed("the comparison did not end") };
 
 /// Decides name by name, in their order.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ mod findings;
 mod matrix;
 mod plan;
 mod proofs;
+mod remedy;
 mod row;
 
 use super::UiOptions;
@@ -26,6 +27,7 @@ use actions::Actions;
 use changes::Changes;
 use findings::Findings;
 use proofs::Proofs;
+use remedy::Remedies;
 use row::{Hang, Row};
 use std::time::Duration;
 
@@ -42,6 +44,7 @@ pub(super) struct Human {
     findings: Findings,
     proofs: Proofs,
     changes: Changes,
+    remedies: Remedies,
 }
 
 /// How lines are written, the same for all of them.
@@ -96,6 +99,7 @@ impl Human {
             findings: Findings::default(),
             proofs: Proofs::default(),
             changes: Changes::default(),
+            remedies: Remedies::default(),
         }
     }
 
@@ -123,6 +127,9 @@ impl Human {
             Event::Filter(record) => filter::show(record, voice, screen),
             Event::Change(change) => self.changes.change(change, voice, screen),
             Event::Edit(edit) => self.changes.edit(edit, voice, screen),
+            Event::Symptom(symptom) => remedy::symptom(symptom, voice, screen),
+            Event::Layer(layer) => self.remedies.layer(layer, voice, screen),
+            Event::Remedy(remedy) => self.remedies.remedy(remedy, voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::UnfinishedUpload(upload) => {

@@ -220,6 +220,52 @@ async fn nothing_is_sent_for_the_order_of_a_listing() {
     assert_eq!((synced.seen.unchanged, synced.seen.transfers, log.count("PutObject")), (240, 0, 0));
 }
 
+/// Every page is in order, so that only the merge of several tells that the whole is not.
+#[tokio::test]
+async fn nothing_is_shown_for_the_order_of_a_listing_that_is_told_late() {
+    let endpoint = Endpoint::with_bucket().await;
+    let (files, spill) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for number in 0..400 {
+        std::fs::write(files.path().join(format!("img_{number:05}")), "1").unwrap();
+    }
+    // The second half comes first, and two names of the first half are not there.
+    let mut keys = numbered(400);
+    keys.rotate_left(200);
+    keys.retain(|key| key != "img_00007" && key != "img_00150");
+    let served = Served { keys, knows_start_after: false };
+    let list = move |request: &Request| {
+        let small = Request { target: format!("{}&max-keys=50", request.target), ..request.clone() };
+        (request.operation() == "ListObjectsV2").then(|| served.answer(&small))
+    };
+    let (store, log) = tampered(&endpoint, list, |_, _| {});
+    let (events, mut heard) = mpsc::channel(1000);
+    tokio::spawn(async move { while heard.recv().await.is_some() {} });
+    let listener = Listener { events, cancel: CancellationToken::new() };
+    let (folder, listing, leftovers) = (Prefix::root(), Listing::Streamed, Arc::default());
+    let request = SyncRequest {
+        route: Route::Upload { bucket: bucket(), folder: folder.clone() },
+        source: Side::Files(Files { root: files.path().to_owned(), rename: None, leftovers }),
+        target: Side::Objects(Objects { store, bucket: bucket(), folder, listing }),
+        filter: Filter::none(),
+        compare: Compare::Size,
+        shard: None,
+        delete: None,
+        cache: None,
+        receipt: None,
+        started_ns: 0,
+        retry_for: Duration::ZERO,
+        spill_folder: spill.path().to_owned(),
+    };
+    let planned = sync::saved::plan(request, &listener).await.unwrap();
+    let mut shown = Vec::new();
+    planned.show(async |action| shown.push(action.target())).await.unwrap();
+    assert_eq!(shown, ["s3://bucket/img_00007", "s3://bucket/img_00150"]);
+    assert_eq!((planned.seen.unchanged, planned.totals.transfers), (398, 2));
+    assert!(log.count("ListObjectsV2") >= 16, "it was listed twice");
+    drop(planned);
+    assert_eq!(std::fs::read_dir(spill.path()).unwrap().count(), 0, "no temporary file stays");
+}
+
 #[tokio::test]
 async fn changes_meanwhile_lose_no_other_key() {
     let endpoint = Endpoint::with_bucket().await;

@@ -41,6 +41,7 @@ mod sync;
 mod sync_attributes;
 mod sync_faults;
 mod sync_filters;
+mod sync_plan;
 mod sync_receipt;
 mod testenv;
 mod transfer;

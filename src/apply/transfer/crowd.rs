@@ -64,21 +64,21 @@ impl Run {
         let mut batches = std::pin::pin!(batches);
         let (mut tally, mut under_way) = (Tally::default(), JoinSet::new());
         let (mut waiting, mut more) = (VecDeque::<Group>::new(), true);
-        let (mut sizes, mut in_hand) = (HashMap::new(), 0);
+        let (mut loads, mut in_hand) = (HashMap::new(), 0);
         while more || !waiting.is_empty() || in_hand > 0 {
             while in_hand < self.in_hand_most()
                 && let Some(group) = waiting.pop_front()
             {
-                let size = group.len();
-                in_hand += size;
-                sizes.insert(under_way.spawn(Arc::clone(self).run_group(group)).id(), size);
+                let (size, weight) = (group.len(), group.weight());
+                in_hand += weight;
+                loads.insert(under_way.spawn(Arc::clone(self).run_group(group)).id(), (size, weight));
             }
             tokio::select! {
                 biased;
                 Some(ended) = under_way.join_next_with_id(), if in_hand > 0 => {
                     let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-                    let size = sizes.remove(&id).unwrap_or_default();
-                    in_hand -= size;
+                    let (size, weight) = loads.remove(&id).unwrap_or_default();
+                    in_hand -= weight;
                     self.count(ended.map(|(_, ended)| ended), size, &mut tally, &mut arrived).await;
                 }
                 batch = batches.next(), if more && waiting.is_empty() => match batch {
@@ -92,7 +92,7 @@ impl Run {
 
     /// As many as keep all slots busy while some are being read or proven.
     fn in_hand_most(&self) -> usize {
-        self.options.requests.max(1) + 2 * GROUP_FILES
+        self.requests.limit() + 2 * GROUP_FILES
     }
 
     /// Takes note of what one task did with its transfers.
@@ -203,6 +203,11 @@ impl Group {
             Self::Small(actions) | Self::Deletes(actions) => actions.len(),
             Self::One(_) => 1,
         }
+    }
+
+    /// How much of what may be in hand it takes. One request deletes many, and some such requests go side by side.
+    fn weight(&self) -> usize {
+        self.len().min(GROUP_FILES)
     }
 }
 

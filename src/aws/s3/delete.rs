@@ -6,7 +6,8 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>
 
-use super::{ErrorClass, S3Error, Store, class_of_answer, message_text, object_url};
+use super::{ErrorClass, S3Error, Store, object_url};
+use crate::aws::failure::{class_of_answer, message_text};
 use crate::model::{BucketName, ETag, ObjectKey};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use std::collections::HashMap;

@@ -276,7 +276,7 @@ pub(super) fn read_get(answer: &GetObjectOutput) -> ObjectHead {
 }
 
 /// The SDK's time as ours; none outside of the years that ours knows.
-pub(super) fn moment(time: &DateTime) -> Option<Timestamp> {
+pub(in crate::aws) fn moment(time: &DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()).ok()
 }
 

@@ -1,13 +1,14 @@
 //! What objects carry beside their bytes, as it is typed.
 
-use super::SyncArgs;
+use super::Meant;
 use crate::commands::apply::ChecksumChoice;
 use crate::error::CommandError;
 use crate::model::{AttributeError, HeaderText, KmsKey, Location, ObjectAttributes, ObjectEncryption, StorageClass};
+use crate::sync::saved::AttributeTexts;
 use clap::{Args, ValueEnum};
 
 /// What objects carry.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "What uploaded objects carry")]
 pub(super) struct AttributeArgs {
     /// User metadata, such as `origin=sensor-7`; may be given many times
@@ -45,6 +46,34 @@ enum SseChoice {
 }
 
 impl AttributeArgs {
+    /// What a saved plan tells; none of what no flag could say.
+    pub(super) fn saved(texts: &AttributeTexts) -> Option<Self> {
+        let sse = |text: &String| SseChoice::from_str(text, false).ok();
+        Some(Self {
+            metadata: texts.metadata.clone(),
+            tag: texts.tag.clone(),
+            content_type: texts.content_type.clone(),
+            cache_control: read(texts.cache_control.as_deref(), |text| text.parse().ok())?,
+            storage_class: read(texts.storage_class.as_deref(), |text| text.parse().ok())?,
+            sse: read(texts.sse.as_ref(), sse)?,
+            sse_kms_key: read(texts.sse_kms_key.as_deref(), |text| text.parse().ok())?,
+        })
+    }
+
+    /// What a saved plan keeps.
+    pub(super) fn texts(&self) -> AttributeTexts {
+        let sse = self.sse.and_then(|choice| choice.to_possible_value());
+        AttributeTexts {
+            metadata: self.metadata.clone(),
+            tag: self.tag.clone(),
+            content_type: self.content_type.clone(),
+            cache_control: self.cache_control.as_ref().map(|text| text.as_str().to_owned()),
+            storage_class: self.storage_class.map(|class| class.as_str().to_owned()),
+            sse: sse.map(|choice| choice.get_name().to_owned()),
+            sse_kms_key: self.sse_kms_key.as_ref().map(|key| key.as_str().to_owned()),
+        }
+    }
+
     fn parse(&self) -> Result<ObjectAttributes, AttributeError> {
         let mut attributes = ObjectAttributes {
             cache_control: self.cache_control.clone(),
@@ -64,15 +93,23 @@ impl AttributeArgs {
     }
 }
 
+/// What a text says, if there is one; none if it says nothing that is known.
+fn read<Text, Value>(text: Option<Text>, read: impl Fn(Text) -> Option<Value>) -> Option<Option<Value>> {
+    match text {
+        Some(text) => read(text).map(Some),
+        None => Some(None),
+    }
+}
+
 /// What objects of this sync carry; an error where that could not be.
-pub(super) fn resolve(args: &SyncArgs) -> Result<ObjectAttributes, CommandError> {
-    let attributes = args.attributes.parse().map_err(|error| CommandError::usage(error.to_string()))?;
+pub(super) fn resolve(meant: &Meant) -> Result<ObjectAttributes, CommandError> {
+    let attributes = meant.choices.attributes.parse().map_err(|error| CommandError::usage(error.to_string()))?;
     let wrong = |message: &str, hint: &str| Err(CommandError::usage(message).hint(hint));
-    if args.attributes.sse == Some(SseChoice::S3) && args.attributes.sse_kms_key.is_some() {
+    if meant.choices.attributes.sse == Some(SseChoice::S3) && meant.choices.attributes.sse_kms_key.is_some() {
         return wrong("`--sse s3` and `--sse-kms-key` exclude one another", "leave one of them out");
     }
     if !attributes.is_empty()
-        && !matches!((&args.source, &args.target), (Location::Local(_), Location::S3(_) | Location::Layout { .. }))
+        && !matches!((&meant.source, &meant.target), (Location::Local(_), Location::S3(_) | Location::Layout { .. }))
     {
         return wrong(
             "metadata, tags, storage class and the like are given to what is uploaded, and this sync uploads nothing",
@@ -80,7 +117,7 @@ pub(super) fn resolve(args: &SyncArgs) -> Result<ObjectAttributes, CommandError>
         );
     }
     let kms = matches!(attributes.encryption, Some(ObjectEncryption::SseKms(_)));
-    if kms && args.checksum == ChecksumChoice::Md5 {
+    if kms && meant.choices.checksum == ChecksumChoice::Md5 {
         return wrong(
             "with `--checksum md5` the ETag is the proof of an upload, and under SSE-KMS an ETag is no MD5",
             "leave `--checksum` out, or choose `sha256`",

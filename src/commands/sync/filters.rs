@@ -1,6 +1,7 @@
 //! `--exclude` and `--include`, whose order on the command line counts, and `--no-ignore-file`.
 
-use crate::model::{Filter, Rule};
+use crate::model::{Filter, PatternError, Rule};
+use crate::sync::saved::RuleText;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
@@ -12,6 +13,23 @@ pub(super) struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// The rules as a saved plan tells them.
+    pub(super) fn saved(rules: &[RuleText], ignore_files: bool) -> Result<Self, PatternError> {
+        let rules = rules.iter().map(|rule| Rule::flag(&rule.pattern, rule.includes)).collect::<Result<_, _>>()?;
+        Ok(Self { rules, no_ignore_file: !ignore_files })
+    }
+
+    /// The rules as a saved plan keeps them.
+    pub(super) fn texts(&self) -> Vec<RuleText> {
+        let text = |rule: &Rule| RuleText { pattern: rule.text().to_owned(), includes: rule.includes() };
+        self.rules.iter().map(text).collect()
+    }
+
+    /// Whether ignore files are read.
+    pub(super) const fn reads_ignore_files(&self) -> bool {
+        !self.no_ignore_file
+    }
+
     /// The rules as the engine takes them.
     pub(super) fn filter(&self) -> Filter {
         Filter::new(self.rules.clone(), !self.no_ignore_file)

@@ -1,6 +1,6 @@
 //! What SRC and DST mean: which side is a folder, which a single thing, and under what name it goes.
 
-use super::SyncArgs;
+use super::{Meant, SyncArgs};
 use crate::apply::pipeline::{Files, Listing, Objects, Side};
 use crate::aws::s3::Store;
 use crate::commands::{Context, LayoutArgs};
@@ -11,6 +11,7 @@ use crate::model::{BucketName, Endpoint, Location, Prefix, S3Location, escaped};
 use crate::report::Event;
 use crate::sync::decide::Route;
 use crate::sync::keys::is_file_name;
+use crate::sync::saved;
 use crate::world::World;
 use futures_util::TryStreamExt as _;
 use std::path::{Path, PathBuf};
@@ -27,9 +28,9 @@ pub(super) struct Places {
 
 impl Places {
     /// Reaches what SRC and DST name, and says who acts.
-    pub(super) async fn resolve(args: &SyncArgs, context: &Context) -> Result<Self, CommandError> {
-        let (source, target) = (settle(&args.source, context)?, settle(&args.target, context)?);
-        if let (Place::Local(path), _) = (&source, &target)
+    pub(super) async fn resolve(meant: &Meant, args: &SyncArgs, context: &Context) -> Result<Self, CommandError> {
+        let (source, target) = (&meant.source, &meant.target);
+        if let Location::Local(path) = source
             && source_kind(path) == SourceKind::Absent
         {
             return Err(CommandError::usage(format!("the source `{}` is not there", escaped(path)))
@@ -42,10 +43,10 @@ impl Places {
         }
         context.ui.event(&Event::Identity(world.identity_record()));
         let sides = match (source, target) {
-            (Place::Local(path), Place::S3(to)) => upload(path, &to, &world.store).await,
-            (Place::S3(from), Place::Local(path)) => download(&from, path, &world.store).await,
-            (Place::S3(from), Place::S3(to)) => copy(&from, &to, &world.store).await,
-            (Place::Local(_), Place::Local(_)) => {
+            (Location::Local(path), Location::S3(to)) => upload(path.clone(), to, &world.store).await,
+            (Location::S3(from), Location::Local(path)) => download(from, path.clone(), &world.store).await,
+            (Location::S3(from), Location::S3(to)) => copy(from, to, &world.store).await,
+            (Location::Layout { .. }, _) | (_, Location::Layout { .. }) | (Location::Local(_), Location::Local(_)) => {
                 return Err(CommandError::usage("both SRC and DST are local paths")
                     .hint("one of them is a place in S3, such as `s3://my-bucket/folder/`"));
             }
@@ -71,23 +72,26 @@ impl Places {
         Some(CachePlace::new(&folder, &files.root, &endpoint, &objects.bucket, &objects.folder))
     }
 
+    /// The endpoint, and as whom and where it is asked: what a saved plan holds for.
+    pub(super) fn place(&self, context: &Context) -> saved::Place {
+        saved::Place {
+            endpoint: crate::commands::endpoint_name(&self.world, context),
+            account: self.world.identity.account.clone(),
+            region: self.world.region.clone(),
+        }
+    }
+
     /// Where the writing side is.
     pub(super) const fn world(&self) -> &World {
         &self.world
     }
 }
 
-/// A location whose layout, if it named one, was looked up.
-enum Place {
-    Local(PathBuf),
-    S3(S3Location),
-}
-
-fn settle(location: &Location, context: &Context) -> Result<Place, CommandError> {
+/// A location; a folder of a layout becomes the place that it stands for.
+pub(super) fn settle(location: &Location, context: &Context) -> Result<Location, CommandError> {
     match location {
-        Location::Local(path) => Ok(Place::Local(path.clone())),
-        Location::S3(place) => Ok(Place::S3(place.clone())),
-        Location::Layout { file, place } => in_layout(file, place, context).map(Place::S3),
+        Location::Layout { file, place } => in_layout(file, place, context).map(Location::S3),
+        Location::Local(_) | Location::S3(_) => Ok(location.clone()),
     }
 }
 

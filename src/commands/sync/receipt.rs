@@ -1,6 +1,6 @@
 //! Where the receipt of a sync goes, and where it may not.
 
-use super::SyncArgs;
+use super::{Meant, SyncArgs};
 use crate::apply::sync_receipt::{ReceiptPlace, ReceiptRequest};
 use crate::commands::Context;
 use crate::error::CommandError;
@@ -9,10 +9,14 @@ use crate::model::Location;
 use std::path::PathBuf;
 
 /// The receipt that is asked for.
-pub(super) fn wanted(args: &SyncArgs, context: &Context) -> Result<Option<ReceiptRequest>, CommandError> {
+pub(super) fn wanted(
+    meant: &Meant,
+    args: &SyncArgs,
+    context: &Context,
+) -> Result<Option<ReceiptRequest>, CommandError> {
     let Some(receipt) = &args.receipt else { return Ok(None) };
     let wrong = |message: String, hint: &str| Err(CommandError::usage(message).hint(hint));
-    if matches!(args.target, Location::Local(_)) {
+    if matches!(meant.target, Location::Local(_)) {
         return wrong("a receipt lists objects, and this sync puts none in place".to_owned(), "leave `--receipt` out");
     }
     let inside = |what: &dyn std::fmt::Display| {
@@ -20,7 +24,7 @@ pub(super) fn wanted(args: &SyncArgs, context: &Context) -> Result<Option<Receip
     };
     let place = match receipt {
         Location::Local(path) => {
-            let root = if let Location::Local(root) = &args.source { Some(local::absolute(root)) } else { None };
+            let root = if let Location::Local(root) = &meant.source { Some(local::absolute(root)) } else { None };
             if root.is_some_and(|root| local::absolute(path).starts_with(root)) {
                 return inside(&path.display());
             }
@@ -30,7 +34,7 @@ pub(super) fn wanted(args: &SyncArgs, context: &Context) -> Result<Option<Receip
             let Some((key, _, _)) = place.as_object() else {
                 return wrong(format!("`{place}` names no object"), "write `s3://BUCKET/FOLDER/receipt.jsonl`");
             };
-            if let Location::S3(target) = &args.target
+            if let Location::S3(target) = &meant.target
                 && target.bucket == place.bucket
                 && target.as_folder().is_ok_and(|folder| key.as_str().starts_with(folder.as_str()))
             {

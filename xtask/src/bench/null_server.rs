@@ -22,6 +22,7 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fs, thread};
 
 pub(crate) use service::Etags;
@@ -41,6 +42,9 @@ pub(crate) struct NullServerOptions {
     /// Holds the files of this folder from the start, as if they had been uploaded to `seed/` of bucket `bench`.
     #[arg(long, value_name = "FOLDER")]
     seed: Option<PathBuf>,
+    /// Answers so late, as a service in another part of the world does.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
+    delay: u64,
 }
 
 /// Serves until it is killed.
@@ -52,16 +56,17 @@ pub(crate) fn run(options: &NullServerOptions) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
     println!("{READY}http://{}", listener.local_addr()?);
     std::io::stdout().flush()?;
+    let delay = Duration::from_millis(options.delay);
     for stream in listener.incoming() {
         let service = Arc::clone(&service);
         let serving = thread::Builder::new().stack_size(256 << 10);
-        serving.spawn(move || stream.map_err(Into::into).and_then(|stream| serve(&service, stream)))?;
+        serving.spawn(move || stream.map_err(Into::into).and_then(|stream| serve(&service, stream, delay)))?;
     }
     Ok(())
 }
 
 /// Answers one request after the other. What is wrong with a request ends its connection, after an answer that says it.
-fn serve(service: &Service, stream: TcpStream) -> Result<()> {
+fn serve(service: &Service, stream: TcpStream, delay: Duration) -> Result<()> {
     let mut connection = Connection::new(stream)?;
     while let Some(head) = connection.head()? {
         let answered = match service.own(&head) {
@@ -70,6 +75,7 @@ fn serve(service: &Service, stream: TcpStream) -> Result<()> {
         };
         let is_wrong = answered.is_err();
         let answer = answered.unwrap_or_else(|error| Answer::error(400, "InvalidRequest", &format!("{error:#}")));
+        thread::sleep(delay);
         if !connection.answer(&head, &answer)? || is_wrong {
             break;
         }
@@ -102,6 +108,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::sync::Arc;
     use std::thread;
+    use std::time::Duration;
 
     /// A server in this process, as many connections as come.
     fn start(etags: Etags) -> (Arc<Service>, u16) {
@@ -112,7 +119,7 @@ mod tests {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let service = Arc::clone(&served);
-                thread::spawn(move || serve(&service, stream.unwrap()));
+                thread::spawn(move || serve(&service, stream.unwrap(), Duration::ZERO));
             }
         });
         (service, port)

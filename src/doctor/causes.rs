@@ -1,0 +1,416 @@
+//! Causes of a refusal that can be seen: which layer, which statement, and what led there.
+
+use super::alone::no_allow_code;
+use super::diagnosis::Case;
+use super::fix::deny::denial;
+use super::fix::layout_edit::{documents, has, is_of, targets};
+use super::fix::{allows, replaced};
+use super::seen::{Elsewhere, Held, RoleKind, SeenRole, Standing};
+use super::words::{instance_role, one, place_words, statement_words};
+use crate::model::Existence;
+use crate::policy::{Because, Compared, Decision, Effect, Layer, Missed, Outcome, Verdict, operation};
+use crate::report::{Finding, RemedyRecord, Severity};
+
+/// What is wrong with the place itself: role or bucket not there, or elsewhere.
+pub(super) fn places(case: &Case) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let (SeenRole::Absent(near), Some(role)) = (&case.around.role, case.role_name()) {
+        let meant = near.as_ref().map(|near| format!("; there is a role `{near}`")).unwrap_or_default();
+        let message = format!("there is no role `{role}` in this account{meant}");
+        let finding = Finding::new("doctor-no-role", Severity::Error, case.principal_arn(), message);
+        found.push(
+            finding.with_fix("check the name and the account: nobody can have credentials of a role that is gone"),
+        );
+    }
+    let bucket = super::words::bucket_of(case.request.resource());
+    let seen = &case.around.bucket;
+    let url = format!("s3://{bucket}");
+    match seen.existence {
+        Some(Existence::Absent) => {
+            let meant =
+                seen.near.as_ref().map(|near| format!("; this account has a bucket `{near}`")).unwrap_or_default();
+            let finding = Finding::new(
+                "doctor-no-bucket",
+                Severity::Error,
+                &url,
+                format!("there is no bucket `{bucket}`{meant}"),
+            );
+            found.push(finding.with_fix(
+                "check the name letter by letter, or make the bucket: `bucketwright plan` shows what is missing",
+            ));
+        }
+        Some(Existence::Forbidden) => {
+            let message = format!(
+                "bucket `{bucket}` exists, and these credentials may not look at it: it may belong to another account, where its owner must \
+                 allow it as well"
+            );
+            let finding = Finding::new("doctor-foreign-bucket", Severity::Warning, &url, message);
+            found.push(finding.with_fix(
+                "ask the bucket's owner for its policy, or run this with credentials of the owner's account",
+            ));
+        }
+        _ => {}
+    }
+    if let (Some(region), Some(signed)) = (&seen.region, &seen.signed_for)
+        && region != signed
+    {
+        let message = format!("bucket `{bucket}` is in {region}, and requests are signed for {signed} here");
+        let finding = Finding::new("doctor-wrong-region", Severity::Warning, &url, message);
+        found.push(finding.with_fix(format!("set the client's Region to {region} if it is the same there")));
+    }
+    found
+}
+
+/// The cause of a refusal that the policies which were seen make, and what led to it.
+pub(super) fn refused(case: &Case, decision: &Decision, remedies: &[RemedyRecord]) -> Vec<Finding> {
+    let mut found = match decision.verdict {
+        Verdict::ExplicitDeny => denied(case, decision),
+        _ => lacking(case, decision),
+    };
+    found.extend(api_names(case));
+    if let Some(first) = found.first_mut().filter(|first| first.fix.is_none()) {
+        first.fix = Some(summary(remedies, decision));
+    }
+    found
+}
+
+/// The first line of what to do.
+fn summary(remedies: &[RemedyRecord], decision: &Decision) -> String {
+    match remedies {
+        [] => format!("what {} says is not readable here: ask those who can", one(decision.layer)),
+        [only] => steps(only),
+        [first, rest @ ..] => format!("{}; then {} more, below", steps(first), rest.len()),
+    }
+}
+
+fn steps(remedy: &RemedyRecord) -> String {
+    let change = match &remedy.change[..] {
+        [head, line] if head.ends_with(':') => format!("{head} {line}"),
+        [head, ..] if head.ends_with(':') => format!("{}, as below", head.trim_end_matches(':')),
+        [line, ..] => line.clone(),
+        [] => remedy.target.clone(),
+    };
+    let run = remedy.run.as_ref().map(|run| format!(": `{run}`")).unwrap_or_default();
+    match remedy.kind {
+        "ask" => format!("only if its owner agrees: {change}"),
+        _ => format!("{change}{run}"),
+    }
+}
+
+/// A finding about the request.
+fn about(case: &Case, code: &'static str, message: String) -> Finding {
+    Finding::new(code, Severity::Error, place_words(case.request.resource()), message)
+}
+
+fn denied(case: &Case, decision: &Decision) -> Vec<Finding> {
+    let all = decision
+        .because
+        .iter()
+        .filter(|one| one.effect == Some(Effect::Deny) && matches!(one.outcome, Outcome::Applied { .. }));
+    let count = all.count();
+    let Some(because) = denial(decision) else { return Vec::new() };
+    let held = case.layers.find(because.layer, &because.policy);
+    let conditions = match &because.outcome {
+        Outcome::Applied { conditions, .. } if !conditions.is_empty() => {
+            format!(", as {}", conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))
+        }
+        _ => String::new(),
+    };
+    let more = if count > 1 { format!("; {} more statements deny it, too", count - 1) } else { String::new() };
+    let message = format!(
+        "{} of {} ({}) denies {} to {}{conditions}, and no Allow overrides a Deny{}{more}",
+        statement_words(because),
+        held.map_or_else(|| because.policy.clone(), Held::name),
+        because.layer,
+        case.request.action(),
+        case.request.caller,
+        held.map(|held| belongs(case, held, because)).unwrap_or_default(),
+    );
+    vec![about(case, "doctor-explicit-deny", message)]
+}
+
+/// Whose a Deny is.
+fn belongs(case: &Case, held: &Held, because: &Because) -> String {
+    let sid = because.sid.as_deref().unwrap_or_default();
+    let since = held.since.map(|since| format!(", in force since {since}")).unwrap_or_default();
+    let owner = match (&held.owner, case.layout_id()) {
+        (Some(owner), Some(id)) if *owner == id && sid.starts_with("LimitTo") => {
+            format!("; the layout `{id}` says so: it caps the folder's access")
+        }
+        (Some(owner), _) => format!("; the policy belongs to the layout `{owner}`"),
+        (None, _) if sid.starts_with(crate::document::OWN_SID_START) => "; this tool wrote it for a layout".to_owned(),
+        (None, _) => "; no layout owns it: whoever wrote it must decide".to_owned(),
+    };
+    format!("{owner}{since}")
+}
+
+fn lacking(case: &Case, decision: &Decision) -> Vec<Finding> {
+    match decision.layer {
+        Layer::Identity => not_given(case, decision),
+        Layer::Resource => vec![about(
+            case,
+            "doctor-bucket-policy",
+            format!(
+                "the bucket belongs to another account, and its policy does not allow {} to {}: across accounts both sides must",
+                case.request.action(),
+                case.request.caller
+            ),
+        )],
+        layer => {
+            let name = case
+                .layers
+                .standing(layer)
+                .held()
+                .first()
+                .map(|held| format!(" `{}`", held.name()))
+                .unwrap_or_default();
+            let message = format!(
+                "{}{name} does not allow {}: it limits {} whatever other policies allow",
+                one(layer),
+                case.request.action(),
+                case.request.caller
+            );
+            vec![about(case, no_allow_code(layer), message)]
+        }
+    }
+}
+
+/// Why the caller's own policies do not give it.
+fn not_given(case: &Case, decision: &Decision) -> Vec<Finding> {
+    if let Standing::Hidden(why) = &case.layers.identity {
+        let message = format!(
+            "no policy that could be seen allows it; the policies of {} were not seen: {why}",
+            case.request.caller
+        );
+        return vec![about(case, "doctor-no-allow", message)];
+    }
+    let mut found = Vec::new();
+    found.extend(other_role(case));
+    found.extend(drifted(case));
+    found.extend(older_version(case));
+    found.extend(listing_trap(case, decision));
+    if found.is_empty() {
+        found.push(about(case, "doctor-no-allow", nearest(case, decision)));
+    }
+    // One of them is the cause, the others are what else was seen on the way.
+    for other in found.iter_mut().skip(1) {
+        other.severity = Severity::Warning;
+    }
+    found
+}
+
+/// The policy that would allow it, and who has it instead.
+fn other_role(case: &Case) -> Option<Finding> {
+    let role = case.role_name()?;
+    let helps = |elsewhere: &&Elsewhere| {
+        let mut after = case.layers.clone();
+        if let Standing::Held(held) = &mut after.identity {
+            held.push(elsewhere.held.clone());
+        }
+        allows(case, &after)
+    };
+    let mut fitting: Vec<&Elsewhere> = case.around.elsewhere.iter().filter(helps).collect();
+    fitting
+        .sort_by_key(|elsewhere| (!case.owns(&elsewhere.held), elsewhere.holders.as_ref().is_none_or(Vec::is_empty)));
+    let elsewhere = fitting.first()?;
+    let name = elsewhere.held.name();
+    let since = elsewhere.held.since.map(|since| format!(" (in force since {since})")).unwrap_or_default();
+    let holders = elsewhere.holders.as_deref().unwrap_or_default();
+    let session = case.symptom.as_ref().and_then(|symptom| symptom.principal.as_deref());
+    let is_node = session.and_then(instance_role).is_some()
+        || matches!(case.around.role, SeenRole::Here { kind: RoleKind::Instance, .. });
+    let (code, message) = match holders {
+        [] => (
+            "doctor-not-attached",
+            format!(
+                "policy {name} would allow it{since}, and role `{role}`, which asks, does not have it; no role has it"
+            ),
+        ),
+        holders => {
+            let named: Vec<String> = holders.iter().map(|holder| holder_words(case, holder)).collect();
+            let pods =
+                |holder: &super::seen::Holder| matches!(holder.kind, Some(RoleKind::Irsa | RoleKind::PodIdentity));
+            let fell_back = is_node && holders.iter().any(pods);
+            let aside = if fell_back {
+                "; so the pod runs with the node's credentials instead of its service account's: its annotation or association is missing, or the pod is older than it"
+            } else {
+                ""
+            };
+            let code = if fell_back { "doctor-node-role" } else { "doctor-wrong-role" };
+            (
+                code,
+                format!(
+                    "policy {name} would allow it, but it is attached to {}, and `{role}` asks{aside}",
+                    named.join(" and ")
+                ),
+            )
+        }
+    };
+    Some(about(case, code, message))
+}
+
+fn holder_words(case: &Case, holder: &super::seen::Holder) -> String {
+    let control_plane = case.around.clusters.iter().any(|cluster| {
+        let role = cluster.control_plane_role.as_ref().and_then(|arn| arn.resource().rsplit('/').next());
+        role == Some(holder.role.as_str())
+    });
+    let kind = if control_plane { Some(RoleKind::ControlPlane) } else { holder.kind };
+    match kind.filter(|kind| *kind != RoleKind::Other) {
+        Some(kind) => format!("role `{}` of {}", holder.role, kind.words()),
+        None => format!("role `{}`", holder.role),
+    }
+}
+
+/// The caller has the layout's policy, which does not say any more what the layout makes.
+fn drifted(case: &Case) -> Option<Finding> {
+    let (layout, file) = case.around.layout.as_ref()?;
+    let grant = layout.grants.iter().find(|grant| has(&case.layers, grant) && !documents_differ(case, grant))?;
+    let made = documents(layout, grant)?;
+    let mut after = case.layers.clone();
+    for held in case.layers.identity.held().iter().filter(|held| is_of(grant, &held.policy.name)) {
+        after = replaced(&after, Layer::Identity, &held.policy.name, None);
+    }
+    if let Standing::Held(held) = &mut after.identity {
+        for policy in made {
+            let text = crate::model::PolicyJson(String::new());
+            held.push(Held { policy, text, arn: None, owner: None, version: None, since: None, others: Vec::new() });
+        }
+    }
+    if !allows(case, &after) {
+        return None;
+    }
+    let held = case.layers.identity.held().iter().find(|held| is_of(grant, &held.policy.name))?;
+    let since = held.since.map(|since| format!(", in force since {since},")).unwrap_or_default();
+    let message = format!(
+        "policy {}{since} does not say what {file} makes of grant `{}`: the layout gives {}, the policy does not",
+        held.name(),
+        grant.policy,
+        case.request.action()
+    );
+    Some(about(case, "doctor-policy-differs", message))
+}
+
+/// True if the documents of a grant are in force word for word.
+fn documents_differ(case: &Case, grant: &crate::layout::Grant) -> bool {
+    // A layout whose grant does not target this role says nothing of it.
+    !targets(case, grant) && !has(&case.layers, grant)
+}
+
+/// An older version of a policy that allowed it.
+fn older_version(case: &Case) -> Option<Finding> {
+    for layer in [Layer::Identity, Layer::Boundary] {
+        for held in case.layers.standing(layer).held() {
+            let allowed = held.others.iter().find(|other| {
+                let older = Held { policy: other.policy.clone(), ..held.clone() };
+                allows(case, &replaced(&case.layers, layer, &held.policy.name, Some(older)))
+            });
+            let Some(older) = allowed else { continue };
+            let since = held.since.map(|since| format!(" (in force since {since})")).unwrap_or_default();
+            let message =
+                format!("{} of {} allowed it, and {}{since} does not", older.id, held.policy.name, held.name());
+            let fix = format!(
+                "look at what changed: `bucketwright policy diff {0}@{1} {0}`; the way back is `bucketwright policy rollback {0} --to {1}`",
+                held.policy.name, older.id
+            );
+            return Some(about(case, "doctor-policy-changed", message).with_fix(fix));
+        }
+    }
+    None
+}
+
+/// Listings under a folder policy: HeadBucket, an empty prefix, a folder's name without its slash.
+fn listing_trap(case: &Case, decision: &Decision) -> Option<Finding> {
+    let (because, compared) = decision.because.iter().find_map(|one| match &one.outcome {
+        Outcome::Missed(Missed::Condition(compared))
+            if one.effect == Some(Effect::Allow) && compared.key.eq_ignore_ascii_case("s3:prefix") =>
+        {
+            Some((one, compared))
+        }
+        _ => None,
+    })?;
+    let allowed = listed(compared);
+    let statement = format!("{} of {}", statement_words(because), because.policy);
+    let sent = compared.found.as_ref().and_then(|values| values.first());
+    let is_told = case.operation.is_some() || case.symptom.is_none();
+    let (code, message, fix) = match sent.map(String::as_str) {
+        None if case.operation.as_deref() == Some("HeadBucket") => (
+            "doctor-head-bucket",
+            format!(
+                "HeadBucket asks for s3:ListBucket without a prefix, and {statement} allows only the prefixes {allowed}: no prefix condition can \
+                 ever let HeadBucket pass, whatever else is allowed"
+            ),
+            "let the client skip that check (pyarrow: `create_dir=False`; rclone: `--s3-no-check-bucket`; s3fs needs s3:GetBucketLocation), or \
+             allow listing the whole bucket: `list = \"bucket\"` in the grant",
+        ),
+        None if !is_told || case.operation.as_deref().is_some_and(|call| call.starts_with("ListObject")) => (
+            "doctor-listing-prefix",
+            format!(
+                "the message does not tell which prefix was listed; {statement} allows only {allowed}, and none that is left out or empty"
+            ),
+            "list the folder with its slash; a client that asks for the whole bucket needs `list = \"bucket\"` in the grant",
+        ),
+        None => (
+            "doctor-listing-prefix",
+            format!("no prefix is sent, and {statement} allows only the prefixes {allowed}"),
+            "list a folder, with its slash; for the whole bucket the grant needs `list = \"bucket\"`",
+        ),
+        Some("") => (
+            "doctor-listing-prefix",
+            format!(
+                "the prefix is empty, as in `aws s3 ls s3://BUCKET`, and {statement} allows only the prefixes {allowed}"
+            ),
+            "list a folder, with its slash; for the names at the top level the grant needs `list = \"root\"`",
+        ),
+        Some(prefix) if compared.wanted.iter().any(|wanted| wanted.starts_with(&format!("{prefix}/"))) => (
+            "doctor-listing-prefix",
+            format!("the prefix `{prefix}` has no slash at its end, and {statement} allows only {allowed}"),
+            "list the folder with its slash",
+        ),
+        Some(_) => return None,
+    };
+    Some(about(case, code, message).with_fix(fix))
+}
+
+fn listed(compared: &Compared) -> String {
+    let shown: Vec<String> = compared.wanted.iter().take(4).map(|value| format!("`{value}`")).collect();
+    let more = if compared.wanted.len() > 4 { ", ..." } else { "" };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// The statement that comes closest.
+fn nearest(case: &Case, decision: &Decision) -> String {
+    let who = &case.request.caller;
+    let action = case.request.action();
+    let allows = |one: &&Because| one.effect == Some(Effect::Allow) && matches!(one.layer, Layer::Identity);
+    let near = |wanted: fn(&Missed) -> bool| {
+        let mut all = decision.because.iter().filter(allows);
+        all.find(|one| matches!(&one.outcome, Outcome::Missed(missed) if wanted(missed)))
+    };
+    let close = near(|missed| matches!(missed, Missed::Condition(_)))
+        .or_else(|| near(|missed| matches!(missed, Missed::Resource { .. })));
+    match (close, case.layers.identity.held()) {
+        (Some(close), _) => format!("no policy of {who} allows {action} there; closest is {close}"),
+        (None, []) => format!("{who} has no policy at all, attached or inline"),
+        (None, held) => {
+            let names: Vec<String> = held.iter().take(5).map(Held::name).collect();
+            format!("no policy of {who} allows {action}: {} say nothing of it", names.join(", "))
+        }
+    }
+}
+
+/// API names where actions should stand: such an entry matches nothing.
+fn api_names(case: &Case) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for held in case.layers.identity.held() {
+        for statement in held.policy.document.statements() {
+            let entries = statement.action.iter().flat_map(|actions| &actions.items);
+            for entry in entries {
+                let Some(hint) = operation::hint(&entry.text) else { continue };
+                let message = format!("{} lists `{}`: {hint}", held.name(), entry.text);
+                let finding = Finding::new("doctor-api-name", Severity::Warning, held.policy.name.clone(), message);
+                found.push(Finding { path: Some(statement.path.to_string()), ..finding });
+            }
+        }
+    }
+    found
+}
