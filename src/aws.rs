@@ -7,6 +7,7 @@ pub mod iam;
 mod lease;
 mod line;
 pub mod s3;
+pub mod sts;
 
 pub use failure::{ErrorClass, ServiceError};
 
@@ -195,14 +196,20 @@ impl fmt::Debug for Keys<'_> {
     }
 }
 
+impl Keys<'_> {
+    /// The same as the SDK takes them. That they end is left to the service to say, in its own words.
+    pub fn credentials(&self) -> Credentials {
+        let token = self.session_token.map(str::to_owned);
+        Credentials::new(self.access_key, self.secret_key, token, None, "bucketwright")
+    }
+}
+
 /// A connection to the embedded endpoint in this process, over `http_client` instead of a socket.
 pub fn connect_in_process(http_client: SharedHttpClient, keys: Keys<'_>, region: Region, place: String) -> Clients {
-    let token = keys.session_token.map(str::to_owned);
-    let credentials = Credentials::new(keys.access_key, keys.secret_key, token, None, "embedded-endpoint");
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(aws_config::Region::new(region.as_str().to_owned()))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .credentials_provider(SharedCredentialsProvider::new(keys.credentials()))
         .endpoint_url("http://localhost")
         .http_client(http_client)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))

@@ -8,7 +8,7 @@ use crate::commands::stop::Stop;
 use crate::commands::{
     Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, sync, tree, uploads, verify,
 };
-use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags};
+use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags, Limit};
 use crate::error::CommandError;
 use crate::model::Region;
 use crate::report::{Outcome, Summary};
@@ -73,9 +73,10 @@ struct GlobalArgs {
     /// Act as this role: an ARN; with `--local` and for `serve` a role of the folder's directory by name or ARN
     #[arg(long = "as", global = true, value_name = "ROLE")]
     as_role: Option<AsRole>,
-    /// With `--as` at the embedded endpoint: allow of the role's rights only what the policy document in FILE allows
-    #[arg(long, global = true, value_name = "FILE")]
-    session_policy: Option<PathBuf>,
+    /// With `--as` at the embedded endpoint: allow of the role's rights only what the policy document in FILE allows. For
+    /// `verify`: try a policy as that of a session; see there
+    #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    session_policy: Option<Limit>,
     /// Trust the certificates in this PEM file beside the system's
     #[arg(long, global = true, value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
@@ -111,7 +112,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
     Sync(Box<sync::SyncArgs>),
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     #[command(subcommand)]

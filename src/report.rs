@@ -34,6 +34,9 @@ pub enum Event {
     Finding(Finding),
     /// One operation tried in one place.
     Cell(Cell),
+    /// Everything that one principal was tried on in one bucket; in JSON one `cell` for each.
+    #[serde(skip)]
+    Matrix(Vec<Cell>),
     /// One request decided by policies.
     Decision(DecisionRecord),
     /// A refusal as it was read from a message or a log.

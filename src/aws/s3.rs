@@ -11,6 +11,7 @@ mod list;
 mod multipart;
 mod objects;
 mod own_buckets;
+mod questions;
 mod settings;
 mod uploads;
 mod versions;
@@ -30,6 +31,7 @@ use super::failure::Classified;
 use super::lease::Lease;
 use crate::model::{BucketName, ObjectKey};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -152,6 +154,13 @@ impl Store {
     /// The account that every bucket must belong to.
     pub fn expected_owner(&self) -> Option<String> {
         self.expected_owner.clone()
+    }
+
+    /// The same service as somebody else sees it.
+    #[must_use]
+    pub fn acting_as(&self, credentials: Credentials) -> Self {
+        let config = self.client.config().to_builder().credentials_provider(credentials).build();
+        Self { client: Client::from_conf(config), ..self.clone() }
     }
 
     /// The same store for buckets of any account: to read what is copied from there.

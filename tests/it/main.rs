@@ -49,4 +49,5 @@ mod sync_receipt;
 mod testenv;
 mod transfer;
 mod uploads;
+mod verify_access;
 mod wire;
