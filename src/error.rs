@@ -2,8 +2,8 @@
 
 use crate::apply::dataset::DatasetError;
 use crate::apply::pipeline::LookError;
-use crate::aws::{ConnectError, ServiceError};
 use crate::aws::s3::{ErrorClass, S3Error};
+use crate::aws::{ConnectError, ServiceError};
 use crate::config::ActingError;
 use crate::layout::LayoutError;
 use crate::policy::generate::GenerateError;
