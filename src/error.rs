@@ -6,11 +6,12 @@ use crate::aws::ConnectError;
 use crate::aws::s3::{ErrorClass, S3Error};
 use crate::config::ActingError;
 use crate::layout::LayoutError;
+use crate::policy::backup::BackupError;
 use crate::policy::generate::GenerateError;
 use crate::policy::generate::trust::TrustError;
 use crate::report::{ErrorRecord, Outcome};
 use crate::server::ServerError;
-use crate::world::WorldError;
+use crate::world::{AccountError, WorldError};
 use std::error::Error;
 use std::io;
 use std::path::Path;
@@ -170,6 +171,33 @@ impl From<S3Error> for CommandError {
             excerpt: None,
         };
         Self { records: vec![record], outcome: Outcome::Failed }
+    }
+}
+
+impl From<AccountError> for CommandError {
+    fn from(error: AccountError) -> Self {
+        let target = match &error {
+            AccountError::Service(error) => Some(error.target.clone()),
+            AccountError::Directory(_) | AccountError::Stopped => None,
+        };
+        let message = match &error {
+            AccountError::Service(error) if error.class == ErrorClass::NoCredentials => error.message.clone(),
+            error => chain(error),
+        };
+        let hints = error.hint().map(str::to_owned).into_iter().collect();
+        let outcome = match error.kind() {
+            "directory" => Outcome::Invalid,
+            "interrupted" => Outcome::Interrupted,
+            _ => Outcome::Failed,
+        };
+        let record = ErrorRecord { hints, target, ..ErrorRecord::new(error.kind(), message) };
+        Self { records: vec![record], outcome }
+    }
+}
+
+impl From<BackupError> for CommandError {
+    fn from(error: BackupError) -> Self {
+        Self::new("backup", Outcome::Invalid, chain(&error))
     }
 }
 

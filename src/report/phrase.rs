@@ -21,7 +21,7 @@ const fn words(action: &'static str, plain: &'static str, past: &'static str, on
     Words { action, plain, past, ongoing }
 }
 
-const WORDS: [Words; 10] = [
+const WORDS: [Words; 17] = [
     words("create-bucket", "create", "created", "creating"),
     words("put-setting", "set", "set", "setting"),
     words("put-marker", "make", "made", "making"),
@@ -32,6 +32,13 @@ const WORDS: [Words; 10] = [
     words("abort-upload", "abort the upload of", "aborted the upload of", "aborting the upload of"),
     words("create-policy", "create policy", "created policy", "creating policy"),
     words("attach-policy", "attach policy", "attached policy", "attaching policy"),
+    words("detach-policy", "detach policy", "detached policy", "detaching policy"),
+    words("create-policy-version", "add a version to", "added a version to", "adding a version to"),
+    words("set-default-version", "put in force", "put in force", "putting in force"),
+    words("create-role", "create role", "created role", "creating role"),
+    words("put-inline-policy", "put inline policy", "put inline policy", "putting inline policy"),
+    words("write-backup", "write", "wrote", "writing"),
+    words("put-boundary", "set boundary", "set boundary", "setting boundary"),
 ];
 
 impl Words {

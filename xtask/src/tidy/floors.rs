@@ -42,7 +42,7 @@ pub(crate) const FLOORS: &[Floor] = &[
     floor("aws",      Edge,  &["model"]),
     floor("verify",   Pure,  &["layout", "document", "plan", "report", "hashing", "model"]),
     floor("doctor",   Pure,  &["policy", "layout", "document", "report", "model"]),
-    floor("policy",   Pure,  &["layout", "document", "plan", "report", "model"]),
+    floor("policy",   Pure,  &["layout", "document", "plan", "report", "hashing", "model"]),
     floor("tree",     Pure,  &["layout", "report", "model"]),
     floor("layout",   Pure,  &["document", "plan", "report", "hashing", "model"]),
     floor("sync",     Pure,  &["plan", "report", "hashing", "model"]),
