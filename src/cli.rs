@@ -277,7 +277,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Ending, Command
         Command::Apply(args) => apply::run(&args, context).await,
         Command::Sync(args) => sync::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
-        Command::Policy(command) => policy::run(&command, context),
+        Command::Policy(command) => policy::run(&command, context).await,
         Command::Uploads(command) => uploads::run(&command, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Completions(args) => Ok(completions::run(&args, context, command_tree)),

@@ -6,6 +6,7 @@ use crate::aws::s3::{ErrorClass, S3Error};
 use crate::aws::{ConnectError, ServiceError};
 use crate::config::ActingError;
 use crate::layout::LayoutError;
+use crate::policy::backup::BackupError;
 use crate::policy::generate::GenerateError;
 use crate::policy::generate::trust::TrustError;
 use crate::report::{ErrorRecord, Outcome};
@@ -156,14 +157,6 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-impl From<AccountError> for CommandError {
-    fn from(error: AccountError) -> Self {
-        let hints = error.hint().map(str::to_owned).into_iter().collect();
-        let record = ErrorRecord { hints, ..ErrorRecord::new(error.kind(), chain(&error)) };
-        Self { records: vec![record], outcome: Outcome::Failed }
-    }
-}
-
 impl From<S3Error> for CommandError {
     fn from(error: S3Error) -> Self {
         let hints = match (error.class, &error.region) {
@@ -179,6 +172,33 @@ impl From<S3Error> for CommandError {
             excerpt: None,
         };
         Self { records: vec![record], outcome: Outcome::Failed }
+    }
+}
+
+impl From<AccountError> for CommandError {
+    fn from(error: AccountError) -> Self {
+        let target = match &error {
+            AccountError::Service(error) => Some(error.target.clone()),
+            AccountError::Directory(_) | AccountError::Stopped => None,
+        };
+        let message = match &error {
+            AccountError::Service(error) if error.class == ErrorClass::NoCredentials => error.message.clone(),
+            error => chain(error),
+        };
+        let hints = error.hint().map(str::to_owned).into_iter().collect();
+        let outcome = match error.kind() {
+            "directory" => Outcome::Invalid,
+            "interrupted" => Outcome::Interrupted,
+            _ => Outcome::Failed,
+        };
+        let record = ErrorRecord { hints, target, ..ErrorRecord::new(error.kind(), message) };
+        Self { records: vec![record], outcome }
+    }
+}
+
+impl From<BackupError> for CommandError {
+    fn from(error: BackupError) -> Self {
+        Self::new("backup", Outcome::Invalid, chain(&error))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything here blocks; async callers run it on blocking threads. Nothing here decides what is sent.
 
+mod backup;
 mod blocks;
 mod descriptors;
 mod digest;
@@ -17,6 +18,7 @@ mod spill;
 mod text_file;
 mod walk;
 
+pub use backup::{backups_below, write_backup};
 pub use descriptors::descriptor_limit;
 pub use digest::{DigestsWanted, FileDigests, digest_file};
 pub use hash_cache::{CacheError, CachePlace, CacheReader, Learner, Saved, Visited};

@@ -35,7 +35,7 @@ pub use bucket_name::{BucketName, BucketNameError};
 pub use bucket_state::{BucketState, Existence, MarkerState, Reading};
 pub use bytes::{ByteSize, ByteSizeError, HumanBytes};
 pub use checksum::{Algorithm, Checksum, ChecksumError, Echo};
-pub use cluster_state::{Cluster, ClusterPart, NodeGroup, PodIdentityAssociation, Unread};
+pub use cluster_state::{Cluster, ClusterPart, NoNodeGroup, NodeGroup, NodeRole, PodIdentityAssociation, Unread};
 pub use count::HumanCount;
 pub use entry::{Fingerprint, LocalFile, ObjectEntry, ObjectHead, Odd, OddKind, escaped};
 pub use etag::ETag;

@@ -6,6 +6,7 @@
 mod applies;
 mod arn_pattern;
 pub mod assertions;
+pub mod backup;
 mod caller;
 pub mod cases;
 mod catalog;

@@ -3,6 +3,7 @@
 //! The serde form of these types is the JSON contract that scripts rely on: fields are added, never renamed. How they
 //! read in words stands in [`phrase`].
 
+mod account;
 mod change;
 mod decision;
 mod doctor;
@@ -10,6 +11,7 @@ mod phrase;
 pub mod receipt;
 mod upload;
 
+pub use account::{Line, ManagedPolicyRecord, PolicyVersionRecord, RoleRecord, StatementRecord, attachment_names};
 pub use change::{ChangeRecord, EditRecord, Turn};
 pub use decision::{DecisionRecord, ReasonRecord};
 pub use doctor::{LayerRecord, RemedyRecord, SymptomRecord};
@@ -52,6 +54,12 @@ pub enum Event {
     Change(ChangeRecord),
     /// One statement that differs between two sets of policies.
     Edit(EditRecord),
+    /// One managed policy of an account.
+    ManagedPolicy(ManagedPolicyRecord),
+    /// One version of a managed policy.
+    PolicyVersion(PolicyVersionRecord),
+    /// One role of an account.
+    Role(RoleRecord),
     /// One check that held, for verbs that list what they checked.
     Check(Check),
     /// What the filter of a sync decides about one name.

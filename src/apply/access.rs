@@ -6,7 +6,7 @@
 
 mod keep;
 
-pub use keep::{BackupFolder, KeepError};
+pub use keep::{KeepError, Keeper};
 
 use crate::apply::patience::{Patience, Situation};
 use crate::aws::ErrorClass;
@@ -29,7 +29,7 @@ pub struct Ground<'run> {
     /// The account to write to.
     pub account: &'run Account,
     /// Where what is replaced is kept.
-    pub backup: BackupFolder,
+    pub keeper: Keeper,
 }
 
 /// What a run in the account needs beside the actions.
@@ -91,7 +91,7 @@ impl Grants<'_> {
     /// Keeps what will be replaced, then runs the actions in their order. Failures are events.
     pub async fn run(&self, actions: &[AccountAction]) -> Granted {
         let mut done = Done::default();
-        let backup = match self.ground.backup.keep(actions, self.ground.account).await {
+        let backup = match self.ground.keeper.keep(actions, self.ground.account).await {
             Ok(folder) => folder,
             Err(error) => {
                 done.unkept = Some(error.to_string());

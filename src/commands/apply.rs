@@ -1,14 +1,14 @@
 //! `apply`: makes the world as the layout wants it, and nothing twice.
 
 use super::{Closing, Context, Ending, LayoutArgs, Load, Loaded, OnlyArgs, Planned, plan, verify};
-use crate::apply::access::{BackupFolder, Ground};
+use crate::apply::access::{Ground, Keeper};
 use crate::apply::leftovers::{self, Scope};
 use crate::apply::receipts::PendingReceipt;
 use crate::apply::transfer::{TransferOptions, Transferred};
 use crate::apply::{Applied, Apply};
 use crate::error::CommandError;
 use crate::local::{self, Journal};
-use crate::model::{AccountId, Algorithm, BucketName, HumanCount, ObjectKey};
+use crate::model::{Algorithm, BucketName, HumanCount, ObjectKey};
 use crate::plan::{Plan, Step};
 use crate::report::{Event, Outcome, Summary};
 use crate::ui::Confirmation;
@@ -185,9 +185,13 @@ async fn carry_out(
         reconcile(loaded, &plan, world, journal, &events).await;
     }
     let transfer = TransferOptions { journal, ..TransferOptions::with_checksum(args.checksum.algorithm()) };
-    let account = world.identity.account.clone().unwrap_or_else(AccountId::local);
-    let backup = BackupFolder::new(&loaded.folder.join(&loaded.layout.backup), &account, context.now);
-    let grants = Some(Ground { account: &world.account, backup });
+    let keeper = Keeper {
+        root: loaded.folder.join(&loaded.layout.backup),
+        time: context.now,
+        account: world.identity.account.clone(),
+        caller: world.identity.arn.clone(),
+    };
+    let grants = Some(Ground { account: &world.account, keeper });
     let apply = Apply { store: &world.store, events, cancel: context.stop.token(), transfer, grants };
     let Applied { transferred, granted } = apply.run(plan).await;
     drop(apply);

@@ -1,10 +1,18 @@
-//! `policy`: policy documents made, checked, explained and decided, one file a verb.
+//! `policy`: policy documents made, checked, explained and decided, and kept in the account, one file a verb.
 
+mod account;
+pub mod attach;
+pub mod backup;
+pub mod detach;
 pub mod diff;
 pub mod eval;
 pub mod explain;
 pub mod generate;
 pub mod lint;
+pub mod log;
+pub mod restore;
+pub mod rollback;
+pub mod show;
 
 use super::{Context, Ending};
 use crate::error::CommandError;
@@ -14,7 +22,7 @@ use crate::report::Outcome;
 use clap::Subcommand;
 use std::path::Path;
 
-/// Make, check and compare policy documents, decide requests by them, and explain the decisions
+/// Make, check and compare policy documents, decide requests by them, and keep those of the account
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     Diff(diff::DiffArgs),
@@ -22,16 +30,30 @@ pub enum PolicyCommand {
     Explain(Box<explain::ExplainArgs>),
     Lint(lint::LintArgs),
     Generate(Box<generate::GenerateArgs>),
+    Show(show::ShowArgs),
+    Log(log::LogArgs),
+    Attach(attach::AttachArgs),
+    Detach(detach::DetachArgs),
+    Rollback(rollback::RollbackArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
 }
 
 /// Runs the verb.
-pub fn run(command: &PolicyCommand, context: &Context) -> Result<Ending, CommandError> {
+pub async fn run(command: &PolicyCommand, context: &Context) -> Result<Ending, CommandError> {
     match command {
-        PolicyCommand::Diff(args) => diff::run(args, context),
+        PolicyCommand::Diff(args) => diff::run(args, context).await,
         PolicyCommand::Eval(args) => eval::run(args, context),
         PolicyCommand::Explain(args) => explain::run(args, context),
         PolicyCommand::Lint(args) => lint::run(args, context),
         PolicyCommand::Generate(args) => generate::run(args, context),
+        PolicyCommand::Show(args) => show::run(args, context).await,
+        PolicyCommand::Log(args) => log::run(args, context).await,
+        PolicyCommand::Attach(args) => attach::run(args, context).await,
+        PolicyCommand::Detach(args) => detach::run(args, context).await,
+        PolicyCommand::Rollback(args) => rollback::run(args, context).await,
+        PolicyCommand::Backup(args) => backup::run(args, context).await,
+        PolicyCommand::Restore(args) => restore::run(args, context).await,
     }
 }
 

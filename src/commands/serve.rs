@@ -22,8 +22,8 @@ const DEFAULT_PORT: u16 = 9595;
 ///
 /// With `--as` the keys are those of a role (for 12 hours) or of a user, as in `--as user/NAME`, and its policies decide every
 /// request. They are files in `directory/` in the same folder: `roles/NAME.json` and `users/NAME.json` name policies, as in
-/// `{"policies": ["team-a"]}`, and may have `inline`, `boundary`, `path` and `tags`; `policies/NAME.json` is a policy document.
-/// An edit counts from the next request on.
+/// `{"policies": ["team-a"]}`, and may have `inline`, `boundary`, `path`, `tags` and `trust`; `policies/NAME.json` is a
+/// policy document, and `directory.toml` describes clusters. An edit counts from the next request on.
 ///
 /// With `--session-policy` a role's keys are for a session that the policy in FILE limits, as one passed to AssumeRole does:
 /// allowed is what both the role's policies and this one allow. It is checked now, may have 2,048 characters without white

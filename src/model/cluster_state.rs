@@ -54,6 +54,75 @@ impl Cluster {
     }
 }
 
+/// Node groups that were asked for and are not in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cluster `{cluster}` has no node group {wanted}; {there}")]
+pub struct NoNodeGroup {
+    cluster: String,
+    wanted: String,
+    there: String,
+}
+
+/// The role of nodes, and the groups that share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRole {
+    /// The role.
+    pub role: Arn,
+    /// The names of the groups.
+    pub groups: Vec<String>,
+}
+
+impl Cluster {
+    /// The roles of the node groups that `wanted` names, each once: names, or patterns with `*` and `?`. A name or pattern
+    /// that fits no group is an error, because somebody meant one.
+    pub fn node_roles(&self, wanted: &[impl AsRef<str>]) -> Result<Vec<NodeRole>, NoNodeGroup> {
+        let fits = |wanted: &str, name: &str| glob(wanted.as_bytes(), name.as_bytes());
+        let vain = wanted.iter().find(|one| !self.node_groups.iter().any(|group| fits(one.as_ref(), &group.name)));
+        if let Some(vain) = vain {
+            let names: Vec<&str> = self.node_groups.iter().map(|group| group.name.as_str()).collect();
+            let there = match &names[..] {
+                [] => "it has no managed node groups".to_owned(),
+                names => format!("it has {}", names.join(", ")),
+            };
+            return Err(NoNodeGroup { cluster: self.name.clone(), wanted: format!("`{}`", vain.as_ref()), there });
+        }
+        let mut roles: Vec<NodeRole> = Vec::new();
+        for group in self.node_groups.iter().filter(|group| wanted.iter().any(|one| fits(one.as_ref(), &group.name))) {
+            match roles.iter_mut().find(|known| known.role == group.role) {
+                Some(known) => known.groups.push(group.name.clone()),
+                None => roles.push(NodeRole { role: group.role.clone(), groups: vec![group.name.clone()] }),
+            }
+        }
+        Ok(roles)
+    }
+}
+
+/// True if `*` (any run of letters) and `?` (one letter) make the name of the pattern.
+fn glob(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut read, mut star) = (0, 0, None);
+    while read < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, read));
+                at += 1;
+            }
+            Some(letter) if *letter == b'?' || *letter == name[read] => {
+                at += 1;
+                read += 1;
+            }
+            // The last star takes one letter more.
+            _ => match star {
+                Some((of, taken)) => {
+                    star = Some((of, taken + 1));
+                    (at, read) = (of + 1, taken + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|letter| *letter == b'*')
+}
+
 /// A managed node group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeGroup {
@@ -76,4 +145,49 @@ pub struct PodIdentityAssociation {
     pub role: Arn,
     /// Its tags, as they were read.
     pub tags: super::Tags,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cluster, NodeGroup, glob};
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, fits) in [
+            ("*", "", true),
+            ("*", "gpu-1", true),
+            ("gpu-*", "gpu-1", true),
+            ("gpu-?", "gpu-12", false),
+            ("*-1", "gpu-11-1", true),
+            ("a*b*c", "a-b-b-d", false),
+            ("gpu", "gpu-1", false),
+        ] {
+            assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn groups_that_share_a_role_give_it_once() {
+        let group = |name: &str, role: &str| NodeGroup {
+            name: name.to_owned(),
+            role: format!("arn:aws:iam::111122223333:role/{role}").parse().unwrap(),
+        };
+        let cluster = Cluster {
+            name: "lab".to_owned(),
+            arn: "arn:aws:eks:us-east-1:111122223333:cluster/lab".parse().unwrap(),
+            control_plane_role: None,
+            oidc_issuer: None,
+            node_groups: vec![group("a", "one"), group("b", "two"), group("c", "one")],
+            associations: Vec::new(),
+            addons: Vec::new(),
+            auto_mode_role: None,
+            unread: Vec::new(),
+        };
+        let roles = cluster.node_roles(&["*"]).unwrap();
+        let groups: Vec<_> = roles.iter().map(|role| role.groups.join(" ")).collect();
+        assert_eq!(groups, ["a c", "b"]);
+        assert_eq!(cluster.node_roles(&["b"]).unwrap().len(), 1);
+        let error = cluster.node_roles(&["a", "gpu-*"]).unwrap_err().to_string();
+        assert_eq!(error, "cluster `lab` has no node group `gpu-*`; it has a, b, c");
+    }
 }

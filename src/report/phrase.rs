@@ -21,7 +21,7 @@ const fn words(action: &'static str, plain: &'static str, past: &'static str, on
     Words { action, plain, past, ongoing }
 }
 
-const WORDS: [Words; 19] = [
+const WORDS: [Words; 24] = [
     words("create-bucket", "create", "created", "creating"),
     words("put-setting", "set", "set", "setting"),
     words("put-marker", "make", "made", "making"),
@@ -41,6 +41,11 @@ const WORDS: [Words; 19] = [
     words("create-association", "give role", "gave role", "giving role"),
     words("delete-association", "take role", "took role", "taking role"),
     words("apply-grant", "grant", "granted", "granting"),
+    words("create-policy-version", "add a version to", "added a version to", "adding a version to"),
+    words("set-default-version", "put in force", "put in force", "putting in force"),
+    words("put-inline-policy", "put inline policy", "put inline policy", "putting inline policy"),
+    words("write-backup", "write", "wrote", "writing"),
+    words("put-boundary", "set boundary", "set boundary", "setting boundary"),
 ];
 
 impl Words {

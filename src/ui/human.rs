@@ -2,6 +2,7 @@
 //!
 //! What belongs together is held back until its group is whole, and printed before anything else is.
 
+mod account;
 mod actions;
 mod changes;
 mod decision;
@@ -130,6 +131,9 @@ impl Human {
             Event::Symptom(symptom) => remedy::symptom(symptom, voice, screen),
             Event::Layer(layer) => self.remedies.layer(layer, voice, screen),
             Event::Remedy(remedy) => self.remedies.remedy(remedy, voice, screen),
+            Event::ManagedPolicy(policy) => account::show(&policy.lines(voice.verbose), voice, screen),
+            Event::PolicyVersion(version) => account::show(&version.lines(), voice, screen),
+            Event::Role(role) => account::show(&role.lines(voice.verbose), voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::UnfinishedUpload(upload) => {

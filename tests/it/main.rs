@@ -18,6 +18,7 @@ mod main_job;
 mod odd_files;
 mod output;
 mod policy;
+mod policy_account;
 mod policy_diff;
 mod policy_generate;
 mod policy_layout;

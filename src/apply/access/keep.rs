@@ -1,27 +1,36 @@
-//! What a run keeps of policies and roles before it replaces anything.
+//! What a run keeps of policies and roles before it replaces anything: a backup as `policy backup` makes it, which
+//! `policy restore` takes.
 
 use super::GrantError;
 use crate::local;
-use crate::model::{AccountId, Arn, Attachments, ManagedPolicy, Role, RoleName, Seen};
+use crate::model::{AccountId, Arn, RoleName, Seen};
 use crate::plan::{AccountAction, AccountStep};
-use crate::world::Account;
-use serde_json::{Value, json};
+use crate::policy::backup::Backup;
+use crate::world::{Account, AccountError};
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// The folder that a run's backup goes to, `FOLDER/ACCOUNT/TIME`, made only if something is kept.
-#[derive(Debug)]
-pub struct BackupFolder {
-    folder: PathBuf,
+/// Where a run's backup goes, and what is written in it of the run.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    /// The folder of all backups.
+    pub root: PathBuf,
+    /// When the run began.
+    pub time: Timestamp,
+    /// Whose policies they are.
+    pub account: Option<AccountId>,
+    /// Who runs it.
+    pub caller: Option<String>,
 }
 
 /// A backup that could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the backup `{}`: {source}", .path.display())]
+#[error("cannot write a backup below `{}`: {source}", .root.display())]
 pub struct KeepError {
-    /// The file.
-    path: PathBuf,
+    /// The folder of all backups.
+    root: PathBuf,
     /// The system's own words.
     source: io::Error,
 }
@@ -36,14 +45,8 @@ pub(super) const fn is_needed(step: &AccountStep) -> bool {
     )
 }
 
-impl BackupFolder {
-    /// The folder below `root` of a run in `account` that began at `time`.
-    pub fn new(root: &Path, account: &AccountId, time: jiff::Timestamp) -> Self {
-        let time = time.strftime("%Y%m%dT%H%M%S.%3fZ").to_string();
-        Self { folder: root.join(account.as_str()).join(time) }
-    }
-
-    /// Keeps all that the actions replace or take away. Returns the folder; none if there is nothing to keep.
+impl Keeper {
+    /// Keeps all that the actions replace or take away. Returns the backup's folder; none if there is nothing to keep.
     pub(super) async fn keep(
         &self,
         actions: &[AccountAction],
@@ -51,39 +54,30 @@ impl BackupFolder {
     ) -> Result<Option<PathBuf>, GrantError> {
         let steps = || actions.iter().map(|action| &action.step).filter(|step| is_needed(step));
         let policies: BTreeSet<&Arn> = steps().filter_map(AccountStep::policy).collect();
-        let roles: BTreeSet<&RoleName> = steps()
-            .filter_map(|step| match step {
-                AccountStep::PutTrust { role, .. } => Some(role),
-                _ => None,
-            })
-            .collect();
-        for policy in &policies {
+        let trusts = steps().filter_map(|step| match step {
+            AccountStep::PutTrust { role, .. } => Some(role),
+            _ => None,
+        });
+        let roles: BTreeSet<&RoleName> = trusts.collect();
+        let mut backup = Backup::new(self.time, self.account.clone(), self.caller.clone());
+        for policy in policies {
             let unread = || GrantError::Unread(format!("policy `{policy}`"));
             let Seen::Here(found) = account.policy(policy).await? else { return Err(unread()) };
             let Seen::Here(attachments) = account.attachments(policy).await? else { return Err(unread()) };
-            self.policy(&found, &attachments)?;
+            backup.add_policy(&found, Some(&attachments));
         }
-        for role in &roles {
+        for role in roles {
             let unread = || GrantError::Unread(format!("role `{role}`"));
             let Seen::Here(found) = account.role(role).await? else { return Err(unread()) };
-            self.role(&found)?;
+            backup.add_role(&found);
         }
-        Ok((policies.len() + roles.len() > 0).then(|| self.folder.clone()))
+        if backup.is_empty() { Ok(None) } else { self.write(backup).await.map(Some) }
     }
 
-    /// A policy with all its versions, and whom it is attached to.
-    fn policy(&self, policy: &ManagedPolicy, attachments: &Attachments) -> Result<(), KeepError> {
-        self.write(policy.arn.resource(), &json!({ "policy": policy, "attachments": attachments }))
-    }
-
-    /// A role with its trust policy and what it has.
-    fn role(&self, role: &Role) -> Result<(), KeepError> {
-        self.write(role.arn.resource(), &json!({ "role": role }))
-    }
-
-    fn write(&self, place: &str, content: &Value) -> Result<(), KeepError> {
-        let path = self.folder.join(format!("{place}.json"));
-        let text = format!("{content:#}\n");
-        local::replace_file(&path, |out| out.write_all(text.as_bytes())).map_err(|source| KeepError { path, source })
+    async fn write(&self, backup: Backup) -> Result<PathBuf, GrantError> {
+        let root = self.root.clone();
+        let write = move || local::write_backup(&root, &backup.folder(), &backup.files());
+        let written = tokio::task::spawn_blocking(write).await.map_err(|_| AccountError::Stopped)?;
+        Ok(written.map_err(|source| KeepError { root: self.root.clone(), source })?)
     }
 }

@@ -7,7 +7,7 @@ use crate::error::CommandError;
 use crate::policy::diff::{self, Direction, Doubt, EditKind, Obstacle, Side, record};
 use crate::report::{ChangeRecord, EditRecord, Event, Finding, Outcome, Severity, Summary, Turn};
 use clap::{Args, ValueEnum};
-use sides::Pair;
+pub(super) use sides::{Pair, side};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -26,13 +26,16 @@ const TOLD: usize = 4;
 ///
 /// A side is a policy document, what `policy generate` printed, or a layout (a file ending in .toml). Policies of the
 /// same name are compared with each other; a single document is compared with all of the other side, or with `--grant`.
-/// Of two layouts also counts to whom each grant is attached.
+/// Of two layouts also counts to whom each grant is attached. `NAME@v3` is a version of a managed policy in the account,
+/// and `NAME@default` the one in force there; a file of that name comes first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   bucketwright policy diff old.json new.json
   bucketwright policy diff main/layout.toml layout.toml --fail-on widen     the gate for CI
   bucketwright policy diff attached.json layout.toml --grant FlyteMLS3Access
+  bucketwright policy diff FlyteMLS3Access@v2 FlyteMLS3Access@v3
+  bucketwright policy diff FlyteMLS3Access@default layout.toml --grant FlyteMLS3Access
   bucketwright policy diff old.json new.json --output json | jq 'select(.type == \"cell\" and .observed == \"allow\")'
 
 `+ opens   s3://lake/team-a*: get put (implicit-deny -> allow)` means: what was refused there is allowed now.
@@ -66,9 +69,9 @@ enum FailOn {
 }
 
 /// Runs the verb.
-pub fn run(args: &DiffArgs, context: &Context) -> Result<Ending, CommandError> {
+pub async fn run(args: &DiffArgs, context: &Context) -> Result<Ending, CommandError> {
     let mut counted = Counted::default();
-    for pair in sides::pairs(args, context)? {
+    for pair in sides::pairs(args, context).await? {
         compare(&pair, context, &mut counted)?;
     }
     let fails = match args.fail_on {
@@ -83,7 +86,7 @@ pub fn run(args: &DiffArgs, context: &Context) -> Result<Ending, CommandError> {
 
 /// How many cells turn which way, how many statements might turn some, and how many differ.
 #[derive(Debug, Default)]
-struct Counted {
+pub(super) struct Counted {
     opens: usize,
     closes: usize,
     may_open: usize,
@@ -93,7 +96,7 @@ struct Counted {
 
 impl Counted {
     /// All of it in a line.
-    fn closing(&self) -> String {
+    pub(super) fn closing(&self) -> String {
         let doubts = self.may_open + self.may_close;
         let found = match (self.opens, self.closes) {
             (0, 0) if doubts > 0 => "no change in access found".to_owned(),
@@ -116,7 +119,7 @@ impl Counted {
 }
 
 /// Shows what differs under one name: by the documents, by whom they are attached to, and statement by statement.
-fn compare(pair: &Pair, context: &Context, counted: &mut Counted) -> Result<(), CommandError> {
+pub(super) fn compare(pair: &Pair, context: &Context, counted: &mut Counted) -> Result<(), CommandError> {
     let Pair { name, before, after, joins, leaves } = pair;
     let changes_of =
         |before: &Side, after: &Side| diff::compare(before, after).map_err(|error| super::invalid(error.to_string()));

@@ -1,10 +1,12 @@
 //! The two sides of a comparison: documents of files, or those that layouts make, matched by name.
 
 use super::DiffArgs;
+use crate::commands::policy::account::{Opened, VersionName};
 use crate::commands::policy::{eval, invalid, read_text};
 use crate::commands::{Context, LayoutArgs, load};
 use crate::error::CommandError;
 use crate::layout::{AttachTarget, Layout, ServiceAccountRole};
+use crate::local;
 use crate::model::Region;
 use crate::policy::diff::Side;
 use crate::policy::entitlement::Entitlement;
@@ -29,17 +31,17 @@ struct Held {
 }
 
 /// What is compared with what.
-pub(super) struct Pair {
+pub(in crate::commands::policy) struct Pair {
     /// The policy or bucket.
-    pub(super) name: String,
+    pub(in crate::commands::policy) name: String,
     /// What is in force.
-    pub(super) before: Side,
+    pub(in crate::commands::policy) before: Side,
     /// What would be.
-    pub(super) after: Side,
+    pub(in crate::commands::policy) after: Side,
     /// Whom the policy is attached to that was without it.
-    pub(super) joins: Vec<String>,
+    pub(in crate::commands::policy) joins: Vec<String>,
     /// Whom it is no longer attached to.
-    pub(super) leaves: Vec<String>,
+    pub(in crate::commands::policy) leaves: Vec<String>,
 }
 
 impl Pair {
@@ -52,14 +54,16 @@ impl Pair {
         Self { name, before: before.side, after: after.side, joins, leaves }
     }
 
-    fn of_documents(name: String, before: Side, after: Side) -> Self {
+    pub(in crate::commands::policy) fn of_documents(name: String, before: Side, after: Side) -> Self {
         Self { name, before, after, joins: Vec::new(), leaves: Vec::new() }
     }
 }
 
 /// What is compared with what, each under its name.
-pub(super) fn pairs(args: &DiffArgs, context: &Context) -> Result<Vec<Pair>, CommandError> {
-    let (before, after) = (source(&args.before, args, context)?, source(&args.after, args, context)?);
+pub(super) async fn pairs(args: &DiffArgs, context: &Context) -> Result<Vec<Pair>, CommandError> {
+    let mut account = Opened::default();
+    let before = either(&args.before, args, context, &mut account).await?;
+    let after = either(&args.after, args, context, &mut account).await?;
     match (before, after) {
         (Source::Single(before), Source::Single(after)) => {
             check_grant(args, false)?;
@@ -116,6 +120,14 @@ fn chosen(mut named: BTreeMap<String, Held>, path: &Path, args: &DiffArgs) -> Re
         None => Err(CommandError::usage(format!("`{path}` has no policy `{name}`"))
             .hint(format!("policies: {}", names.join(", ")))),
     }
+}
+
+/// A version in the account, or what a file holds.
+async fn either(path: &Path, args: &DiffArgs, context: &Context, account: &mut Opened) -> Result<Source, CommandError> {
+    let named = path.to_str().and_then(VersionName::parse).filter(|_| !local::exists(path));
+    let Some(named) = named else { return source(path, args, context) };
+    let document = named.document(account.get(context).await?).await?;
+    Ok(Source::Single(side(&[(path.display().to_string(), document.0)])?))
 }
 
 fn source(path: &Path, args: &DiffArgs, context: &Context) -> Result<Source, CommandError> {
@@ -187,7 +199,9 @@ fn generated(parts: &[Generated]) -> Result<Side, CommandError> {
     side(&texts.iter().map(|(name, text)| (name.clone(), text.as_str())).collect::<Vec<_>>())
 }
 
-fn side<'text>(documents: &[(String, impl AsRef<str> + 'text)]) -> Result<Side, CommandError> {
+pub(in crate::commands::policy) fn side<'text>(
+    documents: &[(String, impl AsRef<str> + 'text)],
+) -> Result<Side, CommandError> {
     let policies = documents.iter().map(|(name, text)| {
         let text = with_resources(text.as_ref());
         let document = Document::parse(&text).map_err(|mistakes| CommandError::document("policy", name, &mistakes))?;
