@@ -215,7 +215,7 @@ fn run(cli: Cli, words: &[&str], started: Instant) -> u8 {
     }
     let handle = runtime.handle().clone();
     let verb = signals::Verb::start(move || handle.block_on(dispatch(command, &context)));
-    let ended = runtime.block_on(signals::attend(verb, &stop, &ui));
+    let ended = verb.and_then(|verb| runtime.block_on(signals::attend(verb, &stop, &ui)));
     // The end of the process ends what still goes on, such as a blocking read of a dead disk, which nothing else could.
     std::mem::forget(runtime);
     let ended = ended.map_err(|failed| match usage::spaced_dir(words) {
