@@ -6,7 +6,7 @@ mod usage;
 
 use crate::commands::stop::Stop;
 use crate::commands::{
-    Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, sync, tree, uploads, verify,
+    Closing, Context, Ending, apply, completions, doctor, man, new, plan, policy, serve, sync, tree, uploads, verify,
 };
 use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags, Limit};
 use crate::error::CommandError;
@@ -113,6 +113,7 @@ enum Command {
     Apply(apply::ApplyArgs),
     Sync(Box<sync::SyncArgs>),
     Verify(Box<verify::VerifyArgs>),
+    Doctor(Box<doctor::DoctorArgs>),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
@@ -269,15 +270,18 @@ fn log_to(ui: &Ui, verbose: u8) {
         .try_init();
 }
 
+/// Hands over to a verb. What the verbs keep between their steps is not kept on this thread's stack, where without
+/// optimisation every one of them would have a place of its own.
 async fn dispatch(command: Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
         Command::New(args) => new::run(&args, context),
-        Command::Tree(args) => tree::run(&args, context).await,
-        Command::Plan(args) => plan::run(&args, context).await,
-        Command::Apply(args) => apply::run(&args, context).await,
-        Command::Sync(args) => sync::run(&args, context).await,
-        Command::Verify(args) => verify::run(&args, context).await,
-        Command::Policy(command) => policy::run(&command, context).await,
+        Command::Tree(args) => Box::pin(tree::run(&args, context)).await,
+        Command::Plan(args) => Box::pin(plan::run(&args, context)).await,
+        Command::Apply(args) => Box::pin(apply::run(&args, context)).await,
+        Command::Sync(args) => Box::pin(sync::run(&args, context)).await,
+        Command::Verify(args) => Box::pin(verify::run(&args, context)).await,
+        Command::Doctor(args) => Box::pin(doctor::run(&args, context)).await,
+        Command::Policy(command) => Box::pin(policy::run(&command, context)).await,
         Command::Uploads(command) => uploads::run(&command, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Completions(args) => Ok(completions::run(&args, context, command_tree)),

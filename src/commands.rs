@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod completions;
+pub mod doctor;
 mod grants;
 pub mod man;
 pub mod new;

@@ -6,6 +6,7 @@ mod bad_input;
 mod copy;
 mod dataset;
 mod deletes;
+mod doctor;
 mod download;
 mod enforcement;
 mod faults;
