@@ -13,6 +13,7 @@ mod lessons;
 pub mod listing;
 pub mod patience;
 pub mod pipeline;
+pub mod probe;
 pub mod receipts;
 pub mod round_trip;
 pub mod sync;

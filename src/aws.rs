@@ -1,23 +1,31 @@
-//! The AWS edge: one place for Region, endpoint, credentials, retries and certificates.
-#![expect(clippy::disallowed_methods, reason = "this is the file edge: the certificate bundle is read here")]
+//! The AWS edge: one place for Region, endpoint, credentials, retries, proxies and certificates.
+#![expect(clippy::disallowed_methods, reason = "this is the file edge: the certificate bundle and what names a proxy")]
 
 pub mod eks;
 mod failure;
 pub mod iam;
+mod lease;
+mod line;
 pub mod s3;
+pub mod sts;
 
 pub use failure::{ErrorClass, ServiceError};
 
 use crate::model::{AccountId, Arn, Endpoint, Identity, Region};
+use aws_config::identity::IdentityCache;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use lease::Lease;
 use s3::S3Error;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the embedded endpoint calls itself in the `Server` header of each answer.
@@ -27,8 +35,8 @@ pub const EMBEDDED_SERVER_HEADER: &str = "bucketwright";
 const ATTEMPTS: u32 = 5;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the first byte of an answer may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long nothing may move on a line before it is given up, unless told otherwise.
+pub const DEFAULT_SILENCE: Duration = Duration::from_secs(60);
 /// How long asking who we are may take: it is a courtesy, not a gate.
 const IDENTITY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -45,6 +53,8 @@ pub struct Connection {
     pub as_role: Option<Arn>,
     /// A PEM file with the certificates to trust beside the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// How long nothing may move on a line before it is given up; [`DEFAULT_SILENCE`] if it was not said.
+    pub silence: Option<Duration>,
 }
 
 /// A resolved connection.
@@ -60,6 +70,8 @@ pub struct Clients {
     pub endpoint: Endpoint,
     /// The endpoint in words.
     pub place: String,
+    /// Where the credentials come from, where they may be replaced.
+    lease: Option<Lease>,
 }
 
 /// Why no connection could be set up.
@@ -82,6 +94,9 @@ pub enum ConnectError {
         /// What the TLS library says.
         message: String,
     },
+    /// The environment names a proxy that cannot be used. What it names may hold a password.
+    #[error("`{0}` names no HTTP proxy: it is written as `http://HOST:PORT`")]
+    BadProxy(&'static str),
     /// Nothing names a Region.
     #[error("no region is set")]
     NoRegion,
@@ -93,27 +108,59 @@ pub enum ConnectError {
     BadEndpoint(String),
 }
 
+/// What a configuration is made of, so that it can be made again when the files that it comes from have changed.
+#[derive(Debug, Clone)]
+struct Recipe {
+    connection: Connection,
+    http_client: SharedHttpClient,
+}
+
+impl Recipe {
+    /// The SDK's configuration as the files and the environment are now.
+    async fn config(&self) -> SdkConfig {
+        let connection = &self.connection;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
+            // Both are done by ourselves: `line` ends what is silent, `lease` keeps the credentials.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .identity_cache(IdentityCache::no_cache())
+            .http_client(self.http_client.clone());
+        if let Ok(name) = AppName::new("bucketwright") {
+            loader = loader.app_name(name);
+        }
+        if let Some(profile) = &connection.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &connection.region {
+            loader = loader.region(aws_config::Region::new(region.as_str().to_owned()));
+        }
+        if let Some(url) = &connection.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        let config = profile_first(loader.load().await, connection.profile.as_deref());
+        as_role(config, connection.as_role.as_ref()).await
+    }
+
+    /// Where credentials come from as the files and the environment are now.
+    async fn chain(&self) -> Option<SharedCredentialsProvider> {
+        self.config().await.credentials_provider()
+    }
+}
+
 /// Resolves profile, Region, endpoint and credentials as every AWS tool does.
 pub async fn connect(connection: &Connection) -> Result<Clients, ConnectError> {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .timeout_config(timeouts());
-    if let Ok(name) = AppName::new("bucketwright") {
-        loader = loader.app_name(name);
-    }
-    if let Some(profile) = &connection.profile {
-        loader = loader.profile_name(profile);
-    }
-    if let Some(region) = &connection.region {
-        loader = loader.region(aws_config::Region::new(region.as_str().to_owned()));
-    }
-    if let Some(url) = &connection.endpoint_url {
-        loader = loader.endpoint_url(url);
-    }
-    if let Some(path) = &connection.ca_bundle {
-        loader = loader.http_client(client_trusting(path)?);
-    }
-    let config = as_role(loader.load().await, connection.as_role.as_ref()).await;
+    let silence = connection.silence.unwrap_or(DEFAULT_SILENCE);
+    let http_client = line::open(connection.ca_bundle.as_deref(), silence)?;
+    let recipe = Recipe { connection: connection.clone(), http_client };
+    let config = recipe.config().await;
+    let lease = config.credentials_provider().map(|chain| Lease::new(recipe, chain));
+    let config = match &lease {
+        Some(lease) => {
+            config.into_builder().credentials_provider(SharedCredentialsProvider::new(lease.clone())).build()
+        }
+        None => config,
+    };
     let url = config.endpoint_url().map(str::to_owned);
     let region = match (config.region(), &url) {
         (Some(region), _) => region.as_ref().parse()?,
@@ -122,12 +169,14 @@ pub async fn connect(connection: &Connection) -> Result<Clients, ConnectError> {
         (None, None) => return Err(ConnectError::NoRegion),
     };
     let endpoint = endpoint_kind(url.as_deref())?;
-    let s3_config = aws_sdk_s3::config::Builder::from(&config)
+    let mut s3_config = aws_sdk_s3::config::Builder::from(&config)
         .region(aws_config::Region::new(region.as_str().to_owned()))
-        .force_path_style(url.is_some())
-        .build();
+        .force_path_style(url.is_some());
+    if let Some(lease) = &lease {
+        s3_config = s3_config.interceptor(lease.clone()).retry_classifier(lease.clone());
+    }
     let place = url.unwrap_or_else(|| "aws".to_owned());
-    Ok(Clients { config, s3: aws_sdk_s3::Client::from_conf(s3_config), region, endpoint, place })
+    Ok(Clients { config, s3: aws_sdk_s3::Client::from_conf(s3_config.build()), region, endpoint, place, lease })
 }
 
 /// Credentials that come from the embedded endpoint itself.
@@ -147,20 +196,46 @@ impl fmt::Debug for Keys<'_> {
     }
 }
 
+impl Keys<'_> {
+    /// The same as the SDK takes them. That they end is left to the service to say, in its own words.
+    pub fn credentials(&self) -> Credentials {
+        let token = self.session_token.map(str::to_owned);
+        Credentials::new(self.access_key, self.secret_key, token, None, "bucketwright")
+    }
+}
+
 /// A connection to the embedded endpoint in this process, over `http_client` instead of a socket.
 pub fn connect_in_process(http_client: SharedHttpClient, keys: Keys<'_>, region: Region, place: String) -> Clients {
-    let token = keys.session_token.map(str::to_owned);
-    let credentials = Credentials::new(keys.access_key, keys.secret_key, token, None, "embedded-endpoint");
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(aws_config::Region::new(region.as_str().to_owned()))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .credentials_provider(SharedCredentialsProvider::new(keys.credentials()))
         .endpoint_url("http://localhost")
         .http_client(http_client)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .build();
     let s3_config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
-    Clients { s3: aws_sdk_s3::Client::from_conf(s3_config), config, region, endpoint: Endpoint::Embedded, place }
+    Clients {
+        s3: aws_sdk_s3::Client::from_conf(s3_config),
+        config,
+        region,
+        endpoint: Endpoint::Embedded,
+        place,
+        lease: None,
+    }
+}
+
+/// The same configuration with the credentials of a profile that was named by hand before all others: without this, keys in
+/// the environment would be used in silence, and the two sides of a copy could not be told apart.
+fn profile_first(config: SdkConfig, profile: Option<&str>) -> SdkConfig {
+    let (Some(profile), Some(others)) = (profile, config.credentials_provider()) else { return config };
+    let mut around = ProviderConfig::without_region().with_region(config.region().cloned());
+    if let Some(client) = config.http_client() {
+        around = around.with_http_client(client);
+    }
+    let named = ProfileFileCredentialsProvider::builder().configure(&around).profile_name(profile).build();
+    let chain = CredentialsProviderChain::first_try("NamedProfile", named).or_else("Others", others);
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(chain)).build()
 }
 
 /// The same configuration with the credentials of `role`, taken with those it had.
@@ -174,10 +249,6 @@ async fn as_role(config: SdkConfig, role: Option<&Arn>) -> SdkConfig {
     config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
 }
 
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()
-}
-
 fn endpoint_kind(url: Option<&str>) -> Result<Endpoint, ConnectError> {
     match url {
         None => Ok(Endpoint::Aws),
@@ -185,24 +256,6 @@ fn endpoint_kind(url: Option<&str>) -> Result<Endpoint, ConnectError> {
         Some(url) if url.starts_with("http://") => Ok(Endpoint::OtherHttp),
         Some(url) => Err(ConnectError::BadEndpoint(url.to_owned())),
     }
-}
-
-/// An HTTPS client that trusts the system's certificates and those of the bundle.
-fn client_trusting(path: &Path) -> Result<SharedHttpClient, ConnectError> {
-    let pem = std::fs::read(path).map_err(|source| ConnectError::Bundle { path: path.to_owned(), source })?;
-    let bad = |message: String| ConnectError::BadBundle { path: path.to_owned(), message };
-    // The TLS library panics on a bundle without certificates, so its form is looked at first.
-    if !pem.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") {
-        return Err(bad("no BEGIN CERTIFICATE line".to_owned()));
-    }
-    let context = TlsContext::builder()
-        .with_trust_store(TrustStore::default().with_pem_certificate(pem))
-        .build()
-        .map_err(|error| bad(error.to_string()))?;
-    Ok(aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(context)
-        .build_https())
 }
 
 /// The bucket that nobody has, asked for to see who answers.

@@ -6,9 +6,9 @@ mod usage;
 
 use crate::commands::stop::Stop;
 use crate::commands::{
-    Closing, Context, Ending, apply, completions, man, new, plan, policy, serve, sync, tree, uploads, verify,
+    Closing, Context, Ending, apply, completions, doctor, man, new, plan, policy, serve, sync, tree, uploads, verify,
 };
-use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags};
+use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags, Limit};
 use crate::error::CommandError;
 use crate::model::Region;
 use crate::report::{Outcome, Summary};
@@ -73,9 +73,10 @@ struct GlobalArgs {
     /// Act as this role: an ARN; with `--local` and for `serve` a role of the folder's directory by name or ARN
     #[arg(long = "as", global = true, value_name = "ROLE")]
     as_role: Option<AsRole>,
-    /// With `--as` at the embedded endpoint: allow of the role's rights only what the policy document in FILE allows
-    #[arg(long, global = true, value_name = "FILE")]
-    session_policy: Option<PathBuf>,
+    /// With `--as` at the embedded endpoint: allow of the role's rights only what the policy document in FILE allows. For
+    /// `verify`: try a policy as that of a session; see there
+    #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    session_policy: Option<Limit>,
     /// Trust the certificates in this PEM file beside the system's
     #[arg(long, global = true, value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
@@ -111,7 +112,8 @@ enum Command {
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
     Sync(Box<sync::SyncArgs>),
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
+    Doctor(Box<doctor::DoctorArgs>),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
@@ -214,7 +216,7 @@ fn run(cli: Cli, words: &[&str], started: Instant) -> u8 {
     }
     let handle = runtime.handle().clone();
     let verb = signals::Verb::start(move || handle.block_on(dispatch(command, &context)));
-    let ended = runtime.block_on(signals::attend(verb, &stop, &ui));
+    let ended = verb.and_then(|verb| runtime.block_on(signals::attend(verb, &stop, &ui)));
     // The end of the process ends what still goes on, such as a blocking read of a dead disk, which nothing else could.
     std::mem::forget(runtime);
     let ended = ended.map_err(|failed| match usage::spaced_dir(words) {
@@ -235,6 +237,7 @@ fn context(global: GlobalArgs, ui: &Ui, stop: &Stop, run_id: u64) -> Context {
             as_role: global.as_role,
             session_policy: global.session_policy,
             ca_bundle: global.ca_bundle,
+            silence: None,
         },
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -267,15 +270,18 @@ fn log_to(ui: &Ui, verbose: u8) {
         .try_init();
 }
 
+/// Hands over to a verb. What the verbs keep between their steps is not kept on this thread's stack, where without
+/// optimisation every one of them would have a place of its own.
 async fn dispatch(command: Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
         Command::New(args) => new::run(&args, context),
-        Command::Tree(args) => tree::run(&args, context).await,
-        Command::Plan(args) => plan::run(&args, context).await,
-        Command::Apply(args) => apply::run(&args, context).await,
-        Command::Sync(args) => sync::run(&args, context).await,
-        Command::Verify(args) => verify::run(&args, context).await,
-        Command::Policy(command) => policy::run(&command, context).await,
+        Command::Tree(args) => Box::pin(tree::run(&args, context)).await,
+        Command::Plan(args) => Box::pin(plan::run(&args, context)).await,
+        Command::Apply(args) => Box::pin(apply::run(&args, context)).await,
+        Command::Sync(args) => Box::pin(sync::run(&args, context)).await,
+        Command::Verify(args) => Box::pin(verify::run(&args, context)).await,
+        Command::Doctor(args) => Box::pin(doctor::run(&args, context)).await,
+        Command::Policy(command) => Box::pin(policy::run(&command, context)).await,
         Command::Uploads(command) => uploads::run(&command, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Completions(args) => Ok(completions::run(&args, context, command_tree)),

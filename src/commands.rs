@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod completions;
+pub mod doctor;
 mod grants;
 pub mod man;
 pub mod new;
@@ -191,14 +192,19 @@ pub fn load(args: &LayoutArgs, context: &Context) -> Result<Loaded, CommandError
 
 /// Connects as the layout and the flags say, says who acts, and stops at an account or Region that is not the layout's.
 pub async fn reach(layout: &Layout, context: &Context) -> Result<World, CommandError> {
-    if let (Some(typed), Some(wanted)) = (&context.flags.region, &layout.region)
+    reach_as(layout, &context.flags, context).await
+}
+
+/// The same with other flags than those that were typed.
+pub async fn reach_as(layout: &Layout, flags: &Flags, context: &Context) -> Result<World, CommandError> {
+    if let (Some(typed), Some(wanted)) = (&flags.region, &layout.region)
         && typed != wanted
     {
         let message = format!("the layout is for region `{wanted}`, `--region` says `{typed}`");
         return Err(CommandError::new("wrong-region", Outcome::Invalid, message).hint("drop `--region`"));
     }
     let profile = layout.profile.as_deref();
-    let settings = Settings::resolve(&context.flags, profile, layout.region.as_ref(), &context.environment)?;
+    let settings = Settings::resolve(flags, profile, layout.region.as_ref(), &context.environment)?;
     let world = open(&settings, layout.account.as_ref(), context).await?;
     context.ui.event(&Event::Identity(world.identity_record()));
     match (&layout.account, &world.identity.account) {

@@ -4,6 +4,7 @@ use crate::model::{Arn, ArnError, Region};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Where `--local` keeps its data unless told otherwise.
 pub const DEFAULT_LOCAL_DIR: &str = ".bucketwright/local";
@@ -22,9 +23,11 @@ pub struct Flags {
     /// `--as`
     pub as_role: Option<AsRole>,
     /// `--session-policy`
-    pub session_policy: Option<PathBuf>,
+    pub session_policy: Option<Limit>,
     /// `--ca-bundle`
     pub ca_bundle: Option<PathBuf>,
+    /// `--stall-timeout`
+    pub silence: Option<Duration>,
 }
 
 /// Whom `--as` names.
@@ -54,6 +57,34 @@ impl AsRole {
     }
 }
 
+/// What `--session-policy` names: the policies that limit a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limit {
+    /// The flag alone: what the layout's grants give.
+    Grants,
+    /// The document in a file.
+    File(PathBuf),
+    /// Managed policies of the account.
+    Managed(Vec<Arn>),
+}
+
+impl FromStr for Limit {
+    type Err = ArnError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("arn:") {
+            // Names of policies may hold commas, so only one before an ARN separates.
+            Some(arns) => arns
+                .split(",arn:")
+                .map(|rest| format!("arn:{rest}").parse())
+                .collect::<Result<_, _>>()
+                .map(Self::Managed),
+            None if text.is_empty() => Ok(Self::Grants),
+            None => Ok(Self::File(text.into())),
+        }
+    }
+}
+
 /// Whom to act as at the embedded endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acting {
@@ -75,6 +106,9 @@ pub enum ActingError {
     /// A session policy for a role of AWS.
     #[error("`--session-policy` is for roles of the embedded endpoint; add `--local`, or drop it")]
     NotLocal,
+    /// A session policy that is no file, for a verb that has nothing else to take.
+    #[error("`--session-policy` without a file, or with a managed policy, is for `verify`; name a policy document")]
+    NoFile,
 }
 
 impl Flags {
@@ -83,7 +117,11 @@ impl Flags {
         match (&self.as_role, &self.session_policy) {
             (None, Some(_)) => Err(ActingError::NoRole),
             (None, None) => Ok(None),
-            (Some(who), policy) => Ok(Some(Acting { who: who.clone(), session_policy: policy.clone() })),
+            (Some(who), None) => Ok(Some(Acting { who: who.clone(), session_policy: None })),
+            (Some(who), Some(Limit::File(file))) => {
+                Ok(Some(Acting { who: who.clone(), session_policy: Some(file.clone()) }))
+            }
+            (Some(_), Some(Limit::Grants | Limit::Managed(_))) => Err(ActingError::NoFile),
         }
     }
 }
@@ -108,6 +146,8 @@ pub enum Target {
         as_role: Option<Arn>,
         /// Certificates to trust beside the system's.
         ca_bundle: Option<PathBuf>,
+        /// How long nothing may move on a line before it is given up, if that was said.
+        silence: Option<Duration>,
     },
 }
 
@@ -146,6 +186,7 @@ impl Settings {
                     Some(AsRole::Name(name)) => return Err(ActingError::NoArn(name.clone())),
                 },
                 ca_bundle: flags.ca_bundle.clone().or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from)),
+                silence: flags.silence,
             },
         };
         Ok(Self { target, region: flags.region.clone().or_else(|| layout_region.cloned()) })
@@ -177,7 +218,7 @@ fn own_folder(environment: &BTreeMap<String, String>, variable: &str, below_home
 
 #[cfg(test)]
 mod tests {
-    use super::{Acting, ActingError, AsRole, Flags, Settings, Target, state_folder};
+    use super::{Acting, ActingError, AsRole, Flags, Limit, Settings, Target, state_folder};
     use std::collections::BTreeMap;
     use std::path::{Path, PathBuf};
 
@@ -243,7 +284,8 @@ mod tests {
     fn a_session_policy_needs_a_role_of_the_embedded_endpoint() {
         let (local, role) = (Some(PathBuf::from("dir")), Some("trainer".parse::<AsRole>().unwrap()));
         let resolve = |local: &Option<PathBuf>, as_role: &Option<AsRole>| {
-            let (local, as_role, session_policy) = (local.clone(), as_role.clone(), Some(PathBuf::from("p.json")));
+            let (local, as_role) = (local.clone(), as_role.clone());
+            let session_policy = Some(Limit::File(PathBuf::from("p.json")));
             let flags = Flags { local, as_role, session_policy, ..Flags::default() };
             Settings::resolve(&flags, None, None, &environment()).map(|settings| settings.target)
         };
@@ -251,5 +293,28 @@ mod tests {
         assert_eq!(resolve(&None, &role), Err(ActingError::NotLocal));
         let Ok(Target::Local { acting: Some(acting), .. }) = resolve(&local, &role) else { panic!("local") };
         assert_eq!(acting.session_policy, Some(PathBuf::from("p.json")));
+    }
+
+    #[test]
+    fn a_session_policy_is_a_file_managed_policies_or_what_grants_give() {
+        let arn = |name: &str| format!("arn:aws:iam::111122223333:policy/{name}");
+        let managed = |names: &[&str]| Limit::Managed(names.iter().map(|name| arn(name).parse().unwrap()).collect());
+        for (text, limit) in [
+            (String::new(), Limit::Grants),
+            ("dir/p.json".to_owned(), Limit::File("dir/p.json".into())),
+            (arn("a,b"), managed(&["a,b"])),
+            (format!("{},{}", arn("a-1"), arn("a-2")), managed(&["a-1", "a-2"])),
+        ] {
+            assert_eq!(text.parse::<Limit>().unwrap(), limit, "{text}");
+        }
+        assert!("arn:nothing".parse::<Limit>().is_err());
+        let flags = |session_policy| Flags {
+            local: Some(PathBuf::from("dir")),
+            as_role: Some("trainer".parse().unwrap()),
+            session_policy: Some(session_policy),
+            ..Flags::default()
+        };
+        assert_eq!(flags(Limit::Grants).acting(), Err(ActingError::NoFile));
+        assert_eq!(flags(managed(&["a"])).acting(), Err(ActingError::NoFile));
     }
 }

@@ -17,6 +17,7 @@ mod trouble;
 mod words;
 
 pub use alone::{asides, explain};
+pub use causes::place_findings;
 pub use diagnosis::{Case, Diagnosis, diagnose};
 pub use message::{Denial, Reading, SaidBy, Symptom};
 pub use question::{Known, Question, QuestionError};

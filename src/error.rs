@@ -2,8 +2,8 @@
 
 use crate::apply::dataset::DatasetError;
 use crate::apply::pipeline::LookError;
-use crate::aws::ConnectError;
 use crate::aws::s3::{ErrorClass, S3Error};
+use crate::aws::{ConnectError, ServiceError};
 use crate::config::ActingError;
 use crate::layout::LayoutError;
 use crate::policy::backup::BackupError;
@@ -11,6 +11,7 @@ use crate::policy::generate::GenerateError;
 use crate::policy::generate::trust::TrustError;
 use crate::report::{ErrorRecord, Outcome};
 use crate::server::ServerError;
+use crate::verify::access::modes::NOT_FROM_HERE;
 use crate::world::{AccountError, WorldError};
 use std::error::Error;
 use std::io;
@@ -210,6 +211,9 @@ impl From<ConnectError> for CommandError {
             ConnectError::Bundle { .. } | ConnectError::BadBundle { .. } => {
                 failed.hint("check `--ca-bundle` and AWS_CA_BUNDLE: a PEM file with the company's certificates")
             }
+            ConnectError::BadProxy(_) => {
+                failed.hint("correct or unset the variable; NO_PROXY names hosts to reach directly")
+            }
             ConnectError::BadRegion(_) | ConnectError::BadEndpoint(_) => failed,
         }
     }
@@ -281,7 +285,20 @@ impl From<WorldError> for CommandError {
             WorldError::Unreadable { path, source } => Self::unreadable(&path, &source),
             WorldError::SessionPolicy(error) => Self::new("session-policy", Outcome::Invalid, chain(&error))
                 .hint("`bucketwright policy lint --type session FILE` tells more about it"),
+            WorldError::Session { who, source } => no_session(&who, &source),
+            WorldError::NoArn(_) | WorldError::NoManaged | WorldError::NoOwner => Self::usage(error.to_string()),
         }
+    }
+}
+
+/// A session that STS gives nobody.
+fn no_session(who: &str, source: &ServiceError) -> CommandError {
+    let message = format!("cannot act as `{who}`: {}", source.message);
+    let kind = if source.class == ErrorClass::Denied { "role-refused" } else { source.class.kind() };
+    let failed = CommandError::new(kind, Outcome::Failed, message);
+    match source.class {
+        ErrorClass::Denied => failed.hint(NOT_FROM_HERE),
+        _ => source.hint().into_iter().fold(failed, CommandError::hint),
     }
 }
 
@@ -322,5 +339,26 @@ impl From<DatasetError> for CommandError {
             }
             _ => Self::new("dataset", Outcome::Failed, chain(&error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CommandError, no_session};
+    use crate::aws::{ErrorClass, ServiceError};
+
+    #[test]
+    fn a_role_that_cannot_be_taken_says_what_can_be_done() {
+        let refused = |class| {
+            let error = ServiceError::unexpected("AssumeRole", "arn", "AccessDenied: not authorized");
+            no_session("arn:aws:iam::111122223333:role/node", &ServiceError { class, ..error })
+        };
+        let check = |failed: CommandError, kind: &str, words: &str| {
+            let record = &failed.records[0];
+            assert!(record.message.starts_with("cannot act as `arn:aws:iam::111122223333:role/node`: "), "{record:?}");
+            assert!(record.kind == kind && record.hints.join(" ").contains(words), "{record:?}");
+        };
+        check(refused(ErrorClass::Denied), "role-refused", "run verify in the cluster");
+        check(refused(ErrorClass::ExpiredCredentials), "expired-credentials", "sign in again");
     }
 }

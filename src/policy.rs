@@ -19,6 +19,7 @@ pub mod entitlement;
 mod evaluate;
 pub mod explain;
 pub mod generate;
+pub mod held;
 mod json;
 pub mod lint;
 pub mod lockout;

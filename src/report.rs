@@ -36,6 +36,9 @@ pub enum Event {
     Finding(Finding),
     /// One operation tried in one place.
     Cell(Cell),
+    /// Everything that one principal was tried on in one bucket; in JSON one `cell` for each.
+    #[serde(skip)]
+    Matrix(Vec<Cell>),
     /// One request decided by policies.
     Decision(DecisionRecord),
     /// A refusal as it was read from a message or a log.
@@ -93,6 +96,10 @@ pub enum Progress {
     },
     /// Everything that lies ahead has been told, so that the end can be foreseen.
     AllExpected,
+    /// A file is under way. Of small ones that go together only the largest is named.
+    Begun(InFlight),
+    /// It is no longer, however it ended.
+    Ended(InFlight),
     /// Bytes went over the wire.
     Advanced {
         /// How many since the last such event.
@@ -114,6 +121,15 @@ pub enum Progress {
         /// Why, in the service's words.
         reason: String,
     },
+}
+
+/// A file that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InFlight {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Where it goes.
+    pub target: String,
 }
 
 /// What a long transfer does.

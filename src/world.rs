@@ -7,8 +7,9 @@ pub use account::{Account, AccountError};
 use crate::aws::eks::Eks;
 use crate::aws::iam::Iam;
 use crate::aws::s3::{S3Error, Store};
-use crate::aws::{self, Clients, ConnectError, Connection, Keys};
-use crate::config::{Acting, Settings, Target};
+use crate::aws::sts::{self, SessionLimit};
+use crate::aws::{self, Clients, ConnectError, Connection, Keys, ServiceError};
+use crate::config::{Acting, AsRole, Settings, Target};
 use crate::directory::LocalAccount;
 use crate::layout::controls::Circumstances;
 use crate::local;
@@ -16,6 +17,7 @@ use crate::model::{AccountId, Endpoint, Identity, Region};
 use crate::policy::{MAX_DOCUMENT_BYTES, SessionPolicy, SessionPolicyError};
 use crate::report::IdentityRecord;
 use crate::server::{DEFAULT_SESSION, Issued, Server, ServerError, ServerOptions};
+use aws_config::SdkConfig;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -35,6 +37,25 @@ pub struct World {
     pub place: String,
     /// The Region requests are signed for.
     pub region: Region,
+    origin: Origin,
+}
+
+/// Where further sessions come from.
+#[derive(Debug)]
+enum Origin {
+    /// The embedded endpoint issues them.
+    Local(Server),
+    /// STS, as this configuration reaches it.
+    Remote(Box<SdkConfig>),
+}
+
+/// Somebody else than the caller, at the same endpoint.
+#[derive(Debug)]
+pub struct Session {
+    /// The service as they see it.
+    pub store: Store,
+    /// Who they are.
+    pub arn: String,
 }
 
 /// Why the world could not be reached.
@@ -60,17 +81,46 @@ pub enum WorldError {
     /// The file holds no session policy.
     #[error(transparent)]
     SessionPolicy(#[from] SessionPolicyError),
+    /// A role that could not be taken, or a session that could not be had.
+    #[error("cannot act as `{who}`: {}", .source.message)]
+    Session {
+        /// Whose session it would have been.
+        who: String,
+        /// What STS said.
+        source: Box<ServiceError>,
+    },
+    /// A role of AWS that is named by no ARN.
+    #[error("`{0}` is no ARN of a role; outside of `--local` a role is named by its ARN")]
+    NoArn(String),
+    /// Managed policies where no account keeps them.
+    #[error("the embedded endpoint takes no managed policies for a session; name the file of the document")]
+    NoManaged,
+    /// A session of nobody.
+    #[error("the owner of the embedded endpoint has no sessions; name a role of its directory")]
+    NoOwner,
+}
+
+/// The text of a session policy in a file, checked.
+pub fn read_session_policy(path: &Path) -> Result<SessionPolicy, WorldError> {
+    let read = local::read_at_most(path, MAX_DOCUMENT_BYTES as u64);
+    let read = read.and_then(|text| text.ok_or_else(|| io::ErrorKind::FileTooLarge.into()));
+    let text = read.map_err(|source| WorldError::Unreadable { path: path.to_owned(), source })?;
+    Ok(SessionPolicy::parse(&path.display().to_string(), &text)?)
 }
 
 /// Credentials at an embedded endpoint: of whom is named, or of its owner.
 pub fn issue(server: &Server, acting: Option<&Acting>) -> Result<Issued, WorldError> {
     let Some(Acting { who, session_policy }) = acting else { return Ok(server.owner_credentials()) };
     let Some(path) = session_policy else { return Ok(server.credentials_of(who.as_str(), DEFAULT_SESSION)?) };
-    let read = local::read_at_most(path, MAX_DOCUMENT_BYTES as u64);
-    let read = read.and_then(|text| text.ok_or_else(|| io::ErrorKind::FileTooLarge.into()));
-    let text = read.map_err(|source| WorldError::Unreadable { path: path.clone(), source })?;
-    let policy = SessionPolicy::parse(&path.display().to_string(), &text)?;
-    Ok(server.credentials_under(who.as_str(), &policy, DEFAULT_SESSION)?)
+    Ok(server.credentials_under(who.as_str(), &read_session_policy(path)?, DEFAULT_SESSION)?)
+}
+
+fn keys_of(issued: &Issued) -> Keys<'_> {
+    Keys {
+        access_key: &issued.access_key,
+        secret_key: &issued.secret_key,
+        session_token: issued.session_token.as_deref(),
+    }
 }
 
 /// True for a URL whose host is this machine, where nobody is in between.
@@ -93,13 +143,14 @@ impl World {
     pub async fn open(settings: &Settings, account: Option<&AccountId>) -> Result<Self, WorldError> {
         match &settings.target {
             Target::Local { dir, acting } => Self::open_local(dir, acting.as_ref(), settings.region.as_ref(), account),
-            Target::Remote { profile, endpoint_url, as_role, ca_bundle } => {
+            Target::Remote { profile, endpoint_url, as_role, ca_bundle, silence } => {
                 let connection = Connection {
                     profile: profile.clone(),
                     region: settings.region.clone(),
                     endpoint_url: endpoint_url.clone(),
                     as_role: as_role.clone(),
                     ca_bundle: ca_bundle.clone(),
+                    silence: *silence,
                 };
                 let mut clients = aws::connect(&connection).await?;
                 let identity = aws::caller(&clients).await?;
@@ -109,7 +160,8 @@ impl World {
                 let iam = Iam::new(&clients.config, &clients.region, identity.account.clone());
                 let eks = Eks::new(&clients.config, &clients.region);
                 let account = Account::Remote { iam: Box::new(iam), eks: Box::new(eks) };
-                Ok(Self::new(clients, identity, account))
+                let origin = Origin::Remote(Box::new(clients.config.clone()));
+                Ok(Self::new(clients, identity, account, origin))
             }
         }
     }
@@ -124,25 +176,55 @@ impl World {
         let region = region.cloned().unwrap_or_else(Region::us_east_1);
         let server = Server::open(dir, ServerOptions { account: account.clone(), region: region.clone() })?;
         let issued = issue(&server, acting)?;
-        let keys = Keys {
-            access_key: &issued.access_key,
-            secret_key: &issued.secret_key,
-            session_token: issued.session_token.as_deref(),
-        };
         let place = format!("embedded endpoint in {}", dir.display());
         let local = LocalAccount::new(server.directory(), account.clone(), region.clone());
-        let clients = aws::connect_in_process(server.http_client(), keys, region, place);
-        let arn = issued.arn;
-        Ok(Self::new(clients, Identity { account: Some(account), arn: Some(arn) }, Account::Local(local)))
+        let clients = aws::connect_in_process(server.http_client(), keys_of(&issued), region, place);
+        let identity = Identity { account: Some(account), arn: Some(issued.arn) };
+        Ok(Self::new(clients, identity, Account::Local(local), Origin::Local(server)))
     }
 
-    fn new(clients: Clients, identity: Identity, account: Account) -> Self {
+    /// Acts as `role`, or as a session of the calling user if none is named, within `limit`. The caller stays who it is.
+    pub async fn session(&self, role: Option<&AsRole>, limit: &SessionLimit) -> Result<Session, WorldError> {
+        match &self.origin {
+            Origin::Local(server) => self.local_session(server, role.ok_or(WorldError::NoOwner)?, limit),
+            Origin::Remote(config) => {
+                let who = role.map_or("a session of the caller", AsRole::as_str).to_owned();
+                let session = match role {
+                    Some(AsRole::Name(name)) => return Err(WorldError::NoArn(name.clone())),
+                    Some(AsRole::Arn(role)) => sts::assume_role(config, &self.region, role, limit).await,
+                    None => sts::federation_token(config, &self.region, limit).await,
+                };
+                let session = session.map_err(|source| WorldError::Session { who, source: Box::new(source) })?;
+                Ok(Session { store: self.store.acting_as(session.keys().credentials()), arn: session.arn })
+            }
+        }
+    }
+
+    fn local_session(&self, server: &Server, role: &AsRole, limit: &SessionLimit) -> Result<Session, WorldError> {
+        let issued = match limit {
+            SessionLimit::None => server.credentials_of(role.as_str(), DEFAULT_SESSION)?,
+            SessionLimit::Document(text) => {
+                let policy = SessionPolicy::parse("the session policy", text.as_bytes())?;
+                server.credentials_under(role.as_str(), &policy, DEFAULT_SESSION)?
+            }
+            SessionLimit::Managed(_) => return Err(WorldError::NoManaged),
+        };
+        Ok(Session { store: self.store.acting_as(keys_of(&issued).credentials()), arn: issued.arn })
+    }
+
+    /// True for the embedded endpoint of `--local`, which issues sessions itself.
+    pub const fn is_local(&self) -> bool {
+        matches!(self.origin, Origin::Local(_))
+    }
+
+    fn new(clients: Clients, identity: Identity, account: Account, origin: Origin) -> Self {
         let owner = identity.account.as_ref().map(ToString::to_string);
-        let store = Store::new(clients.s3, owner, clients.endpoint == Endpoint::Aws);
+        let store = Store::new(clients.s3.clone(), owner, clients.endpoint == Endpoint::Aws).renewing(&clients);
         let private = clients.endpoint != Endpoint::OtherHttp || is_loopback(&clients.place);
         let store = if private { store.with_unsigned_payload() } else { store };
         let store = if clients.endpoint == Endpoint::Embedded { store.with_delete_conditions() } else { store };
-        Self { store, account, identity, endpoint: clients.endpoint, place: clients.place, region: clients.region }
+        let Clients { region, endpoint, place, .. } = clients;
+        Self { store, account, identity, endpoint, place, region, origin }
     }
 
     /// What planners must know of this world.

@@ -12,7 +12,7 @@ use super::lessons::Lessons;
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
 use super::sync_receipt::{ReceiptRequest, ReceiptRows};
 use super::transfer::{Proven, Run, Tally, TransferOptions};
-use crate::aws::s3::Store;
+use crate::aws::s3::{S3Error, Store};
 use crate::local::{CachePlace, Journal, TargetTree, Visited};
 use crate::model::{Filter, ObjectKey, Odd, escaped};
 use crate::plan::{Action, ODD_FILE};
@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How many batches of the plan may wait for their transfer. Looking is much faster than sending, so that the totals are
@@ -116,6 +117,8 @@ pub struct Synced {
     pub receipt: Receipt,
     /// Uploads in parts that stay unfinished for the next run to go on with.
     pub kept_uploads: u64,
+    /// What several items may have failed of, where that is mended once for all of them.
+    pub cause: Option<S3Error>,
 }
 
 /// What became of a receipt.
@@ -343,6 +346,7 @@ pub async fn run(
     let tree = tree(&request.route).await?;
     let run = Run::below(store, tree.clone(), options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
+    let _telling = TellsPauses::begin(store, listener);
     let leftovers = Leftovers::of(&request, store, options);
     leftovers.give_up(Stay::Usable, listener).await;
     let notes = Notes::of(&request);
@@ -429,9 +433,41 @@ impl Closing<'_> {
             settle_tree(tree, request, listener).await;
         }
         synced.kept_uploads = run.kept_uploads();
+        synced.cause = run.common_cause();
         let in_place = all_sent && synced.seen.odd == 0;
         synced.receipt = notes.close(request, store, options, listener, in_place).await;
         deleted.map(|()| synced)
+    }
+}
+
+/// Tells when the run waits for other credentials, for as long as this lives.
+struct TellsPauses(Option<JoinHandle<()>>);
+
+impl TellsPauses {
+    fn begin(store: &Store, listener: &Listener) -> Self {
+        let events = listener.events.clone();
+        Self(store.pauses().map(|mut pauses| {
+            tokio::spawn(async move {
+                while pauses.changed().await.is_ok() {
+                    let Some(patience) = *pauses.borrow_and_update() else { continue };
+                    let message = format!("the credentials have expired: waiting {} s for others", patience.as_secs());
+                    let finding = Finding::new("credentials-expired", Severity::Warning, "the run", message);
+                    let fix = "sign in again in another terminal; the profile is read again every few seconds";
+                    let _ = events.send(Event::Finding(finding.with_fix(fix))).await;
+                    // Findings are shown once something else follows them, which now would take too long.
+                    let (target, reason) = ("the run".to_owned(), "the credentials have expired".to_owned());
+                    let _ = events.send(Event::Progress(Progress::Retried { target, reason })).await;
+                }
+            })
+        }))
+    }
+}
+
+impl Drop for TellsPauses {
+    fn drop(&mut self) {
+        if let Some(telling) = &self.0 {
+            telling.abort();
+        }
     }
 }
 
@@ -570,7 +606,10 @@ async fn delete(
     if synced.refused.is_some() {
         return Ok(());
     }
-    run.tell(Event::Progress(Progress::Work(Work::Delete))).await;
+    let objects = extras.count();
+    for progress in [Progress::Work(Work::Delete), Progress::Expect { objects, bytes: 0 }, Progress::AllExpected] {
+        run.tell(Event::Progress(progress)).await;
+    }
     let (batches, mut lost) = (extras.into_batches()?, None);
     let batches = batches.map_while(|batch| batch.map_err(|error| lost = Some(error)).ok());
     let tally = run.move_all(stream::iter(batches), |_, _| {}).await;

@@ -9,6 +9,7 @@ mod crowd;
 mod download;
 mod limits;
 mod multipart;
+mod outage;
 mod pace;
 mod prove;
 mod resume;
@@ -33,6 +34,7 @@ use bandwidth::Bandwidth;
 use bytes::Bytes;
 use futures_util::stream;
 use limits::Pool;
+use outage::Outage;
 use retry::Retry;
 use slots::Slots;
 use std::collections::BTreeSet;
@@ -81,6 +83,8 @@ pub struct TransferOptions {
     /// Where uploads in parts are remembered until they are finished, so that a run that ends early is taken up again;
     /// without it they are aborted.
     pub journal: Option<Journal>,
+    /// How the bytes of copies get from one end to the other.
+    pub copies: Way,
     /// Whether only what was planned is moved: a file that is another by now is not looked at once more.
     pub as_planned: bool,
 }
@@ -99,6 +103,7 @@ impl TransferOptions {
             situation: Situation::SETTLED,
             attributes: Arc::default(),
             journal: None,
+            copies: Way::INSIDE,
             as_planned: false,
         }
         .within(DEFAULT_MEMORY_BYTES)
@@ -258,6 +263,8 @@ pub(crate) struct Run {
     journal_failed: AtomicBool,
     /// Keys whose uploads in parts stay unfinished.
     kept: Mutex<BTreeSet<ObjectKey>>,
+    /// What keeps the whole run from going on.
+    outage: Outage,
 }
 
 impl Run {
@@ -278,6 +285,7 @@ impl Run {
         events: &mpsc::Sender<Event>,
         cancel: &CancellationToken,
     ) -> Arc<Self> {
+        store.wait_for_credentials(options.retry_for);
         Arc::new(Self {
             store: store.clone(),
             options: options.clone(),
@@ -290,6 +298,7 @@ impl Run {
             without_conditions: AtomicBool::new(false),
             journal_failed: AtomicBool::new(false),
             kept: Mutex::default(),
+            outage: Outage::default(),
         })
     }
 
@@ -300,6 +309,11 @@ impl Run {
 
     fn kept(&self) -> MutexGuard<'_, BTreeSet<ObjectKey>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What more than one item failed of, where that is one thing to mend.
+    pub(crate) fn common_cause(&self) -> Option<S3Error> {
+        self.outage.cause()
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -320,6 +334,7 @@ impl Run {
 
     /// Movement may be dropped when nobody keeps up with it; everything else waits for its reader.
     fn advanced(&self, bytes: u64) {
+        self.outage.end();
         self.requests.moved(bytes);
         let _ = self.events.try_send(Event::Progress(Progress::Advanced { bytes }));
     }
@@ -375,6 +390,9 @@ pub async fn upload_all(
 
 impl Run {
     pub(crate) async fn report_failure(&self, action: &Action, error: &TransferError) {
+        if let TransferError::S3(error) = error {
+            self.outage.note(error);
+        }
         let mut record = action.record(Status::Failed);
         record.reason = error_text(error);
         if let Some(hint) = error.hint() {
@@ -385,6 +403,7 @@ impl Run {
     }
 
     async fn report_arrival(&self, action: &Action, proven: &Proven) {
+        self.outage.end();
         let mut record = action.record(Status::Done);
         record.bytes = Some(proven.bytes);
         record.proof = Some(proven.rung.name());
@@ -403,7 +422,7 @@ impl Run {
                 Ok(proven) => return Ok(proven),
                 Err(error) => {
                     let error = self.as_planned(error, || action.target())?;
-                    self.rest(retry.after(&error, began.elapsed()), error, action.target()).await?;
+                    self.rest(self.pause(&mut retry, &error, began), error, action.target()).await?;
                 }
             }
         }
@@ -427,7 +446,7 @@ impl Run {
             (Step::Download { download, .. }, Some(tree)) => {
                 Ok(self.fetch(&action.bucket, download, tree).await?.proven)
             }
-            (Step::Copy(task), _) => self.copy(&action.bucket, task, &Way::INSIDE).await,
+            (Step::Copy(task), _) => self.copy(&action.bucket, task, &self.options.copies).await,
             (Step::Delete(delete), _) => self.delete(&action.bucket, delete).await,
             (Step::DeleteFile { path, fingerprint, .. }, Some(tree)) => {
                 let (tree, path, seen) = (Arc::clone(tree), path.clone(), *fingerprint);
@@ -436,6 +455,17 @@ impl Run {
             }
             _ => Err(TransferError::NoTransfer(action.target())),
         }
+    }
+
+    /// How long to wait before the next try; none if there should be none. Where nothing at all gets through, items that
+    /// begin late wait no longer than those that began first.
+    fn pause(&self, retry: &mut Retry, error: &TransferError, began: Instant) -> Option<Duration> {
+        let TransferError::S3(refused) = error else { return retry.after(error, began.elapsed()) };
+        if self.store.has_waited(refused.class) {
+            return None;
+        }
+        let elapsed = if retry::passes(refused.class) { self.outage.goes_on(Instant::now()) } else { Duration::ZERO };
+        retry.after(error, began.elapsed().max(elapsed))
     }
 
     /// Waits before the next try, and says so; gives the error back if there should be none.
@@ -511,7 +541,7 @@ impl Run {
                 },
             };
             let error = self.as_planned(error, || escaped(&upload.path))?;
-            self.rest(retry.after(&error, began.elapsed()), error, object_url(bucket, &upload.key)).await?;
+            self.rest(self.pause(&mut retry, &error, began), error, object_url(bucket, &upload.key)).await?;
             // What the file is now is what counts: the next try sends that, or sees it change again.
             if !self.options.as_planned {
                 let path = upload.path.clone();

@@ -33,6 +33,8 @@ pub enum ErrorClass {
     WrongRegion,
     /// Nobody answers at the endpoint.
     Unreachable,
+    /// Nothing here vouches for the endpoint's certificate.
+    Untrusted,
     /// Somebody answers, but not as S3 does.
     NotS3,
     /// The endpoint does not implement the call.
@@ -67,6 +69,7 @@ impl ErrorClass {
             Self::ClockSkew => "clock-skew",
             Self::WrongRegion => "wrong-region",
             Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted-certificate",
             Self::NotS3 => "not-s3",
             Self::Unsupported => "unsupported",
             Self::DigestRefused => "digest-refused",
@@ -94,6 +97,9 @@ impl ErrorClass {
             Self::ClockSkew => "set this machine's clock: requests are signed with the time",
             Self::WrongRegion => "pass the bucket's region with `--region`",
             Self::Unreachable => "check the network, the proxy and the endpoint's URL",
+            Self::Untrusted => {
+                "if a company's own authority signed it, name its PEM file with `--ca-bundle` or AWS_CA_BUNDLE"
+            }
             Self::NotS3 => "the endpoint answers, but not as S3 does: check its URL and port",
             Self::Unsupported => "this endpoint lacks the call; waive the control with a reason if that is fine",
             Self::DigestRefused => "what arrived is not what was sent: check memory, proxies and the network",
@@ -255,7 +261,9 @@ pub(super) fn class_of_answer(code: Option<&str>, status: u16) -> ErrorClass {
 
 /// A request that never became an answer: credentials that could not be had look like this, and so does a dead network.
 fn class_of_dispatch(chain: &str) -> ErrorClass {
-    if ["expired", "Expired"].iter().any(|word| chain.contains(word)) {
+    if chain.contains("certificate is not trusted") {
+        ErrorClass::Untrusted
+    } else if ["expired", "Expired"].iter().any(|word| chain.contains(word)) {
         ErrorClass::ExpiredCredentials
     } else if ["credentials", "Credentials", "identity"].iter().any(|word| chain.contains(word)) {
         ErrorClass::NoCredentials
@@ -300,7 +308,16 @@ pub(super) fn message_text(message: Option<&str>, code: Option<&str>, status: Op
 }
 
 /// What the layers between us and the socket say about themselves, which helps nobody.
-const LAYERS: [&str; 5] = ["dispatch failure", "io error", "other", "client error (Connect)", "tcp connect error"];
+const LAYERS: [&str; 8] = [
+    "dispatch failure",
+    "io error",
+    "timeout",
+    "other",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "tcp connect error",
+    "an error occurred while loading credentials",
+];
 
 /// A chain of causes without the names of the layers that it went through.
 fn plain(chain: &str) -> String {

@@ -11,6 +11,7 @@ mod list;
 mod multipart;
 mod objects;
 mod own_buckets;
+mod questions;
 mod settings;
 mod uploads;
 mod versions;
@@ -25,15 +26,21 @@ pub(super) use objects::moment;
 pub use objects::{ObjectBody, ObjectWrite, WriteCondition, Written};
 pub use settings::MarkerWrite;
 
+use super::Clients;
 use super::failure::Classified;
+use super::lease::Lease;
 use crate::model::{BucketName, ObjectKey};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// The S3 service as one caller sees it.
 #[derive(Debug, Clone)]
@@ -47,12 +54,25 @@ pub struct Store {
     unsigned_payload: bool,
     /// Whether the service is known to delete only what still is what was seen, if told to.
     delete_conditions: bool,
+    /// Where other credentials come from once these have expired.
+    lease: Option<Lease>,
+    /// The client of the Region that the first answer named; none for a store that stays where it is.
+    elsewhere: Option<Arc<OnceLock<Client>>>,
 }
 
 impl Store {
     /// A store that asks `client`, and that refuses buckets of accounts other than `expected_owner`.
     pub const fn new(client: Client, expected_owner: Option<String>, is_aws: bool) -> Self {
-        Self { client, expected_owner, is_aws, unsigned_payload: false, delete_conditions: is_aws }
+        let delete_conditions = is_aws;
+        Self {
+            client,
+            expected_owner,
+            is_aws,
+            unsigned_payload: false,
+            delete_conditions,
+            lease: None,
+            elsewhere: None,
+        }
     }
 
     /// The same store, sending object bodies unsigned: for HTTPS, loopback and in-process endpoints only.
@@ -72,19 +92,75 @@ impl Store {
         self
     }
 
+    /// The same store, whose expired credentials are looked for anew where those of `clients` come from.
+    #[must_use]
+    pub fn renewing(mut self, clients: &Clients) -> Self {
+        self.lease.clone_from(&clients.lease);
+        self
+    }
+
+    /// Sets how long requests whose credentials have expired wait for others, all of them together. Without it they
+    /// fail at once.
+    pub fn wait_for_credentials(&self, patience: Duration) {
+        if let Some(lease) = &self.lease {
+            lease.set_patience(patience);
+        }
+    }
+
+    /// True if a request that fails for expired credentials has waited for others already.
+    pub const fn has_waited(&self, class: ErrorClass) -> bool {
+        matches!(class, ErrorClass::ExpiredCredentials) && self.lease.is_some()
+    }
+
+    /// Tells whenever requests begin to wait for other credentials, for how long at most, and when they do so no more.
+    pub fn pauses(&self) -> Option<watch::Receiver<Option<Duration>>> {
+        self.lease.as_ref().map(Lease::pauses)
+    }
+
     /// Whether a delete can be made conditional on what was seen.
     pub const fn honours_delete_conditions(&self) -> bool {
         self.delete_conditions
     }
 
     /// The SDK's client.
-    pub const fn client(&self) -> &Client {
-        &self.client
+    pub fn client(&self) -> &Client {
+        self.elsewhere.as_ref().and_then(|elsewhere| elsewhere.get()).unwrap_or(&self.client)
+    }
+
+    /// The same store for reading one bucket of any Region of the partition: where the first answer says that the bucket is
+    /// in another one, everything from then on is asked there.
+    #[must_use]
+    pub fn in_any_region(&self) -> Self {
+        Self { elsewhere: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// Turns to the Region that an answer names. True if the request deserves another try there.
+    ///
+    /// A redirect has status 301 or 307, and HEAD may have 400: its answer has no body that could say more.
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
+    fn turns(&self, error: &S3Error) -> bool {
+        let (Some(elsewhere), Some(region)) = (&self.elsewhere, &error.region) else { return false };
+        let here = self.client().config().region().map(ToString::to_string);
+        let is_redirect = error.class == ErrorClass::WrongRegion || error.status == Some(400);
+        if !is_redirect || here.as_ref() == Some(region) || elsewhere.get().is_some() {
+            // Of two requests at once, one turned and both deserve it.
+            return is_redirect && elsewhere.get().is_some() && here.as_ref() == Some(region);
+        }
+        let region = aws_sdk_s3::config::Region::new(region.clone());
+        elsewhere.get_or_init(|| Client::from_conf(self.client.config().to_builder().region(region).build()));
+        true
     }
 
     /// The account that every bucket must belong to.
     pub fn expected_owner(&self) -> Option<String> {
         self.expected_owner.clone()
+    }
+
+    /// The same service as somebody else sees it.
+    #[must_use]
+    pub fn acting_as(&self, credentials: Credentials) -> Self {
+        let config = self.client.config().to_builder().credentials_provider(credentials).build();
+        Self { client: Client::from_conf(config), ..self.clone() }
     }
 
     /// The same store for buckets of any account: to read what is copied from there.
@@ -102,12 +178,13 @@ impl Store {
     #[must_use]
     pub fn without_retries(&self) -> Self {
         let config = self.client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Client::from_conf(config), ..self.clone() }
+        let elsewhere = self.elsewhere.as_ref().map(|_| Arc::default());
+        Self { client: Client::from_conf(config), elsewhere, ..self.clone() }
     }
 }
 
 /// A failed S3 call: what was asked, of what, and what came back.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{operation} on `{target}` failed: {message}")]
 pub struct S3Error {
     /// The API operation, such as `PutObject`.

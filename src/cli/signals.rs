@@ -4,7 +4,7 @@ use crate::commands::stop::Stop;
 use crate::error::CommandError;
 use crate::report::Outcome;
 use crate::ui::Ui;
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -33,6 +33,10 @@ pub(super) fn listen(stop: Stop, ui: Ui) {
     });
 }
 
+/// As much as the first thread of a process usually has. A verb is one future with all its calls in it, and without
+/// optimisation its frames are large. What is not touched is not used.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
 /// A verb under way on a thread of its own, so that whatever it waits for, somebody hears Ctrl-C.
 pub(super) struct Verb<T> {
     thread: JoinHandle<()>,
@@ -41,13 +45,15 @@ pub(super) struct Verb<T> {
 
 impl<T: Send + 'static> Verb<T> {
     /// Starts it.
-    pub(super) fn start(run: impl FnOnce() -> Result<T, CommandError> + Send + 'static) -> Self {
+    pub(super) fn start(run: impl FnOnce() -> Result<T, CommandError> + Send + 'static) -> Result<Self, CommandError> {
         let (sender, ended) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
+        let thread = Builder::new().stack_size(STACK_BYTES).spawn(move || {
             // Nobody waits for a verb that was left.
             let _ = sender.send(run());
         });
-        Self { thread, ended }
+        let failed =
+            |error| CommandError::new("system", Outcome::Failed, format!("the system gives no thread: {error}"));
+        thread.map(|thread| Self { thread, ended }).map_err(failed)
     }
 
     /// A panic of the verb goes on here.

@@ -3,6 +3,7 @@
 mod attributes;
 mod closing;
 mod filters;
+mod origin;
 mod places;
 mod receipt;
 mod saved;
@@ -26,6 +27,7 @@ use attributes::AttributeArgs;
 use clap::{Args, ValueEnum};
 use filters::FilterArgs;
 use jiff::SignedDuration;
+use origin::SourceArgs;
 use places::Places;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +44,7 @@ Examples:
   bucketwright sync data/ s3://my-bucket/project/data/ --delete --dry-run
   bucketwright sync s3://my-bucket/project/models/ models/
   bucketwright sync s3://my-bucket/a/ s3://other-bucket/b/
+  bucketwright sync s3://my-bucket/a/ s3://their-bucket/b/ --source-profile mine --profile theirs
   bucketwright sync data/ s3://my-bucket/data/ --exclude '*' --include '*.csv'
   bucketwright sync data/ layout.toml:my-bucket/project/data    a folder that the layout declares
   bucketwright sync data/ s3://my-bucket/data/ --delete --plan plan.jsonl
@@ -73,15 +76,20 @@ pub struct SyncArgs {
     /// Write down what is in place, once all of it is: a file, or an object `s3://BUCKET/KEY`
     #[arg(long, value_name = "WHERE")]
     receipt: Option<Location>,
-    /// How long to ride out a lost network or a service that slows down, such as 30min
+    /// How long to ride out a lost network, a service that slows down or expired credentials, such as 30min
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_age)]
     retry_for: SignedDuration,
+    /// Give up a connection on which nothing moves for so long, and try again on another
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_stall)]
+    stall_timeout: SignedDuration,
     /// Move at most this much a second on average, such as 20MiB; one part of 8 MiB goes at full speed
     #[arg(long, value_name = "SIZE")]
     bandwidth: Option<ByteSize>,
     /// Stay within this much memory, such as 512MiB
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     memory: ByteSize,
+    #[command(flatten)]
+    origin: SourceArgs,
 }
 
 /// What a saved plan has settled already.
@@ -129,6 +137,15 @@ struct Choices {
     shard: Option<Shard>,
     #[command(flatten)]
     attributes: AttributeArgs,
+}
+
+fn parse_stall(text: &str) -> Result<SignedDuration, String> {
+    let time = parse_age(text)?;
+    if time.is_zero() {
+        Err("every connection is silent for a moment: give it at least 1s".to_owned())
+    } else {
+        Ok(time)
+    }
 }
 
 /// What is meant, whether it was typed or stands in a plan.
@@ -180,6 +197,9 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
     if let Some(path) = &args.plan {
         saved::refuse_inside(path, &meant)?;
     }
+    if let Some(plan) = &plan {
+        saved::same_way(&plan.header, !args.origin.is_empty())?;
+    }
     let attributes = attributes::resolve(&meant)?;
     let places = Places::resolve(&meant, args, context).await?;
     let ended = run_between(&places, attributes, &meant, plan.as_ref(), args, context).await;
@@ -225,6 +245,7 @@ async fn run_between(
     let options = TransferOptions {
         attributes: Arc::new(attributes),
         journal: super::journal(places.world(), context),
+        copies: places.way.clone(),
         ..options(choices.checksum, args)
     };
     carry_out(request, plan, places, &options, context).await
@@ -247,8 +268,20 @@ async fn carry_out(
     };
     drop(watcher);
     let mut summary = listener.finish();
-    // What arrived before a listing broke off was told, and stays.
-    let synced = synced?;
+    let synced = match synced {
+        Ok(synced) => synced,
+        // What arrived before a listing broke off was told, and stays.
+        Err(broken) if summary.done > 0 => {
+            let last_word = broken.at(&places.world().place);
+            return Ok(Ending {
+                summary,
+                outcome: Outcome::Partly,
+                closing: Closing::Shown,
+                last_word: Some(last_word),
+            });
+        }
+        Err(broken) => return Err(broken),
+    };
     summary.planned = synced.seen.transfers;
     summary.unchanged = synced.seen.unchanged;
     summary.skipped += synced.seen.odd;
@@ -259,9 +292,10 @@ async fn carry_out(
         Some(kept.into_iter().fold(stopped, CommandError::hint))
     } else {
         kept.into_iter().for_each(|kept| context.ui.hint(&kept));
-        None
+        let cause = synced.cause.clone().map(|cause| CommandError::from(cause).at(&places.world().place));
+        cause.map(|cause| cause.hint("what is done stays done: run the same command again for the rest"))
     };
-    let outcome = if last_word.is_some() { Outcome::Interrupted } else { outcome(&synced, &summary) };
+    let outcome = if context.stop.is_asked() { Outcome::Interrupted } else { outcome(&synced, &summary) };
     let last_word = last_word.or_else(|| plan.and_then(|_| saved::moved_meanwhile(synced.moved)));
     summary.closing = Some(closing::sentence(&places.route, &synced, &summary));
     Ok(Ending { summary, outcome, closing: Closing::Shown, last_word })

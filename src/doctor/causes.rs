@@ -5,7 +5,7 @@ use super::diagnosis::Case;
 use super::fix::deny::denial;
 use super::fix::layout_edit::{documents, has, is_of, targets};
 use super::fix::{allows, replaced};
-use super::seen::{Elsewhere, Held, RoleKind, SeenRole, Standing};
+use super::seen::{Around, Elsewhere, Held, RoleKind, SeenRole, Standing};
 use super::words::{instance_role, one, place_words, statement_words};
 use crate::model::Existence;
 use crate::policy::{Because, Compared, Decision, Effect, Layer, Missed, Outcome, Verdict, operation};
@@ -22,8 +22,14 @@ pub(super) fn places(case: &Case) -> Vec<Finding> {
             finding.with_fix("check the name and the account: nobody can have credentials of a role that is gone"),
         );
     }
-    let bucket = super::words::bucket_of(case.request.resource());
-    let seen = &case.around.bucket;
+    found.extend(place_findings(&case.around, super::words::bucket_of(case.request.resource())));
+    found
+}
+
+/// What is wrong with a bucket: not there, elsewhere, or somebody else's.
+pub fn place_findings(around: &Around, bucket: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let seen = &around.bucket;
     let url = format!("s3://{bucket}");
     match seen.existence {
         Some(Existence::Absent) => {
@@ -84,15 +90,17 @@ fn summary(remedies: &[RemedyRecord], decision: &Decision) -> String {
 }
 
 fn steps(remedy: &RemedyRecord) -> String {
+    let plain = |line: &str| line.split("   #").next().unwrap_or(line).to_owned();
     let change = match &remedy.change[..] {
-        [head, line] if head.ends_with(':') => format!("{head} {line}"),
+        [head, line] if head.ends_with(':') => format!("{head} {}", plain(line)),
         [head, ..] if head.ends_with(':') => format!("{}, as below", head.trim_end_matches(':')),
         [line, ..] => line.clone(),
         [] => remedy.target.clone(),
     };
-    let run = remedy.run.as_ref().map(|run| format!(": `{run}`")).unwrap_or_default();
+    let run = remedy.run.as_ref().map(|run| format!("; then `{run}`")).unwrap_or_default();
     match remedy.kind {
         "ask" => format!("only if its owner agrees: {change}"),
+        "apply" => format!("`{}` {change}", remedy.run.as_deref().unwrap_or("apply")),
         _ => format!("{change}{run}"),
     }
 }
@@ -308,11 +316,16 @@ fn older_version(case: &Case) -> Option<Finding> {
             let since = held.since.map(|since| format!(" (in force since {since})")).unwrap_or_default();
             let message =
                 format!("{} of {} allowed it, and {}{since} does not", older.id, held.policy.name, held.name());
+            let finding = about(case, "doctor-policy-changed", message);
+            if held.owner.is_some() {
+                // What a layout owns is changed there: its next run would undo a way back.
+                return Some(finding);
+            }
             let fix = format!(
                 "look at what changed: `bucketwright policy diff {0}@{1} {0}`; the way back is `bucketwright policy rollback {0} --to {1}`",
                 held.policy.name, older.id
             );
-            return Some(about(case, "doctor-policy-changed", message).with_fix(fix));
+            return Some(finding.with_fix(fix));
         }
     }
     None

@@ -50,11 +50,13 @@ impl Diagnosis {
 pub fn diagnose(case: &Case) -> Diagnosis {
     let decision = fix::decide(case, &case.layers);
     let allowed = decision.verdict == Verdict::Allow;
-    let remedies = if allowed { Vec::new() } else { fix::remedies(case) };
     let mut findings = causes::places(case);
-    if allowed {
+    // Of a role or bucket that is not there no policy decides anything.
+    let is_nowhere = findings.iter().any(|finding| finding.severity == Severity::Error);
+    let remedies = if allowed || is_nowhere { Vec::new() } else { fix::remedies(case) };
+    if allowed && !is_nowhere {
         findings.extend(suspects::find(case, &decision));
-    } else {
+    } else if !is_nowhere {
         findings.extend(causes::refused(case, &decision, &remedies));
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

@@ -123,7 +123,7 @@ pub(super) fn openings(before: &[Arc<Policy>], after: &[Arc<Policy>]) -> Vec<Str
     let more = told.len().saturating_sub(TOLD_OPENINGS);
     told.truncate(TOLD_OPENINGS);
     if more > 0 {
-        told.push(format!("and {more} more"));
+        told.push(format!("{more} more like these"));
     }
     told
 }

@@ -13,11 +13,13 @@ use std::collections::HashMap;
 use wrapping::{Wrapping, url_place};
 
 /// The most that is read of a log.
-pub const MAX_BYTES: u64 = 64 * 1024 * 1024;
+pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
 /// How many lines around a refusal are searched for the object that it is about.
 const NEARBY_LINES: usize = 3;
 /// How many lines below a refusal are searched for the call that it is about: stack traces.
 const TRACE_LINES: usize = 40;
+/// How many other refusals are told apart.
+const MOST_OTHERS: usize = 100;
 /// The longest line that is looked at; what is behind that is binary or one endless JSON.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
@@ -75,7 +77,7 @@ pub struct Reading {
     pub times: usize,
     /// How many lines there are.
     pub lines: usize,
-    /// Other refusals, in their order.
+    /// Other refusals, in their order; of very many only the first.
     pub others: Vec<Symptom>,
 }
 
@@ -108,7 +110,7 @@ pub fn read(text: &str) -> Option<Reading> {
     let alike = |one: &&Found| one.symptom == symptom;
     let mut others: Vec<Symptom> = Vec::new();
     for one in found.iter().filter(|one| is_other(&one.symptom, &symptom)) {
-        if !others.contains(&one.symptom) {
+        if others.len() < MOST_OTHERS && !others.contains(&one.symptom) {
             others.push(one.symptom.clone());
         }
     }
@@ -200,7 +202,7 @@ fn is_about_bucket(call: &str) -> bool {
 
 /// A line without what is too long to be text.
 fn clipped(line: &str) -> &str {
-    let end = (0..=line.len().min(MAX_LINE_BYTES)).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+    let end = line.floor_char_boundary(MAX_LINE_BYTES);
     &line[..end]
 }
 

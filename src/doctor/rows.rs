@@ -40,6 +40,7 @@ fn row(layer: Layer, held: &Held, decision: &Decision) -> LayerRecord {
     let (state, detail) = match (applied(Effect::Deny), applied(Effect::Allow)) {
         (Some(denial), _) => ("denies", format!("by {}", statement_words(denial))),
         (None, Some(allow)) => ("allows", format!("by {}", statement_words(allow))),
+        (None, None) if only_denies(held) => ("silent", "it only denies, and nothing of this".to_owned()),
         (None, None) => ("silent", silence(decision.because.iter().filter(of_held))),
     };
     let rolled_back = held.others.iter().find(|other| held.version.is_some_and(|version| other.id > version));
@@ -52,6 +53,10 @@ fn row(layer: Layer, held: &Held, decision: &Decision) -> LayerRecord {
         changed: held.since.map(|since| since.to_string()),
         detail: format!("{detail}{remark}"),
     }
+}
+
+fn only_denies(held: &Held) -> bool {
+    held.policy.document.statements().iter().all(|statement| statement.effect == Some(Effect::Deny))
 }
 
 /// Why nothing in a policy applies: the statement that comes closest.

@@ -4,10 +4,13 @@ use crate::layout::Layout;
 use crate::model::{
     Arn, Cluster, Existence, InlinePolicy, ManagedPolicy, PolicyJson, PublicAccessBlock, Region, TagKey, VersionId,
 };
-use crate::policy::{Document, Layer, Policies, Policy};
+use crate::policy::{Document, Layer, Policies, Policy, Request, Verdict, evaluate};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
+
+/// A bucket that no policy speaks of by name.
+const NOBODYS_BUCKET: &str = "bucketwright-nobodys-bucket";
 
 /// One policy that has a say.
 #[derive(Debug, Clone, PartialEq)]
@@ -211,7 +214,19 @@ impl Held {
 
     /// An inline policy.
     pub fn inline(found: &InlinePolicy) -> Result<Self, String> {
-        Self::new(&format!("{} (inline)", found.name), &found.document)
+        Self::new(&format!("inline policy {}", found.name), &found.document)
+    }
+
+    /// True if the policy is meant for what is asked: one that allows the same on any bucket is somebody's master key, and
+    /// handing it out is no small change.
+    pub fn is_meant_for(&self, request: &Request) -> bool {
+        let policies = Policies { identity: vec![Arc::clone(&self.policy)], ..Policies::default() };
+        let allows = |request: &Request| evaluate(&policies, request).verdict == Verdict::Allow;
+        let bucket = super::words::bucket_of(request.resource());
+        let elsewhere = request.resource().replacen(bucket, NOBODYS_BUCKET, 1);
+        let asked = Request::new(request.caller.clone(), request.action(), &elsewhere);
+        let asked = asked.map(|asked| asked.with_context(request.context.clone()));
+        allows(request) && !bucket.is_empty() && asked.is_ok_and(|asked| !allows(&asked))
     }
 
     /// `FlyteMLS3Access v3`

@@ -4,8 +4,6 @@
 //! settled before any policy is read.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
-use crate::report::Severity;
-
 /// What kind of refusal a text speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
@@ -184,11 +182,6 @@ impl Trouble {
     pub const fn is_about_bucket(self) -> bool {
         matches!(self, Self::WrongRegion | Self::NoBucket | Self::NoKey | Self::PublicBlocked | Self::AclsDisabled)
             || self.is_about_policies()
-    }
-
-    /// How much its finding matters. All of them stop the caller's work.
-    pub const fn severity(self) -> Severity {
-        Severity::Error
     }
 }
 

@@ -147,6 +147,11 @@ impl ObjectAttributes {
         self.content_type.as_ref().map_or(guessed, HeaderText::as_str)
     }
 
+    /// True if some of what a copy carries over from its source is said here, its tags not counted.
+    pub fn has_headers(&self) -> bool {
+        !self.metadata.is_empty() || self.content_type.is_some() || self.cache_control.is_some()
+    }
+
     /// True if all of it is left to the bucket.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

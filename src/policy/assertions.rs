@@ -41,15 +41,17 @@ pub fn check(layout: &Layout) -> Result<Checked, GenerateError> {
 /// The grants whose policies somebody has: one by the policy's own name, or all that attach to a role.
 fn grants_of<'layout>(layout: &'layout Layout, principal: &str) -> Vec<&'layout Grant> {
     let named = layout.grants.iter().find(|grant| grant.policy == principal);
-    let has_role = |target: &AttachTarget| match target {
-        AttachTarget::Role(role) => role == principal,
-        AttachTarget::Irsa(to) | AttachTarget::PodIdentity(to) => to.role == principal,
+    named.map_or_else(|| attached_to(layout, principal), |grant| vec![grant])
+}
+
+/// The grants that name a role. Roles of node groups have no name in a layout.
+pub fn attached_to<'layout>(layout: &'layout Layout, role: &str) -> Vec<&'layout Grant> {
+    let names_it = |target: &AttachTarget| match target {
+        AttachTarget::Role(name) => name.eq_ignore_ascii_case(role),
+        AttachTarget::Irsa(to) | AttachTarget::PodIdentity(to) => to.role.eq_ignore_ascii_case(role),
         AttachTarget::NodeGroups { .. } => false,
     };
-    match named {
-        Some(grant) => vec![grant],
-        None => layout.grants.iter().filter(|grant| grant.attach.iter().any(has_role)).collect(),
-    }
+    layout.grants.iter().filter(|grant| grant.attach.iter().any(names_it)).collect()
 }
 
 /// The finding for an expectation that does not hold.
@@ -75,12 +77,16 @@ fn failure(layout: &Layout, assertion: &Assertion, held: &[&Granted]) -> Option<
 fn keys(bucket: &Bucket, operation: Operation, rest: Option<&str>) -> Vec<Option<String>> {
     let Some(rest) = rest else { return vec![None] };
     let Some(start) = rest.strip_suffix('*') else { return vec![Some(rest.to_owned())] };
-    let below = bucket.folders.iter().map(|folder| folder.prefix.as_str()).filter(|prefix| prefix.starts_with(start));
-    let starts = std::iter::once(start).chain(below);
     match operation {
-        Operation::List => starts.map(|start| Some(start.to_owned())).collect(),
-        _ => starts.map(|start| Some(format!("{start}{SOMETHING}"))).collect(),
+        Operation::List => starts(bucket, start).map(|start| Some(start.to_owned())).collect(),
+        _ => starts(bucket, start).map(|start| Some(format!("{start}{SOMETHING}"))).collect(),
     }
+}
+
+/// What `start*` touches: what begins so itself, and each folder that does.
+pub fn starts<'here>(bucket: &'here Bucket, start: &'here str) -> impl Iterator<Item = &'here str> {
+    let folders = bucket.folders.iter().map(|folder| folder.prefix.as_str());
+    std::iter::once(start).chain(folders.filter(move |prefix| prefix.starts_with(start) && *prefix != start))
 }
 
 /// Whether any of the policies allows it. A denial in one of them counts against all.

@@ -28,6 +28,11 @@ use serde_json::Value;
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 pub const MAX_MANAGED_POLICY_CHARACTERS: usize = 6144;
 
+/// What the policy that is passed when a session is made may hold.
+///
+/// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+pub const MAX_SESSION_POLICY_CHARACTERS: usize = 2048;
+
 /// What a role's trust policy may hold unless the account's quota has been raised.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
@@ -105,14 +110,14 @@ pub enum GenerateError {
         letter: char,
     },
     /// One part that cannot be split any further is too large.
-    #[error(
-        "policy `{name}` needs {characters} characters for one folder alone; IAM takes {MAX_MANAGED_POLICY_CHARACTERS}"
-    )]
+    #[error("policy `{name}` needs {characters} characters for one folder alone; IAM takes {most}")]
     TooLarge {
         /// The policy's name.
         name: String,
         /// The size of the part.
         characters: usize,
+        /// The quota.
+        most: usize,
     },
 }
 
@@ -125,16 +130,27 @@ pub fn characters(document: &Value) -> usize {
 /// The identity policy that gives what `entitlement` says: one document, or as many as the size quota asks for, named
 /// `NAME-1`, `NAME-2` and so on. All of them are attached to the same roles.
 pub fn identity(entitlement: &Entitlement, form: Form, frame: &Frame) -> Result<Vec<Generated>, GenerateError> {
+    within(MAX_MANAGED_POLICY_CHARACTERS, entitlement, form, frame)
+}
+
+/// What `entitlement` says as policies of sessions: one document, or several that give it together. A session takes one,
+/// so each of several is in force in a session of its own.
+pub fn of_sessions(entitlement: &Entitlement, frame: &Frame) -> Result<Vec<Generated>, GenerateError> {
+    within(MAX_SESSION_POLICY_CHARACTERS, entitlement, Form::Least, frame)
+}
+
+fn within(most: usize, entitlement: &Entitlement, form: Form, frame: &Frame) -> Result<Vec<Generated>, GenerateError> {
     literal::check(entitlement)?;
+    let name = &entitlement.name;
     let parts = match form {
-        Form::Least => split::parts(&entitlement.name, &units::units(entitlement), &mut |units| {
+        Form::Least => split::parts(name, most, &units::units(entitlement), &mut |units| {
             identity::document(entitlement, units, frame)
         }),
-        Form::Seed => split::parts(&entitlement.name, &entitlement.places, &mut |places| {
+        Form::Seed => split::parts(name, most, &entitlement.places, &mut |places| {
             seed::document(entitlement.access, places, frame)
         }),
     }?;
-    Ok(split::named(&entitlement.name, parts))
+    Ok(split::named(name, parts))
 }
 
 #[cfg(test)]

@@ -316,7 +316,7 @@ impl Granted {
     }
 
     /// The folders of a bucket that get cells, in byte order: granted ones, those inside, their siblings and the root.
-    fn folders_of(&self, bucket: &BucketName) -> BTreeSet<Prefix> {
+    pub fn folders_of(&self, bucket: &BucketName) -> BTreeSet<Prefix> {
         let places: Vec<&Place> = self.entitlement.places.iter().filter(|place| place.bucket == *bucket).collect();
         let mut folders = BTreeSet::from([Prefix::root()]);
         for place in &places {
@@ -330,10 +330,7 @@ impl Granted {
     }
 
     fn cell(&self, operation: Operation, bucket: &BucketName, prefix: &Prefix) -> Cell {
-        let key = match operation {
-            Operation::List => prefix.as_str().to_owned(),
-            _ => format!("{prefix}{PROBE}"),
-        };
+        let key = key_in(prefix, operation);
         let question = Question::new(operation, bucket, Some(&key)).with_key(self.entitlement.kms_key(bucket));
         let answer = self.principal.may(&question);
         let access = |allowed| if allowed { Access::Allow } else { Access::Deny };
@@ -345,6 +342,14 @@ impl Granted {
             observed: access(answer.allowed),
             because: answer.because,
         }
+    }
+}
+
+/// The key that stands for a folder in a question, or the prefix of a listing.
+pub(super) fn key_in(prefix: &Prefix, operation: Operation) -> String {
+    match operation {
+        Operation::List => prefix.as_str().to_owned(),
+        _ => format!("{prefix}{PROBE}"),
     }
 }
 

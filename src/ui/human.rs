@@ -9,6 +9,7 @@ mod decision;
 mod errors;
 mod filter;
 mod findings;
+mod matrix;
 mod plan;
 mod proofs;
 mod remedy;
@@ -122,6 +123,7 @@ impl Human {
             Event::Endpoint(endpoint) => endpoint.to_string().lines().for_each(|line| screen.answer_line(line)),
             Event::Action(action) => self.actions.action(action, voice, screen),
             Event::Check(check) => self.proofs.check(check, voice, screen),
+            Event::Matrix(cells) => self.proofs.matrix(cells, voice, screen),
             Event::Decision(record) => decision::show(self, record, screen),
             Event::Filter(record) => filter::show(record, voice, screen),
             Event::Change(change) => self.changes.change(change, voice, screen),

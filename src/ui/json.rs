@@ -9,11 +9,16 @@ use std::fmt::Write as _;
 pub(super) fn line(event: &Event) -> Option<String> {
     match event {
         Event::Progress(_) => None,
-        Event::Change(change) => {
-            change.cells().iter().map(object).collect::<Option<Vec<_>>>().map(|cells| cells.join("\n"))
-        }
+        Event::Change(change) => lines(change.cells().iter().map(object)),
+        Event::Matrix(cells) => lines(cells.iter().map(|cell| object(&Event::Cell(cell.clone())))),
         event => object(event),
     }
+}
+
+/// Several lines; none for none.
+fn lines(lines: impl Iterator<Item = Option<String>>) -> Option<String> {
+    let lines = lines.collect::<Option<Vec<_>>>()?;
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn object(value: &impl Serialize) -> Option<String> {

@@ -1,4 +1,5 @@
-//! How far a transfer has come: a bar on a terminal, a plain line now and then elsewhere. The only user of `indicatif`.
+//! How far a transfer has come: a bar on a terminal, with the largest files under way below it, a plain line now and then
+//! elsewhere. The only user of `indicatif`.
 
 mod meter;
 mod terminal;
@@ -17,6 +18,8 @@ const FIRST_DRAW: Duration = Duration::from_millis(250);
 const DRAWS_PER_SECOND: u8 = 15;
 /// How often a plain line is written.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a name stands at least, so that it can be read.
+const NAMES_INTERVAL: Duration = Duration::from_secs(1);
 /// Terminals narrower than this get the words without a bar.
 const BAR_COLUMNS: usize = 72;
 /// A shorter bar says nothing.
@@ -43,6 +46,8 @@ pub(super) struct Progress {
     next_line: Duration,
     /// The widest words so far, which the bar leaves room for so that it does not jump.
     widest: usize,
+    /// The files under way as they are shown, and when they were last looked at.
+    names: (String, Duration),
 }
 
 impl Mode {
@@ -59,7 +64,7 @@ impl Mode {
 impl Progress {
     /// The progress of a run that begins now.
     pub(super) fn new(mode: Mode) -> Self {
-        Self { mode, meter: Meter::new(), target: None, next_line: LINE_INTERVAL, widest: 0 }
+        Self { mode, meter: Meter::new(), target: None, next_line: LINE_INTERVAL, widest: 0, names: Default::default() }
     }
 
     /// Takes note of what happened. Draws nothing.
@@ -79,7 +84,7 @@ impl Progress {
         }
         match self.mode {
             Mode::Off => {}
-            Mode::Bar if now >= FIRST_DRAW => self.draw(screen),
+            Mode::Bar if now >= FIRST_DRAW => self.draw(now, screen),
             Mode::Bar => {}
             Mode::Lines if now >= self.next_line => {
                 screen.status_line(&self.meter.sentence());
@@ -90,18 +95,24 @@ impl Progress {
         }
     }
 
-    fn draw(&mut self, screen: &mut Screen) {
+    fn draw(&mut self, now: Duration, screen: &mut Screen) {
         if screen.bar.is_none() {
             let terminal = || ProgressDrawTarget::term_like(Box::new(Terminal::new(screen.width)));
             let target = self.target.take().unwrap_or_else(terminal);
             let bar = ProgressBar::with_draw_target(Some(0), target);
-            bar.set_style(ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_style(style("{wide_msg}"));
             screen.bar = Some(bar);
         }
         let Some(bar) = &screen.bar else { return };
         let words = self.meter.brief();
         self.widest = self.widest.max(words.len());
-        bar.set_message(line(self.meter.position(), &words, self.widest, screen.width));
+        let line = line(self.meter.position(), &words, self.widest, screen.width);
+        if self.names.0.is_empty() || now >= self.names.1 + NAMES_INTERVAL {
+            self.names = (self.meter.names(screen.width.saturating_sub(FREE_COLUMNS)), now);
+            bar.set_style(style(if self.names.0.is_empty() { "{wide_msg}" } else { "{wide_msg}\n{prefix}" }));
+            bar.set_prefix(self.names.0.clone());
+        }
+        bar.set_message(line);
     }
 
     /// Takes the bar away.
@@ -111,6 +122,10 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// The bar with its words behind it where there is room for both, else the words alone.
@@ -131,25 +146,27 @@ fn line((position, length): (u64, u64), words: &str, widest: usize, columns: usi
 #[cfg(test)]
 mod tests {
     use super::{Mode, Progress, line};
-    use crate::report::{Event, Progress as Step};
+    use crate::report::{Event, InFlight, Progress as Step};
     use crate::ui::screen::{Memory, Screen};
     use indicatif::{ProgressDrawTarget, TermLike};
     use std::io;
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    /// A terminal of one bar line: what stands on it, and what scrolled away above.
+    /// A terminal of 80 columns: its lines, and the one that the cursor is on.
     #[derive(Debug, Default, Clone)]
-    struct Line(Arc<Mutex<(Vec<String>, String)>>);
+    struct Line(Arc<Mutex<(Vec<String>, usize)>>);
 
     impl TermLike for Line {
         fn width(&self) -> u16 {
             80
         }
-        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        fn move_cursor_up(&self, count: usize) -> io::Result<()> {
+            self.0.lock().unwrap().1 -= count;
             Ok(())
         }
-        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        fn move_cursor_down(&self, count: usize) -> io::Result<()> {
+            self.0.lock().unwrap().1 += count;
             Ok(())
         }
         fn move_cursor_right(&self, _: usize) -> io::Result<()> {
@@ -159,15 +176,23 @@ mod tests {
             Ok(())
         }
         fn write_line(&self, text: &str) -> io::Result<()> {
-            self.0.lock().unwrap().0.push(text.to_owned());
-            Ok(())
+            self.write_str(text)?;
+            self.move_cursor_down(1)
         }
         fn write_str(&self, text: &str) -> io::Result<()> {
-            self.0.lock().unwrap().1.push_str(text);
+            let (lines, at) = &mut *self.0.lock().unwrap();
+            for letter in text.chars() {
+                if lines.get(*at).is_some_and(|line| line.len() >= 80) {
+                    *at += 1;
+                }
+                lines.resize(lines.len().max(*at + 1), String::new());
+                lines[*at].push(letter);
+            }
             Ok(())
         }
         fn clear_line(&self) -> io::Result<()> {
-            self.0.lock().unwrap().1.clear();
+            let (lines, at) = &mut *self.0.lock().unwrap();
+            lines.get_mut(*at).into_iter().for_each(String::clear);
             Ok(())
         }
         fn flush(&self) -> io::Result<()> {
@@ -177,7 +202,8 @@ mod tests {
 
     impl Line {
         fn text(&self) -> String {
-            self.0.lock().unwrap().1.trim_end().to_owned()
+            let lines = self.0.lock().unwrap().0.clone();
+            lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n").trim_end().to_owned()
         }
     }
 
@@ -206,6 +232,30 @@ mod tests {
         assert_eq!((out.text().as_str(), bar.text().as_str()), ("uploaded s3://b/k\n", drawn));
         progress.end(&mut screen);
         assert_eq!((bar.text().as_str(), screen.bar.is_some()), ("", false));
+    }
+
+    #[test]
+    fn the_files_under_way_stand_below_the_bar_long_enough_to_be_read() {
+        let (bar, mut screen) = (Line::default(), Screen::in_memory(80, Memory::default(), Memory::default()));
+        let mut progress = Progress::new(Mode::Bar);
+        progress.target = Some(ProgressDrawTarget::term_like(Box::new(bar.clone())));
+        let file = |name: &str| InFlight { bytes: MIB, target: format!("s3://b/{name}") };
+        transfer(&mut progress, &[Step::Expect { objects: 9, bytes: 9 * MIB }, Step::Begun(file("one"))]);
+        for (tenths, steps, below) in [
+            (10, vec![], "s3://b/one (1.0 MiB)"),
+            (15, vec![Step::Ended(file("one")), Step::Begun(file("two"))], "s3://b/one (1.0 MiB)"),
+            (20, vec![], "s3://b/two (1.0 MiB)"),
+            (25, vec![Step::Ended(file("two"))], "s3://b/two (1.0 MiB)"),
+            (30, vec![], ""),
+        ] {
+            transfer(&mut progress, &steps);
+            progress.tick(Duration::from_millis(tenths * 100), &mut screen);
+            let text = bar.text();
+            let (line, names) = text.split_once('\n').unwrap_or((&text, ""));
+            assert_eq!((line.starts_with("[>"), names), (true, below), "after {tenths} tenths of a second");
+        }
+        progress.end(&mut screen);
+        assert_eq!(bar.text(), "");
     }
 
     #[test]

@@ -253,6 +253,68 @@ Verify: 9 passed
 }
 
 #[test]
+fn a_matrix_is_a_table_and_what_is_wrong_below_it() {
+    let cell = |operation, folder: &str, expected, observed, because: &str| {
+        let (principal, because) = ("trainer".to_owned(), because.replace("KEY", &format!("lake/{folder}k")));
+        Cell { principal, operation, target: format!("s3://lake/{folder}"), expected, observed, because }
+    };
+    let long = "a-folder-with-a-name-that-is-wider-than-its-column/models/";
+    let refused = "AccessDenied: s3:PutObject on \"KEY\" with an explicit deny; but Objects allows it";
+    let (allow, deny) = (Access::Allow, Access::Deny);
+    let events = [
+        Event::Matrix(vec![
+            cell("list", "", deny, deny, "no statement allows it"),
+            cell("head-bucket", "", deny, deny, "no statement allows it"),
+            cell("list", "p/data/", allow, allow, "ListFolders allows it"),
+            cell("put", "p/data/", allow, deny, refused),
+            cell("delete", "p/data/", deny, allow, "it worked (deleted), but no statement allows it"),
+            cell("list", long, allow, allow, "ListFolders allows it"),
+            cell("put", long, allow, deny, refused),
+            cell("delete", long, allow, Access::NotTried, "ExpiredToken"),
+            cell("get", long, deny, Access::Failed, "other bytes came back"),
+        ]),
+        Event::Matrix(vec![cell("list", "q/", allow, allow, "ListFolders allows it")]),
+        Event::Summary(Summary { closing: Some("Verify: 4 passed".to_owned()), ..Summary::default() }),
+    ];
+    let all = format!(
+        "\
+access to s3://lake as trainer
+                                              list   get    put    delete head
+  the root                                    deny                        deny
+  p/data/                                     allow         DENY!  ALLOW!
+  {long}
+                                              allow  FAIL!  DENY!  ?
+! DENY, expected allow: put p/data/, put
+    {long}
+    AccessDenied: s3:PutObject on \"lake/p/data/k\" with an explicit deny; but
+    Objects allows it
+! ALLOW, expected deny: delete p/data/
+    it worked (deleted), but no statement allows it
+? not tried: delete {long}
+    ExpiredToken
+! FAILED, expected deny: get
+    {long}
+    other bytes came back
+
+access to s3://lake as trainer
+                   list
+  q/               allow
+
+Verify: 4 passed
+"
+    );
+    check(options(), &events, &all, "");
+    check(UiOptions { quiet: true, ..options() }, &events[1..2], "", "");
+    let (ui, captured) = ui(UiOptions { verbose: 1, ..options() });
+    ui.event(&events[1]);
+    assert!(captured.stdout().ends_with("  allow: list q/\n    ListFolders allows it\n"), "{}", captured.stdout());
+    let (ui, captured) = self::ui(UiOptions { format: Format::Json, ..options() });
+    ui.event(&events[1]);
+    let line = r#"{"type":"cell","principal":"trainer","operation":"list","target":"s3://lake/q/","expected":"allow","#;
+    assert!(captured.stdout().starts_with(line), "{}", captured.stdout());
+}
+
+#[test]
 fn errors_keep_their_lines_and_their_words() {
     let error = |message: &str, target: Option<&str>| {
         let hints = vec!["run `aws sso login --profile adfs`".to_owned()];

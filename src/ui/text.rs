@@ -126,6 +126,18 @@ pub(super) fn shorten(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(cut(vec![text.to_owned()], Fold { first: width, rest: width, lines: None }, 1).concat())
 }
 
+/// The text if it takes at most `width` columns, else `...` and its end in that room: of a path the name counts.
+pub(super) fn shorten_start(text: &str, width: usize) -> Cow<'_, str> {
+    if columns(text) <= width {
+        return Cow::Borrowed(text);
+    }
+    let dots = &"..."[..width.min(3)];
+    let room = width - dots.len();
+    let starts = text.char_indices().map(|(at, _)| &text[at..]);
+    let end = starts.into_iter().find(|end| columns(end) <= room).unwrap_or_default();
+    Cow::Owned(format!("{dots}{end}"))
+}
+
 /// The text in pieces of at most `width` columns, broken anywhere.
 fn pieces(text: &str, width: usize) -> Vec<String> {
     let mut pieces = vec![String::new()];

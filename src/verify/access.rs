@@ -1,6 +1,14 @@
-//! The round trip through a folder: which calls prove it, and what their answers mean.
+//! Access proven by calls: which calls, and what their answers mean.
 //!
-//! The plan of a probe and the reading of its answers are values; the calls themselves are made elsewhere.
+//! As the caller it is a round trip through a folder, where everything should work; as somebody else it is the access
+//! matrix of their grants ([`spots`]), denials included. What is tried and how answers read are values; the calls
+//! themselves are made elsewhere.
+
+pub mod modes;
+pub mod reading;
+pub mod simulation;
+pub mod spots;
+pub mod wait;
 
 use crate::layout::{Bucket, Folder};
 use crate::model::{BucketName, ObjectKey, Prefix};
@@ -8,6 +16,8 @@ use crate::report::{Access, Cell};
 
 /// Where probes live inside a folder, so that nobody takes them for data.
 const PROBE_FOLDER: &str = ".bucketwright/";
+
+pub use crate::policy::matrix::Operation;
 
 /// One round trip to make: put, list, get, compare, delete.
 #[derive(Debug, Clone, PartialEq, Eq)]

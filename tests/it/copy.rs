@@ -8,7 +8,7 @@ use aws_sdk_s3::types::ChecksumAlgorithm;
 use bucketwright::apply::transfer::{CopyTask, Proven, TransferError, TransferOptions, Way, copy};
 use bucketwright::aws::s3::Store;
 use bucketwright::hashing::digest;
-use bucketwright::model::{Algorithm, ETag};
+use bucketwright::model::{Algorithm, ETag, ObjectAttributes, ObjectEncryption};
 use bucketwright::report::{Event, Progress};
 use bucketwright::sync::proof::Rung;
 use std::collections::HashMap;
@@ -124,6 +124,52 @@ async fn every_way_brings_the_same_object() {
         }
         if inside {
             assert_eq!(log.count("GetObject") + log.count("PutObject") + log.count("UploadPart"), 0, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_run_gives_stands_over_what_the_source_has() {
+    let (source, other) = (Endpoint::with_bucket().await, Endpoint::with_bucket().await);
+    let (from, _) = listened(&source);
+    let through = Way::Through(from.clone());
+    let mut given = ObjectAttributes { storage_class: Some("STANDARD_IA".parse().unwrap()), ..Default::default() };
+    let kept_alone = given.clone();
+    given.add_metadata("Team=vision").unwrap();
+    given.add_metadata("run=7").unwrap();
+    given.set_content_type("text/plain").unwrap();
+    given.encryption = Some(ObjectEncryption::SseKms(None));
+    let mut tagged = given.clone();
+    tagged.add_tag("owner=me + you").unwrap();
+    for (length, way, inside) in [
+        (1000, &Way::INSIDE, true),
+        (1000, &Way::Across(from.clone()), true),
+        (11 * MIB, &IN_PARTS, true),
+        (1000, &through, false),
+        (11 * MIB, &through, false),
+    ] {
+        for (place, attributes) in [&kept_alone, &given, &tagged].into_iter().enumerate() {
+            let name = format!("{length} {place}");
+            let task = put_source(&source, &name, &content(length), ChecksumAlgorithm::Crc64Nvme).await;
+            let task = CopyTask { key: key(&format!("copies/{name} {}", matches!(way, Way::Across(_)))), ..task };
+            let target = if inside { &source } else { &other };
+            let (store, log) = listened(target);
+            let how = TransferOptions { attributes: Arc::new(attributes.clone()), ..options() };
+            let proven = run(&store, &task, way, &how).await.0.unwrap();
+            assert_eq!(proven.rung, Rung::AsSource, "{name} {way:?}");
+            let head = store.client().head_object().bucket("bucket").key(task.key.as_str()).send().await.unwrap();
+            let (bytes, headers, metadata, tags) = shown(target, task.key.as_str()).await;
+            assert_eq!((bytes == content(length), head.storage_class().unwrap().as_str()), (true, "STANDARD_IA"));
+            let (content_type, team) = if place == 0 { ("text/csv", "ml") } else { ("text/plain", "vision") };
+            assert_eq!(headers, [content_type, "no-cache", "de"].map(|text| Some(text.to_owned())), "{name} {way:?}");
+            assert_eq!((metadata["team"].as_str(), metadata.contains_key("run")), (team, place > 0), "{name} {way:?}");
+            let encryption = head.server_side_encryption().map(|kind| kind.as_str());
+            assert_eq!(encryption == Some("aws:kms"), place > 0, "{name} {way:?}: {encryption:?}");
+            let owner: &[&str] = if place == 2 { &["owner=me + you"] } else { &["stage=raw", "note=a b+c"] };
+            assert_eq!(tags, owner, "{name} {way:?}");
+            if inside && length == 1000 && place == 0 {
+                assert_eq!(log.requests()[0].operation(), "CopyObject", "nothing of the source has to be known");
+            }
         }
     }
 }

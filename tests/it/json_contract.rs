@@ -6,8 +6,8 @@ use bucketwright::plan::{Action, Plan, Reason, Step};
 use bucketwright::policy::Verdict as Ruling;
 use bucketwright::report::{
     Access, ActionRecord, Cell, ChangeRecord, Check, DecisionRecord, EditRecord, ErrorRecord, Event, FilterRecord,
-    Finding, IdentityRecord, Mark, NodeKind, NodeRecord, PolicyRecord, Progress, ReasonRecord, Severity, Status,
-    Summary, Turn, UploadRecord, Verdict,
+    Finding, IdentityRecord, LayerRecord, Mark, NodeKind, NodeRecord, PolicyRecord, Progress, ReasonRecord,
+    RemedyRecord, Severity, Status, Summary, SymptomRecord, Turn, UploadRecord, Verdict,
 };
 use bucketwright::ui::{Captured, ColorChoice, Format, Ui, UiOptions};
 use serde::Deserialize;
@@ -21,6 +21,9 @@ enum Line {
     Finding(FindingLine),
     Cell(CellLine),
     Decision(DecisionLine),
+    Symptom(SymptomLine),
+    Layer(LayerLine),
+    Remedy(RemedyLine),
     Policy(PolicyLine),
     Edit(EditLine),
     Check(CheckLine),
@@ -144,6 +147,47 @@ struct ReasonLine {
     failed: Option<String>,
     decisive: bool,
     message: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SymptomLine {
+    line: u64,
+    lines: u64,
+    times: u64,
+    others: u64,
+    principal: Option<String>,
+    action: Option<String>,
+    operation: Option<String>,
+    resource: Option<String>,
+    layer: Option<String>,
+    denial: Option<String>,
+    policy: Option<String>,
+    region: Option<String>,
+    beside: Option<Vec<String>>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LayerLine {
+    layer: String,
+    state: String,
+    document: Option<String>,
+    owner: Option<String>,
+    changed: Option<String>,
+    detail: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RemedyLine {
+    kind: String,
+    target: String,
+    change: Vec<String>,
+    run: Option<String>,
+    opens: Vec<String>,
+    weakens: bool,
+    checked: bool,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -497,6 +541,69 @@ fn decisions_carry_their_reasons() {
             DecisionLine { id: text("T01"), decision: word, expected: Some(again), layer, message, because, fix };
         check(&Event::Decision(record), Line::Decision(line));
     }
+}
+
+#[test]
+fn refusals_layers_and_remedies() {
+    let (times, others, beside) = (2, 1, vec![text("ListObjectsV2 (doctor-denied)")]);
+    let who = "arn:aws:iam::111122223333:user/a";
+    let record = SymptomRecord {
+        line: 3,
+        lines: 9,
+        times,
+        others,
+        principal: Some(text(who)),
+        layer: Some("identity"),
+        denial: Some("explicit"),
+        beside: beside.clone(),
+        ..SymptomRecord::default()
+    };
+    let line = SymptomLine {
+        line: 3,
+        lines: 9,
+        times: 2,
+        others: 1,
+        principal: Some(text(who)),
+        action: None,
+        operation: None,
+        resource: None,
+        layer: Some(text("identity")),
+        denial: Some(text("explicit")),
+        policy: None,
+        region: None,
+        beside: Some(beside),
+    };
+    check(&Event::Symptom(record), Line::Symptom(line));
+    let record =
+        LayerRecord { layer: "scp", state: "hidden", document: None, owner: None, changed: None, detail: text("why") };
+    let line = LayerLine {
+        layer: text("scp"),
+        state: text("hidden"),
+        document: None,
+        owner: None,
+        changed: None,
+        detail: text("why"),
+    };
+    check(&Event::Layer(record), Line::Layer(line));
+    let record = RemedyRecord {
+        kind: "layout",
+        target: text("layout.toml"),
+        change: vec![text("a"), text("b")],
+        run: Some(text("c")),
+        opens: Vec::new(),
+        weakens: false,
+        checked: true,
+    };
+    let line = RemedyLine {
+        kind: text("layout"),
+        target: text("layout.toml"),
+        change: vec![text("a"), text("b")],
+        run: Some(text("c")),
+        opens: Vec::new(),
+        weakens: false,
+        checked: true,
+    };
+    check(&Event::Remedy(record), Line::Remedy(line));
 }
 
 #[test]

@@ -23,7 +23,10 @@ use std::time::Duration;
 pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// What the client may have under way at once, and so lose: the memory that holds file content, and small change.
-const UNDER_WAY_BYTES: u64 = 128 * MIB + MIB;
+const UNDER_WAY_BYTES: u64 = 80 * MIB + MIB;
+
+/// After how many pauses of 20 ms a client loses its turn although nobody has answered it.
+const MOST_PAUSES: u32 = 100;
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
@@ -116,19 +119,20 @@ impl Relay {
             for client in listener.incoming() {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(&target)) else { return };
                 let (client_too, server_too) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                let relay = Arc::clone(&relay);
-                std::thread::spawn(move || relay.pass(client, server));
-                std::thread::spawn(move || std::io::copy(&mut &server_too, &mut &client_too));
+                let (relay, answered) = (Arc::clone(&relay), Arc::new(AtomicBool::new(false)));
+                let answered_too = Arc::clone(&answered);
+                std::thread::spawn(move || relay.pass(client, server, &answered));
+                std::thread::spawn(move || pass_back(server_too, client_too, &answered_too));
             }
         });
         url
     }
 
-    /// Passes on what a client sends. Whoever has the turn keeps it until its client pauses, which is when it waits for
-    /// an answer.
-    fn pass(&self, mut client: TcpStream, mut server: TcpStream) {
+    /// Passes on what a client sends. Whoever has the turn keeps it until its request is answered, or until its client has
+    /// paused for so long that the answer is one of those that nobody sends.
+    fn pass(&self, mut client: TcpStream, mut server: TcpStream, answered: &AtomicBool) {
         let mut buffer = vec![0; 64 * 1024];
-        let mut turn = None;
+        let (mut turn, mut pauses) = (None, 0);
         loop {
             let pause = turn.is_some().then_some(Duration::from_millis(20));
             // Both clones share the option, and the other one never reads.
@@ -138,17 +142,36 @@ impl Relay {
                     if self.one_by_one.load(Ordering::Relaxed) && turn.is_none() {
                         turn = self.turn.lock().ok();
                     }
+                    pauses = 0;
+                    answered.store(false, Ordering::Relaxed);
                     self.sent.fetch_add(length as u64, Ordering::Relaxed);
                     if server.write_all(&buffer[..length]).is_err() {
                         break;
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => turn = None,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    pauses += 1;
+                    if answered.load(Ordering::Relaxed) || pauses > MOST_PAUSES {
+                        turn = None;
+                    }
+                }
                 Ok(_) | Err(_) => break,
             }
         }
         let _ = server.shutdown(Shutdown::Write);
     }
+}
+
+/// Passes on what a server answers, and notes that it does.
+fn pass_back(mut server: TcpStream, mut client: TcpStream, answered: &AtomicBool) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = server.read(&mut buffer) {
+        answered.store(true, Ordering::Relaxed);
+        if client.write_all(&buffer[..length]).is_err() {
+            return;
+        }
+    }
+    let _ = client.shutdown(Shutdown::Write);
 }
 
 /// A source of small and large files, and everything to send it with.

@@ -2,10 +2,11 @@
 //! connections, loses or cuts answers, answers in the server's place, or waits.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use tokio::net::TcpSocket;
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,20 @@ pub(crate) enum Fate {
     AnswerCut,
     /// It is told to slow down, and the server never hears of it.
     SlowDown,
+    /// It gets an error of this status and code, and the server never hears of it.
+    Refused(u16, &'static str),
+    /// It is read to its end, and nothing comes back, not even the end of the connection.
+    NoAnswer,
+    /// Its body is never read.
+    BodyUnread,
+    /// Its body is read, a piece of this many KiB every ten milliseconds.
+    BodySlow(usize),
+    /// Its answer stops in the middle, and its connection stays open.
+    AnswerStuck,
 }
+
+/// For how long those connections stay open on which nothing moves: longer than anybody waits.
+const SILENCE: Duration = Duration::from_secs(120);
 
 /// A request as the relay sees it.
 #[derive(Debug)]
@@ -33,6 +47,19 @@ pub(crate) struct Asked<'head> {
     pub(crate) target: &'head str,
     /// How many requests came before it.
     pub(crate) number: u64,
+    head: &'head str,
+}
+
+impl<'head> Asked<'head> {
+    /// A header, by its name.
+    pub(crate) fn header(&self, name: &str) -> Option<&'head str> {
+        header(self.head, name)
+    }
+
+    /// The access key that it was signed with.
+    pub(crate) fn access_key(&self) -> Option<&'head str> {
+        Some(self.header("authorization")?.split_once("Credential=")?.1.split_once('/')?.0)
+    }
 }
 
 type Judge = Box<dyn Fn(&Asked<'_>) -> Fate + Send + Sync>;
@@ -43,15 +70,28 @@ pub(crate) struct Relay {
     upstream: String,
     requests: AtomicU64,
     troubled: AtomicU64,
+    /// How far its clock is ahead of this machine's.
+    ahead: Duration,
 }
 
 impl Relay {
     /// Listens in front of `upstream`, an `http://` URL, until the tests end. Returns its own URL.
     pub(crate) fn start(upstream: &str, judge: Judge) -> (String, Arc<Self>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_ahead(upstream, Duration::ZERO, judge)
+    }
+
+    /// The same with a clock that is so far ahead.
+    pub(crate) fn start_ahead(upstream: &str, ahead: Duration, judge: Judge) -> (String, Arc<Self>) {
+        // What is slow to read must not hide in buffers.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1024).unwrap().into_std().unwrap();
+        listener.set_nonblocking(false).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let upstream = upstream.strip_prefix("http://").unwrap().to_owned();
-        let relay = Arc::new(Self { judge, upstream, requests: AtomicU64::new(0), troubled: AtomicU64::new(0) });
+        let (requests, troubled) = (AtomicU64::new(0), AtomicU64::new(0));
+        let relay = Arc::new(Self { judge, upstream, requests, troubled, ahead });
         let listening = Arc::clone(&relay);
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -75,7 +115,7 @@ impl Relay {
             let mut words = head.split(' ');
             let (method, target) = (words.next().unwrap(), words.next().unwrap());
             let number = self.requests.fetch_add(1, Ordering::Relaxed);
-            let fate = (self.judge)(&Asked { method, target, number });
+            let fate = (self.judge)(&Asked { method, target, number, head: &head });
             self.troubled.fetch_add(u64::from(fate != Fate::Pass), Ordering::Relaxed);
             if fate == Fate::Reset {
                 // Nothing of it was read, so closing is a reset and not an orderly end.
@@ -83,29 +123,69 @@ impl Relay {
             }
             let mut request = vec![0; head_bytes];
             client.read_exact(&mut request)?;
+            if fate == Fate::BodyUnread {
+                std::thread::sleep(SILENCE);
+            }
             if header(&head, "expect").is_some() {
                 client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
             }
             let body_bytes: usize = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
             request.resize(head_bytes + body_bytes, 0);
-            client.read_exact(&mut request[head_bytes..])?;
-            if fate == Fate::SlowDown {
-                client.write_all(slow_down(method).as_bytes())?;
+            let piece = if let Fate::BodySlow(kib) = fate { kib * 1024 } else { usize::MAX };
+            for piece in request[head_bytes..].chunks_mut(piece) {
+                client.read_exact(piece)?;
+                if fate != Fate::Pass && matches!(fate, Fate::BodySlow(_)) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+            let refusal = match fate {
+                Fate::SlowDown => Some((503, "SlowDown")),
+                Fate::Refused(status, code) => Some((status, code)),
+                _ => None,
+            };
+            if let Some((status, code)) = refusal {
+                client.write_all(self.refuse(method, status, code).as_bytes())?;
                 continue;
+            }
+            if method == "CONNECT" {
+                client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
+                return splice(client, &TcpStream::connect(&self.upstream)?);
             }
             let (mut answer, stays) = self.ask(method, &request)?;
             match fate {
                 Fate::AnswerLost => return client.shutdown(Shutdown::Both),
-                Fate::AnswerCut => answer.truncate(answer.len() / 2 + 1),
+                Fate::AnswerCut | Fate::AnswerStuck => answer.truncate(answer.len() / 2 + 1),
                 Fate::Late(pause) => std::thread::sleep(pause),
+                Fate::NoAnswer => std::thread::sleep(SILENCE),
                 _ => {}
             }
             client.write_all(&answer)?;
+            if fate == Fate::AnswerStuck {
+                std::thread::sleep(SILENCE);
+            }
             if fate == Fate::AnswerCut || !stays {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// The time here, as answers write it.
+    fn date(&self) -> String {
+        let now = jiff::Timestamp::try_from(SystemTime::now() + self.ahead).unwrap();
+        now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
+    fn refuse(&self, method: &str, status: u16, code: &str) -> String {
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>Not now.</Message></Error>"
+        );
+        let shown = if method == "HEAD" { "" } else { &body };
+        let (length, date) = (body.len(), self.date());
+        format!(
+            "HTTP/1.1 {status} Refused\r\ndate: {date}\r\ncontent-type: application/xml\r\n\
+             content-length: {length}\r\n\r\n{shown}"
+        )
     }
 
     /// The server's whole answer, and whether its end is known without the end of the connection.
@@ -117,6 +197,11 @@ impl Relay {
         let mut head = read_head(&mut server)?;
         while head.starts_with("HTTP/1.1 100") {
             head = read_head(&mut server)?;
+        }
+        if !self.ahead.is_zero() {
+            let other = |line: &&str| !line.to_ascii_lowercase().starts_with("date:");
+            let lines: Vec<&str> = head.trim_end().lines().filter(other).collect();
+            head = format!("{}\r\ndate: {}\r\n\r\n", lines.join("\r\n"), self.date());
         }
         let mut answer = head.clone().into_bytes();
         let is_bare = method == "HEAD" || ["204", "304"].contains(&head.split(' ').nth(1).unwrap_or_default());
@@ -173,10 +258,14 @@ fn header<'head>(head: &'head str, name: &str) -> Option<&'head str> {
     fields.find_map(|(field, value)| field.eq_ignore_ascii_case(name).then_some(value))
 }
 
-fn slow_down(method: &str) -> String {
-    let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
-                <Message>Please reduce your request rate.</Message></Error>";
-    let shown = if method == "HEAD" { "" } else { body };
-    let length = body.len();
-    format!("HTTP/1.1 503 Slow Down\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\n\r\n{shown}")
+/// Passes everything on, both ways, until one side ends.
+fn splice(client: &TcpStream, server: &TcpStream) -> std::io::Result<()> {
+    let (client_too, server_too) = (client.try_clone()?, server.try_clone()?);
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut &server_too, &mut &client_too);
+        client_too.shutdown(Shutdown::Both)
+    });
+    let passed = std::io::copy(&mut { client }, &mut { server });
+    server.shutdown(Shutdown::Both)?;
+    passed.map(drop)
 }

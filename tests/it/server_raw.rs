@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 /// An endpoint on a socket, for requests written byte by byte.
 pub(crate) struct Wire {
     pub(crate) address: String,
-    access_key: String,
-    secret_key: String,
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
 }
 
 /// How the payload is signed and framed.

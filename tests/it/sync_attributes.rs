@@ -80,6 +80,32 @@ async fn objects_carry_what_the_flags_say_whole_and_in_parts() {
     assert_eq!((head.metadata().unwrap().len(), head.server_side_encryption().unwrap().as_str()), (0, "AES256"));
 }
 
+#[tokio::test]
+async fn copies_are_given_what_the_flags_say_and_keep_the_rest() {
+    let env = env();
+    env.expect(0, &flags(&["--metadata=origin=sensor 7", "--metadata=run=1", "--tag=team=ml"]));
+    let copy = |code: i32, more: &[&str]| {
+        let places = ["sync", TARGET, "s3://attributes-one/one/results/", "--local", "--output", "json"];
+        env.expect(code, &[&places[..], more].concat())
+    };
+    copy(0, &["--metadata=run=2", "--cache-control=no-cache", "--tag=stage=copied", "--sse-kms-key", KEY]);
+    let server = open(&env.path(".bucketwright/local"));
+    let sdk = client(&server, server.secret_key());
+    for (name, content_type) in [("small.csv", "text/csv"), ("large.bin", "application/octet-stream")] {
+        let key = format!("one/results/{name}");
+        let head = sdk.head_object().bucket("attributes-one").key(&key).send().await.unwrap();
+        let metadata = head.metadata().unwrap();
+        assert_eq!((metadata["origin"].as_str(), metadata["run"].as_str()), ("sensor 7", "2"), "{key}");
+        assert_eq!((head.content_type(), head.cache_control()), (Some(content_type), Some("no-cache")), "{key}");
+        assert_eq!(head.ssekms_key_id(), Some(KEY), "{key}");
+        let tags = sdk.get_object_tagging().bucket("attributes-one").key(&key).send().await.unwrap();
+        let tags: Vec<_> = tags.tag_set().iter().map(|tag| (tag.key(), tag.value())).collect();
+        assert_eq!(tags, [("stage", "copied")], "{key}");
+    }
+    drop(server);
+    assert_eq!(copy(0, &["--metadata=run=3"]).summary()["unchanged"], 2, "attributes are no content");
+}
+
 #[test]
 fn what_no_object_can_carry_is_refused_before_anything_is_sent() {
     let env = env();
@@ -99,5 +125,5 @@ fn what_no_object_can_carry_is_refused_before_anything_is_sent() {
         assert!(said.contains(why), "{more:?}: {}", ran.stderr);
     }
     let ran = env.expect(2, &["sync", TARGET, "back", "--local", "--tag", "a=b"]);
-    assert!(ran.stderr.contains("uploads nothing"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("are given to objects"), "{}", ran.stderr);
 }

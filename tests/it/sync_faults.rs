@@ -18,15 +18,15 @@ use std::time::{Duration, Instant};
 const TARGET: &str = "s3://trouble/p/data/";
 
 /// A server with an empty bucket, and a folder to send through a relay.
-struct Scene {
-    env: TestEnv,
-    endpoint: Endpoint,
-    relay: Arc<Relay>,
+pub(crate) struct Scene {
+    pub(crate) env: TestEnv,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) relay: Arc<Relay>,
 }
 
 impl Scene {
     /// The judge sees requests of the binary alone; what is read back here takes the other way.
-    async fn new(judge: impl Fn(&Asked<'_>) -> Fate + Send + Sync + 'static) -> Self {
+    pub(crate) async fn new(judge: impl Fn(&Asked<'_>) -> Fate + Send + Sync + 'static) -> Self {
         let mut env = TestEnv::new();
         let endpoint = Endpoint::start(&env);
         endpoint.client().create_bucket().bucket("trouble").send().await.unwrap();
@@ -35,17 +35,17 @@ impl Scene {
         Self { env, endpoint, relay }
     }
 
-    fn up(&self, code: i32, more: &[&str]) -> Ran {
+    pub(crate) fn up(&self, code: i32, more: &[&str]) -> Ran {
         self.env.expect(code, &[&["sync", "data", TARGET, "--output", "json"], more].concat())
     }
 
-    async fn put(&self, key: &str, body: &[u8]) {
+    pub(crate) async fn put(&self, key: &str, body: &[u8]) {
         let put = self.endpoint.client().put_object().bucket("trouble").key(key).body(body.to_vec().into());
         put.send().await.unwrap();
     }
 
     /// The MD5 of every object, by its name.
-    async fn objects(&self) -> BTreeMap<String, String> {
+    pub(crate) async fn objects(&self) -> BTreeMap<String, String> {
         let client = self.endpoint.client();
         let mut pages = client.list_objects_v2().bucket("trouble").into_paginator().send();
         let mut objects = BTreeMap::new();
@@ -60,17 +60,17 @@ impl Scene {
         objects
     }
 
-    async fn unfinished(&self) -> usize {
+    pub(crate) async fn unfinished(&self) -> usize {
         let open = self.endpoint.client().list_multipart_uploads().bucket("trouble").send().await.unwrap();
         open.uploads().len()
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.env.path("data")
     }
 }
 
-fn with_keys(env: &mut TestEnv, access_key: &str, secret_key: &str, url: &str) {
+pub(crate) fn with_keys(env: &mut TestEnv, access_key: &str, secret_key: &str, url: &str) {
     for (name, value) in [
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", access_key),
@@ -81,12 +81,12 @@ fn with_keys(env: &mut TestEnv, access_key: &str, secret_key: &str, url: &str) {
     }
 }
 
-fn md5(bytes: &[u8]) -> String {
+pub(crate) fn md5(bytes: &[u8]) -> String {
     digest(Algorithm::Md5, bytes).to_string()
 }
 
 /// The MD5 of every file, by its name.
-fn files(folder: &Path) -> BTreeMap<String, String> {
+pub(crate) fn files(folder: &Path) -> BTreeMap<String, String> {
     let name = |path: &Path| path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
     files_below(folder).iter().map(|(path, content)| (name(path), md5(content))).collect()
 }

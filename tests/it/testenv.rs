@@ -44,6 +44,12 @@ impl TestEnv {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Unsets a variable, and gives what it was.
+    pub(crate) fn take(&mut self, name: &str) -> String {
+        let at = self.variables.iter().rposition(|(known, _)| known == name).unwrap();
+        self.variables.remove(at).1
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bucketwright"));
         command.args(arguments).current_dir(self.dir.path()).env_clear().stdin(Stdio::null());

@@ -15,6 +15,7 @@ mod resume;
 mod simulate;
 mod syncs;
 pub(crate) mod venv;
+mod verify;
 
 use anyhow::{Result, bail};
 use endpoint::Peer;
@@ -62,6 +63,7 @@ const CASES: &[Case] = &[
     Case { name: "serve-ends-on-sigterm", run: crash::ends_on_sigterm },
     Case { name: "serve-survives-kill-9", run: crash::survives_kill_9 },
     Case { name: "kill-resume", run: resume::kill_resume },
+    Case { name: "verify-ministack", run: verify::ministack },
 ];
 
 /// A case that cannot be tried on this machine, and why.

@@ -384,6 +384,7 @@ async fn page_in_time(
     loop {
         match store.list_page(bucket, prefix, request.clone()).await {
             Ok(page) => return Ok(page),
+            Err(error) if store.has_waited(error.class) => return Err(error),
             Err(error) => match retry.after_trouble(error.class, began.elapsed()) {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(error),

@@ -6,8 +6,8 @@
 
 use super::saved::{NotAPlan, SavedError, SavedPlan, content_of, json, local_file, lock, read_batch};
 use super::{
-    Closing, Leftovers, Listener, Notes, Stay, SyncRequest, Synced, Tallied, hand_over, move_fed, plan_once, settle,
-    tree, work_of,
+    Closing, Leftovers, Listener, Notes, Stay, SyncRequest, Synced, Tallied, TellsPauses, hand_over, move_fed,
+    plan_once, settle, tree, work_of,
 };
 use crate::apply::extras::Extras;
 use crate::apply::pipeline::LookError;
@@ -47,6 +47,7 @@ pub async fn carry_out(
     let options = &TransferOptions { as_planned: true, ..options.clone() };
     let run = Run::below(store, tree.clone(), options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
+    let _telling = TellsPauses::begin(store, listener);
     let leftovers = Leftovers::of(&request, store, options);
     leftovers.give_up(Stay::Usable, listener).await;
     let mut synced = Synced::default();

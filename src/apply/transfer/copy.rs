@@ -1,8 +1,8 @@
 //! One object into another: inside the service where both ends are of one endpoint, through this program otherwise.
 //!
-//! A copy takes the attributes and the tags along, as CopyObject does, and leaves storage class and encryption to the
-//! target's bucket. Tags that the caller may not read stay behind with a finding. The copy is conditional on both ends:
-//! on the object that was seen at the source, and on what was seen at the target.
+//! A copy takes the attributes and the tags along, as CopyObject does, unless the run gives others, and leaves storage class
+//! and encryption to the target's bucket, unless the run names them. Tags that the caller may not read stay behind with a
+//! finding. The copy is conditional on both ends: on the object that was seen at the source, and on what was seen at the target.
 //!
 //! The proof of a copy is that it has the checksum or the ETag of its source. A source in parts without a stored checksum
 //! is copied in the same parts where their size can be told, so that both ETags agree.
@@ -38,6 +38,9 @@ pub enum Way {
         /// The part size above that: [`parts::COPY_PART_BYTES`], or another.
         part_bytes: u64,
     },
+    /// Inside the service, with the usual sizes, from a bucket that may be in another Region: this store reads it, with the
+    /// credentials of the target's.
+    Across(Store),
     /// Through this program, from this store: another endpoint, or other credentials.
     Through(Store),
 }
@@ -51,7 +54,16 @@ impl Way {
     fn source(&self, target: &Store) -> Store {
         match self {
             Self::Inside { .. } => target.of_any_owner(),
-            Self::Through(source) => source.clone(),
+            Self::Across(source) | Self::Through(source) => source.clone(),
+        }
+    }
+
+    /// Inside the service: the largest object that goes whole, and the part size above that, in bytes.
+    const fn inside(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Inside { whole_up_to_bytes, part_bytes } => Some((*whole_up_to_bytes, *part_bytes)),
+            Self::Across(_) => Some((parts::COPY_WHOLE_UP_TO_BYTES, parts::COPY_PART_BYTES)),
+            Self::Through(_) => None,
         }
     }
 }
@@ -82,6 +94,22 @@ struct MadePart {
     echoed: bool,
 }
 
+/// Both ends of a copy, and who reads its source.
+#[derive(Clone, Copy)]
+struct Ends<'copy> {
+    bucket: &'copy BucketName,
+    task: &'copy CopyTask,
+    wanted: &'copy Wanted,
+    source: &'copy Store,
+}
+
+/// Whether somebody wants to know the tags of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tags {
+    Read,
+    Unread,
+}
+
 /// A source as HEAD shows it.
 struct Described {
     head: ObjectHead,
@@ -97,13 +125,12 @@ impl Run {
         way: &Way,
     ) -> Result<Proven, TransferError> {
         let wanted = Wanted { bucket: task.from_bucket.clone(), key: task.from_key.clone(), etag: task.etag.clone() };
-        match way {
-            Way::Inside { whole_up_to_bytes, .. }
-                if task.size_bytes <= (*whole_up_to_bytes).min(parts::MAX_COPY_BYTES) =>
-            {
-                self.unless_cancelled(self.copy_inside(bucket, task, &wanted)).await
+        match (way, way.inside()) {
+            (_, Some((whole_up_to_bytes, _))) if task.size_bytes <= whole_up_to_bytes.min(parts::MAX_COPY_BYTES) => {
+                let source = way.source(&self.store);
+                self.unless_cancelled(self.copy_inside(bucket, task, &wanted, &source)).await
             }
-            Way::Through(source) if task.size_bytes < self.options.multipart_from_bytes => {
+            (Way::Through(source), _) if task.size_bytes < self.options.multipart_from_bytes => {
                 self.unless_cancelled(self.copy_through(bucket, task, &wanted, source)).await
             }
             _ => self.copy_in_parts(bucket, task, wanted, way).await,
@@ -115,34 +142,39 @@ impl Run {
         bucket: &BucketName,
         task: &CopyTask,
         wanted: &Wanted,
+        source: &Store,
     ) -> Result<Proven, TransferError> {
+        let given = &*self.options.attributes;
+        // The service takes either all attributes of the source or none, so where some are given, all are.
+        let instead = if given.has_headers() {
+            let described = self.describe(wanted, task.size_bytes, source, Tags::Unread).await?;
+            Some(described.attributes.overlaid(given))
+        } else {
+            None
+        };
         let _slot = self.requests.acquire().await;
         let answer = loop {
             let condition = self.condition_at(bucket, &task.key, task.replaces.as_ref()).await?;
             let from = Source { bucket: &wanted.bucket, key: &wanted.key, if_match: wanted.etag.as_ref() };
-            let algorithm = self.options.checksum;
-            let copy = ObjectCopy { from, bucket, key: &task.key, algorithm, condition: &condition };
+            let (key, algorithm, instead) = (&task.key, self.options.checksum, instead.as_ref());
+            let copy = ObjectCopy { from, bucket, key, algorithm, condition: &condition, instead, given };
             match self.store.copy_object(&copy).await {
                 Err(error) if self.goes_without_conditions(&error, &condition).await => {}
                 answer => break answer,
             }
         };
+        let ends = Ends { bucket, task, wanted, source };
         let proven = match answer {
-            Ok(written) => self.prove_copy(bucket, task, wanted, written).await?,
-            Err(error) => self.settle_copy(bucket, task, wanted, error).await?,
+            Ok(written) => self.prove_copy(&ends, written).await?,
+            Err(error) => self.settle_copy(&ends, error).await?,
         };
         self.advanced(task.size_bytes);
         Ok(proven)
     }
 
     /// Compares a copy that the service made with its source; asks no more than is needed to tell.
-    async fn prove_copy(
-        &self,
-        bucket: &BucketName,
-        task: &CopyTask,
-        wanted: &Wanted,
-        written: Written,
-    ) -> Result<Proven, TransferError> {
+    async fn prove_copy(&self, ends: &Ends<'_>, written: Written) -> Result<Proven, TransferError> {
+        let Ends { bucket, task, wanted, source } = *ends;
         let Written { etag, echo, version_id } = written;
         let whole = match echo {
             Some(Echo::Whole(checksum)) => Some(checksum),
@@ -159,7 +191,7 @@ impl Run {
         if etag.is_some() && etag == wanted.etag {
             return Ok(proven(Rung::AsSource, whole));
         }
-        let source = self.store.of_any_owner().head_object(&wanted.bucket, &wanted.key).await?;
+        let source = source.head_object(&wanted.bucket, &wanted.key).await?;
         let source = source.filter(|head| wanted.is(head, task.size_bytes));
         let source = source.ok_or_else(|| TransferError::ChangedThere(wanted.url()))?;
         // Only where the copy's checksum does not compare is the copy itself looked at.
@@ -175,17 +207,12 @@ impl Run {
 
     /// Decides about a copy that ended in an error: after a lost answer it may be there all the same. Otherwise says
     /// which end was changed, which the service does not.
-    async fn settle_copy(
-        &self,
-        bucket: &BucketName,
-        task: &CopyTask,
-        wanted: &Wanted,
-        error: S3Error,
-    ) -> Result<Proven, TransferError> {
+    async fn settle_copy(&self, ends: &Ends<'_>, error: S3Error) -> Result<Proven, TransferError> {
+        let Ends { bucket, task, wanted, source } = *ends;
         if !matches!(error.class, ErrorClass::Precondition | ErrorClass::NotS3 | ErrorClass::ServerFault) {
             return Err(error.into());
         }
-        let source = self.store.of_any_owner().head_object(&wanted.bucket, &wanted.key).await.ok().flatten();
+        let source = source.head_object(&wanted.bucket, &wanted.key).await.ok().flatten();
         let Some(source) = source.filter(|head| wanted.is(head, task.size_bytes)) else {
             return Err(TransferError::ChangedThere(wanted.url()));
         };
@@ -201,12 +228,18 @@ impl Run {
     }
 
     /// What is known of the source, its tags included, if it still is the object that was seen.
-    async fn describe(&self, wanted: &Wanted, size_bytes: u64, source: &Store) -> Result<Described, TransferError> {
+    async fn describe(
+        &self,
+        wanted: &Wanted,
+        size_bytes: u64,
+        source: &Store,
+        wanted_tags: Tags,
+    ) -> Result<Described, TransferError> {
         let _slot = self.requests.acquire().await;
         let found = source.describe_object(&wanted.bucket, &wanted.key).await?;
         let found = found.filter(|(head, ..)| wanted.is(head, size_bytes));
         let (head, mut attributes, tags) = found.ok_or_else(|| TransferError::ChangedThere(wanted.url()))?;
-        if tags > 0 {
+        if tags > 0 && wanted_tags == Tags::Read {
             match source.object_tagging(&wanted.bucket, &wanted.key).await {
                 Ok(tagging) => attributes.tagging = tagging,
                 Err(error) => {
@@ -226,7 +259,10 @@ impl Run {
         wanted: &Wanted,
         source: &Store,
     ) -> Result<Proven, TransferError> {
-        let Described { head, attributes } = self.describe(wanted, task.size_bytes, source).await?;
+        let given = &*self.options.attributes;
+        let described = self.describe(wanted, task.size_bytes, source, tags_of(given)).await?;
+        let Described { head, attributes } = described;
+        let attributes = attributes.overlaid(given);
         // Where the listing showed no ETag, bytes and attributes must at least be of one object.
         let wanted = &Wanted { etag: wanted.etag.clone().or_else(|| head.etag.clone()), ..wanted.clone() };
         let mut buffer = self.pool.buffer(usize::try_from(task.size_bytes).unwrap_or(usize::MAX)).await;
@@ -254,10 +290,10 @@ impl Run {
         let answer = loop {
             let condition = self.condition_at(bucket, &task.key, task.replaces.as_ref()).await?;
             let (body, checksum, content_type) = (body.clone(), &checksum, "");
-            // What the copy carries is what its source has, and stands in `attributes`.
-            let (own, key) = (&ObjectAttributes::default(), &task.key);
+            // What the copy carries stands in the other `attributes`.
+            let key = &task.key;
             let write =
-                ObjectWrite { bucket, key, body, checksum, content_type, attributes: own, condition: &condition };
+                ObjectWrite { bucket, key, body, checksum, content_type, attributes: given, condition: &condition };
             match self.store.put_object_with(write, &attributes).await {
                 Err(error) if self.goes_without_conditions(&error, &condition).await => {}
                 answer => break answer,
@@ -279,17 +315,22 @@ impl Run {
         way: &Way,
     ) -> Result<Proven, TransferError> {
         let source = way.source(&self.store);
-        let described = self.describe(&wanted, task.size_bytes, &source);
+        let given = &*self.options.attributes;
+        let described = self.describe(&wanted, task.size_bytes, &source, tags_of(given));
         let Described { head, attributes } = self.unless_cancelled(described).await?;
+        if let Way::Through(source) = way
+            && self.goes_whole(&head, task.size_bytes)
+        {
+            return self.unless_cancelled(self.copy_through(bucket, task, &wanted, source)).await;
+        }
+        let attributes = attributes.overlaid(given);
         wanted.etag = wanted.etag.or_else(|| head.etag.clone());
-        let preferred = match way {
-            Way::Inside { part_bytes, .. } => *part_bytes,
-            Way::Through(_) => self.options.part_bytes,
-        };
+        let preferred = way.inside().map_or(self.options.part_bytes, |(_, part_bytes)| part_bytes);
         let part_bytes = part_bytes(&head, task.size_bytes, preferred);
         let part_bytes =
             part_bytes.ok_or_else(|| TransferError::TooLarge { path: wanted.url(), bytes: task.size_bytes })?;
-        let multipart = self.begin_copy(bucket, &task.key, &attributes).await?;
+        let algorithm = shared_algorithm(&head, self.options.checksum);
+        let multipart = self.begin_copy(bucket, &task.key, &attributes, algorithm).await?;
         let copying = Arc::new(InParts { way: way.clone(), wanted, multipart });
         let finished = async {
             let made = self.copy_parts(&copying, parts::parts(task.size_bytes, part_bytes)).await?;
@@ -302,6 +343,13 @@ impl Run {
         finished
     }
 
+    /// Whether only the ETag of a copy in one piece could be compared with its source, and memory takes that piece.
+    fn goes_whole(&self, source: &ObjectHead, size_bytes: u64) -> bool {
+        let is_md5 = source.etag.as_ref().is_some_and(|etag| etag.md5_hex().is_some());
+        let algorithm = shared_algorithm(source, self.options.checksum);
+        is_md5 && source.checksum(algorithm).is_none() && size_bytes <= self.options.body_bytes
+    }
+
     /// Begins the target. A run that is cancelled meanwhile waits a moment for the answer, since only the upload id in it
     /// lets the upload be aborted.
     async fn begin_copy(
@@ -309,8 +357,10 @@ impl Run {
         bucket: &BucketName,
         key: &ObjectKey,
         attributes: &CarriedAttributes,
+        algorithm: Algorithm,
     ) -> Result<MultipartUpload, TransferError> {
-        let create = self.store.create_multipart_with(bucket, key, attributes, self.options.checksum);
+        let given = &*self.options.attributes;
+        let create = self.store.create_multipart_with(bucket, key, attributes, given, algorithm);
         tokio::pin!(create);
         tokio::select! {
             biased;
@@ -336,7 +386,7 @@ impl Run {
                 made.push(ended??);
             }
             let buffer = match copying.way {
-                Way::Inside { .. } => None,
+                Way::Inside { .. } | Way::Across(_) => None,
                 Way::Through(_) => Some(self.pool.buffer(usize::try_from(part.length).unwrap_or(usize::MAX)).await),
             };
             let slot = self.requests.acquire().await;
@@ -438,6 +488,20 @@ impl Run {
     }
 }
 
+/// The checksum that the parts of a copy carry: `usual`, or where the source keeps another one that the parts' combine to,
+/// that. Otherwise nothing would tell later that the two are equal.
+fn shared_algorithm(source: &ObjectHead, usual: Algorithm) -> Algorithm {
+    let kept = |algorithm: &Algorithm| source.checksum(*algorithm).is_some();
+    let other = [usual, Algorithm::Crc64Nvme, Algorithm::Crc32c, Algorithm::Crc32].into_iter().find(kept);
+    // Who asks for MD5 does so because the target knows no other.
+    if usual == Algorithm::Md5 { usual } else { other.unwrap_or(usual) }
+}
+
+/// The tags of a source matter unless the copy is given others.
+fn tags_of(given: &ObjectAttributes) -> Tags {
+    if given.tags.is_empty() { Tags::Read } else { Tags::Unread }
+}
+
 /// The part size for a copy, in bytes; none if the object is larger than any can be.
 ///
 /// Where the source keeps no checksum of the whole, the copy is cut as the source was: then the ETags tell.
@@ -515,7 +579,7 @@ fn both_legs(came: Rung, went: Rung) -> Rung {
 
 #[cfg(test)]
 mod tests {
-    use super::{compare, etag_of_parts, part_bytes};
+    use super::{compare, etag_of_parts, part_bytes, shared_algorithm};
     use crate::hashing::{digest, multipart_etag};
     use crate::model::OpenPart;
     use crate::model::{Algorithm, Checksum, ETag, ObjectHead};
@@ -553,6 +617,21 @@ mod tests {
         assert_eq!(part_bytes(&source(&format!("{md5}-100"), &[]), 100 * MIB, 128 * MIB), Some(128 * MIB), "too small");
         let told = source(&format!("{md5}-13"), &[Algorithm::Crc64Nvme]);
         assert_eq!(part_bytes(&told, 100 * MIB, 128 * MIB), Some(128 * MIB));
+    }
+
+    #[test]
+    fn the_checksum_of_the_source_is_kept_where_parts_combine_to_it() {
+        use Algorithm::{Crc32, Crc32c, Crc64Nvme, Md5, Sha256};
+        for (kept, usual, expected) in [
+            (&[Crc64Nvme][..], Crc64Nvme, Crc64Nvme),
+            (&[Crc32], Crc64Nvme, Crc32),
+            (&[Crc32c], Sha256, Crc32c),
+            (&[Sha256], Crc64Nvme, Crc64Nvme),
+            (&[], Crc64Nvme, Crc64Nvme),
+            (&[Crc32], Md5, Md5),
+        ] {
+            assert_eq!(shared_algorithm(&head(b"x", kept, "e"), usual), expected, "{kept:?} {usual:?}");
+        }
     }
 
     #[test]

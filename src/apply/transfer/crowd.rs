@@ -10,7 +10,7 @@ use crate::hashing;
 use crate::local::{ReadError, SourceFile};
 use crate::model::{Algorithm, Checksum};
 use crate::plan::{Action, Step, Upload};
-use crate::report::{ErrorRecord, Event};
+use crate::report::{ErrorRecord, Event, InFlight, Progress};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use std::collections::{HashMap, VecDeque};
@@ -126,11 +126,19 @@ impl Run {
     }
 
     async fn run_group(self: Arc<Self>, group: Group) -> Ended {
-        match group {
+        let named = group.named();
+        if let Some(named) = &named {
+            self.tell(Event::Progress(Progress::Begun(named.clone()))).await;
+        }
+        let ended = match group {
             Group::One(action) => vec![self.run_one(*action).await],
             Group::Small(actions) => self.run_small(actions).await,
             Group::Deletes(actions) => self.run_deletes(actions).await,
+        };
+        if let Some(named) = named {
+            self.tell(Event::Progress(Progress::Ended(named))).await;
         }
+        ended
     }
 
     async fn run_one(self: &Arc<Self>, action: Action) -> (Action, Result<Proven, TransferError>) {
@@ -203,6 +211,18 @@ impl Group {
             Self::Small(actions) | Self::Deletes(actions) => actions.len(),
             Self::One(_) => 1,
         }
+    }
+
+    /// The file that stands for it while it is under way.
+    fn named(&self) -> Option<InFlight> {
+        let moves = |action: &&Action| !matches!(action.step, Step::Delete(_) | Step::DeleteFile { .. });
+        let action = match self {
+            Self::Small(actions) => actions.iter().max_by_key(|action| action.step.bytes()),
+            Self::One(action) => Some(&**action),
+            Self::Deletes(_) => None,
+        };
+        let action = action.filter(moves)?;
+        Some(InFlight { bytes: action.step.bytes()?, target: action.target() })
     }
 
     /// How much of what may be in hand it takes. One request deletes many, and some such requests go side by side.

@@ -64,7 +64,7 @@ impl Retry {
 }
 
 /// Trouble that may be over in a while. Denials, wrong keys and the like will not.
-const fn passes(class: ErrorClass) -> bool {
+pub(super) const fn passes(class: ErrorClass) -> bool {
     matches!(
         class,
         ErrorClass::Throttled | ErrorClass::ServerFault | ErrorClass::Unreachable | ErrorClass::ExpiredCredentials

@@ -1,11 +1,12 @@
 //! Copies: inside the service, whole or part by part, and writes that take an object's attributes along.
 
 use super::multipart::{begun, kind_of};
-use super::objects::{echo, moment, read_head};
+use super::objects::{echo, encryption_of, moment, read_head, with_keeping};
 use super::{MultipartUpload, ObjectWrite, S3Error, Store, WriteCondition, Written, object_url};
-use crate::model::{Algorithm, BucketName, ETag, Echo, ObjectHead, ObjectKey, OpenPart};
+use crate::model::{Algorithm, BucketName, ETag, Echo, ObjectAttributes, ObjectHead, ObjectKey, OpenPart};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -23,6 +24,10 @@ pub struct ObjectCopy<'a> {
     pub algorithm: Algorithm,
     /// What must hold of the target for the copy to happen.
     pub condition: &'a WriteCondition,
+    /// What the copy has instead of what its source has; none to take that along.
+    pub instead: Option<&'a CarriedAttributes>,
+    /// What the copy is given: its tags, if there are any, instead of those of its source, and how it is kept.
+    pub given: &'a ObjectAttributes,
 }
 
 /// An object to copy from.
@@ -60,6 +65,20 @@ pub struct CarriedAttributes {
     pub tagging: String,
 }
 
+impl CarriedAttributes {
+    /// The same with what is `given` put over it: metadata name by name, tags all together.
+    #[must_use]
+    pub fn overlaid(mut self, given: &ObjectAttributes) -> Self {
+        let text = |text: &crate::model::HeaderText| text.as_str().to_owned();
+        self.content_type = given.content_type.as_ref().map(text).or(self.content_type);
+        self.cache_control = given.cache_control.as_ref().map(text).or(self.cache_control);
+        let pairs = given.metadata.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+        self.metadata.extend(pairs);
+        self.tagging = given.tagging().unwrap_or(self.tagging);
+        self
+    }
+}
+
 impl Source<'_> {
     /// The value of `x-amz-copy-source`: the SDK takes it as it is, so what is no plain letter is encoded here.
     fn header(&self) -> String {
@@ -76,12 +95,11 @@ fn encoded(text: &str, plain: &[u8]) -> String {
     text.bytes().map(one).collect()
 }
 
-/// Puts attributes into a request; works on every builder that takes them.
-macro_rules! with_attributes {
+/// Puts attributes into a request, but for its tags; works on every builder that takes them.
+macro_rules! with_headers {
     ($request:expr, $attributes:expr) => {{
         let attributes: &CarriedAttributes = $attributes;
         let metadata = (!attributes.metadata.is_empty()).then(|| attributes.metadata.clone());
-        let tagging = (!attributes.tagging.is_empty()).then(|| attributes.tagging.clone());
         $request
             .set_content_type(attributes.content_type.clone())
             .set_content_encoding(attributes.content_encoding.clone())
@@ -90,13 +108,23 @@ macro_rules! with_attributes {
             .set_cache_control(attributes.cache_control.clone())
             .set_expires(attributes.expires.map(|time| DateTime::from_secs(time.as_second())))
             .set_metadata(metadata)
-            .set_tagging(tagging)
+    }};
+}
+
+/// Puts attributes into a request, tags and all.
+macro_rules! with_attributes {
+    ($request:expr, $attributes:expr) => {{
+        let attributes: &CarriedAttributes = $attributes;
+        let tagging = (!attributes.tagging.is_empty()).then(|| attributes.tagging.clone());
+        with_headers!($request, attributes).set_tagging(tagging)
     }};
 }
 
 impl Store {
-    /// Copies an object of at most 5 GiB inside the service, its attributes and tags with it. An answer with status 200
-    /// that holds an error is an error.
+    /// Copies an object of at most 5 GiB inside the service, with its attributes and tags where it is given no others. An
+    /// answer with status 200 that holds an error is an error.
+    ///
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
     pub async fn copy_object(&self, copy: &ObjectCopy<'_>) -> Result<Written, S3Error> {
         let request = self.client().copy_object().bucket(copy.bucket.as_str()).key(copy.key.as_str());
         let request = request.copy_source(copy.from.header());
@@ -104,6 +132,15 @@ impl Store {
         let request = request.set_if_none_match(copy.condition.if_none_match());
         let request = request.set_if_match(copy.condition.if_match());
         let request = request.set_checksum_algorithm(kind_of(copy.algorithm).map(|(kind, _)| kind));
+        let request = match copy.instead {
+            Some(instead) => with_headers!(request, instead).metadata_directive(MetadataDirective::Replace),
+            None => request,
+        };
+        let request = match copy.given.tagging() {
+            Some(tagging) => request.tagging(tagging).tagging_directive(TaggingDirective::Replace),
+            None => request,
+        };
+        let request = with_keeping!(request, copy.given);
         let answer = request.set_expected_bucket_owner(self.expected_owner()).send().await;
         let target = object_url(copy.bucket, copy.key);
         let answer = answer.map_err(|error| S3Error::new("CopyObject", &target, &error))?;
@@ -141,16 +178,17 @@ impl Store {
         Ok(answer.tag_set().iter().map(pair).collect::<Vec<_>>().join("&"))
     }
 
-    /// Begins an object in parts that will have these attributes.
+    /// Begins an object in parts that will have these attributes, and be kept as `given` says.
     pub async fn create_multipart_with(
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
         attributes: &CarriedAttributes,
+        given: &ObjectAttributes,
         algorithm: Algorithm,
     ) -> Result<MultipartUpload, S3Error> {
         let request = self.client().create_multipart_upload().bucket(bucket.as_str()).key(key.as_str());
-        let request = with_attributes!(request, attributes);
+        let request = with_keeping!(with_attributes!(request, attributes), given);
         let (kind, form) = kind_of(algorithm).unzip();
         let request = request.set_checksum_algorithm(kind).set_checksum_type(form);
         let answer = request.set_expected_bucket_owner(self.expected_owner()).send().await;
@@ -184,14 +222,16 @@ impl Store {
         Ok(OpenPart { number, etag, checksum, size_bytes: range.end - range.start })
     }
 
-    /// Writes an object with one request, as [`Store::put_object`] does, with these attributes instead of a media type.
+    /// Writes an object with one request, as [`Store::put_object`] does, with these attributes; those of `write` only say
+    /// how it is kept.
     pub async fn put_object_with(
         &self,
         write: ObjectWrite<'_>,
         attributes: &CarriedAttributes,
     ) -> Result<Written, S3Error> {
         let request = self.client().put_object().bucket(write.bucket.as_str()).key(write.key.as_str());
-        self.put(with_attributes!(request, attributes), write).await
+        let request = with_keeping!(with_attributes!(request, attributes), write.attributes);
+        self.put(request, write).await
     }
 }
 

@@ -56,6 +56,13 @@ impl Store {
         prefix: &Prefix,
         page: PageRequest,
     ) -> Result<ListedPage, S3Error> {
+        match self.ask_page(bucket, prefix, page.clone()).await {
+            Err(error) if self.turns(&error) => self.ask_page(bucket, prefix, page).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask_page(&self, bucket: &BucketName, prefix: &Prefix, page: PageRequest) -> Result<ListedPage, S3Error> {
         let unexpected = |message| S3Error::unexpected("ListObjectsV2", bucket_url(bucket), message);
         let request = self.client().list_objects_v2().bucket(bucket.as_str()).set_max_keys(page.most_keys);
         let request = request.encoding_type(EncodingType::Url).set_expected_bucket_owner(self.expected_owner());

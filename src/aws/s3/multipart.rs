@@ -1,16 +1,12 @@
 //! Uploads in parts: begin, send, look, complete or abort.
 
-use super::objects::{echo, send_body, with_attributes, with_checksum};
+use super::objects::{echo, encryption_of, send_body, with_attributes, with_checksum, with_keeping};
 use super::{S3Error, Store, WriteCondition, Written, object_url};
-use crate::model::{
-    Algorithm, BucketName, Checksum, ETag, Echo, ObjectAttributes, ObjectEncryption, ObjectKey, OpenPart,
-};
+use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, ObjectAttributes, ObjectKey, OpenPart};
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::operation::create_multipart_upload::{CreateMultipartUploadError, CreateMultipartUploadOutput};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Part, ServerSideEncryption,
-};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Part};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use bytes::Bytes;

@@ -79,21 +79,37 @@ macro_rules! with_attributes {
         let attributes: &ObjectAttributes = $attributes;
         let pairs = attributes.metadata.iter().map(|(name, text)| (name.as_str().to_owned(), text.as_str().to_owned()));
         let metadata = (!attributes.metadata.is_empty()).then(|| pairs.collect());
-        let (encryption, key) = match &attributes.encryption {
-            None => (None, None),
-            Some(ObjectEncryption::SseS3) => (Some(ServerSideEncryption::Aes256), None),
-            Some(ObjectEncryption::SseKms(key)) => (Some(ServerSideEncryption::AwsKms), key.as_ref()),
-        };
-        $request
+        with_keeping!($request, attributes)
             .set_metadata(metadata)
             .set_cache_control(attributes.cache_control.as_ref().map(|text| text.as_str().to_owned()))
-            .set_storage_class(attributes.storage_class.map(|class| class.as_str().into()))
             .set_tagging(attributes.tagging())
-            .set_server_side_encryption(encryption)
-            .set_ssekms_key_id(key.map(|key| key.as_str().to_owned()))
     }};
 }
 pub(super) use with_attributes;
+
+/// Puts how an object is kept into a request: its storage class and its encryption.
+macro_rules! with_keeping {
+    ($request:expr, $attributes:expr) => {{
+        let attributes: &ObjectAttributes = $attributes;
+        let (encryption, key) = encryption_of(attributes);
+        $request
+            .set_storage_class(attributes.storage_class.map(|class| class.as_str().into()))
+            .set_server_side_encryption(encryption)
+            .set_ssekms_key_id(key)
+    }};
+}
+pub(super) use with_keeping;
+
+/// How an object is encrypted, and by which key of KMS.
+pub(super) fn encryption_of(attributes: &ObjectAttributes) -> (Option<ServerSideEncryption>, Option<String>) {
+    match &attributes.encryption {
+        None => (None, None),
+        Some(ObjectEncryption::SseS3) => (Some(ServerSideEncryption::Aes256), None),
+        Some(ObjectEncryption::SseKms(key)) => {
+            (Some(ServerSideEncryption::AwsKms), key.as_ref().map(|key| key.as_str().to_owned()))
+        }
+    }
+}
 
 /// Puts a digest into the header of its algorithm; works on every request builder that has them.
 macro_rules! with_checksum {
@@ -189,15 +205,21 @@ impl Store {
         bucket: &BucketName,
         key: &ObjectKey,
     ) -> Result<Option<HeadObjectOutput>, S3Error> {
+        let answer = match self.ask_head_here(bucket, key).await {
+            Err(error) if self.turns(&error) => self.ask_head_here(bucket, key).await,
+            answer => answer,
+        };
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.class == ErrorClass::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn ask_head_here(&self, bucket: &BucketName, key: &ObjectKey) -> Result<HeadObjectOutput, S3Error> {
         let request = self.client().head_object().bucket(bucket.as_str()).key(key.as_str());
         let request = request.checksum_mode(ChecksumMode::Enabled).set_expected_bucket_owner(self.expected_owner());
-        match request.send().await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(error) => {
-                let error = S3Error::new("HeadObject", object_url(bucket, key), &error);
-                if error.class == ErrorClass::NotFound { Ok(None) } else { Err(error) }
-            }
-        }
+        request.send().await.map_err(|error| S3Error::new("HeadObject", object_url(bucket, key), &error))
     }
 
     /// Begins to read an object.

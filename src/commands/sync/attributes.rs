@@ -9,15 +9,15 @@ use clap::{Args, ValueEnum};
 
 /// What objects carry.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "What uploaded objects carry")]
+#[command(next_help_heading = "What uploaded and copied objects carry")]
 pub(super) struct AttributeArgs {
-    /// User metadata, such as `origin=sensor-7`; may be given many times
+    /// User metadata, such as `origin=sensor-7`; may be given many times. A copy keeps what else its source has
     #[arg(long, value_name = "KEY=VALUE")]
     metadata: Vec<String>,
-    /// A tag; may be given up to 10 times
+    /// A tag; may be given up to 10 times. A copy has these instead of those of its source
     #[arg(long, value_name = "KEY=VALUE")]
     tag: Vec<String>,
-    /// The media type of every object [default: guessed from each name]
+    /// The media type of every object [default: guessed from each name; a copy keeps its source's]
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// What caches may do, such as `max-age=3600`
@@ -108,12 +108,10 @@ pub(super) fn resolve(meant: &Meant) -> Result<ObjectAttributes, CommandError> {
     if meant.choices.attributes.sse == Some(SseChoice::S3) && meant.choices.attributes.sse_kms_key.is_some() {
         return wrong("`--sse s3` and `--sse-kms-key` exclude one another", "leave one of them out");
     }
-    if !attributes.is_empty()
-        && !matches!((&meant.source, &meant.target), (Location::Local(_), Location::S3(_) | Location::Layout { .. }))
-    {
+    if !attributes.is_empty() && matches!(&meant.target, Location::Local(_)) {
         return wrong(
-            "metadata, tags, storage class and the like are given to what is uploaded, and this sync uploads nothing",
-            "a copy takes what its source has; a file has none of it",
+            "metadata, tags, storage class and the like are given to objects, and this sync writes files",
+            "leave them out: a file has none of it",
         );
     }
     let kms = matches!(attributes.encryption, Some(ObjectEncryption::SseKms(_)));

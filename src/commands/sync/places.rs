@@ -1,10 +1,12 @@
 //! What SRC and DST mean: which side is a folder, which a single thing, and under what name it goes.
 
+use super::origin::Origin;
 use super::{Meant, SyncArgs};
 use crate::apply::pipeline::{Files, Listing, Objects, Side};
+use crate::apply::transfer::Way;
 use crate::aws::s3::Store;
 use crate::commands::{Context, LayoutArgs};
-use crate::config::{Settings, cache_folder};
+use crate::config::{Flags, Settings, cache_folder};
 use crate::error::CommandError;
 use crate::local::{CachePlace, SourceKind, source_kind};
 use crate::model::{BucketName, Endpoint, Location, Prefix, S3Location, escaped};
@@ -23,6 +25,10 @@ pub(super) struct Places {
     pub(super) route: Route,
     pub(super) source: Side,
     pub(super) target: Side,
+    /// How the bytes of copies get from one end to the other.
+    pub(super) way: Way,
+    /// Where the source is, if the command line says that it is reached another way than the target.
+    pub(super) from: Option<saved::Place>,
     world: World,
 }
 
@@ -36,23 +42,36 @@ impl Places {
             return Err(CommandError::usage(format!("the source `{}` is not there", escaped(path)))
                 .hint("check the path; it is taken from the folder you are in"));
         }
-        let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
+        args.origin.check(source, target)?;
+        let flags = Flags { silence: Some(args.stall_timeout.unsigned_abs()), ..context.flags.clone() };
+        let settings = Settings::resolve(&flags, None, None, &context.environment)?;
         let mut world = crate::commands::open(&settings, None, context).await?;
         if args.retry_for.is_zero() {
             world.store = world.store.without_retries();
         }
         context.ui.event(&Event::Identity(world.identity_record()));
+        let (mut way, mut from_place) = (Way::INSIDE, None);
         let sides = match (source, target) {
             (Location::Local(path), Location::S3(to)) => upload(path.clone(), to, &world.store).await,
-            (Location::S3(from), Location::Local(path)) => download(from, path.clone(), &world.store).await,
-            (Location::S3(from), Location::S3(to)) => copy(from, to, &world.store).await,
+            (Location::S3(from), Location::Local(path)) => {
+                if world.store.is_aws() {
+                    world.store = world.store.in_any_region();
+                }
+                download(from, path.clone(), &world.store).await
+            }
+            (Location::S3(from), Location::S3(to)) => {
+                let origin = args.origin.reach(&flags, &settings, &world, !args.retry_for.is_zero(), context).await?;
+                let sides = copy(from, to, &origin, &world.store).await;
+                (way, from_place) = (origin.way, origin.place);
+                sides
+            }
             (Location::Layout { .. }, _) | (_, Location::Layout { .. }) | (Location::Local(_), Location::Local(_)) => {
                 return Err(CommandError::usage("both SRC and DST are local paths")
                     .hint("one of them is a place in S3, such as `s3://my-bucket/folder/`"));
             }
         };
         let (route, source, target) = sides.map_err(|error| error.at(&world.place))?;
-        Ok(Self { route, source, target, world })
+        Ok(Self { route, source, target, way, from: from_place, world })
     }
 
     /// Where it is remembered what the local files hold: one place for each local root and folder in S3.
@@ -181,12 +200,12 @@ fn local_side(path: PathBuf) -> Side {
     }
 }
 
-async fn copy(from: &S3Location, to: &S3Location, store: &Store) -> Result<Sides, CommandError> {
+async fn copy(from: &S3Location, to: &S3Location, origin: &Origin, store: &Store) -> Result<Sides, CommandError> {
     let (source_bucket, bucket) = (from.bucket.clone(), to.bucket.clone());
-    let objects = |bucket: &BucketName, folder: &Prefix, listing| {
+    let objects = |store: &Store, bucket: &BucketName, folder: &Prefix, listing| {
         Side::Objects(Objects { store: store.clone(), bucket: bucket.clone(), folder: folder.clone(), listing })
     };
-    if let Some((key, parent, name)) = single(from, store).await? {
+    if let Some((key, parent, name)) = single(from, &origin.store).await? {
         let (folder, target_name) = match (to.folder(), to.as_object()) {
             (None, Some((key, folder, name))) => {
                 refuse_folder(store, &bucket, &key.to_string(), to).await?;
@@ -196,17 +215,20 @@ async fn copy(from: &S3Location, to: &S3Location, store: &Store) -> Result<Sides
         };
         let found = folder.key(&target_name).map_err(|error| CommandError::usage(error.to_string()))?;
         let route = Route::Copy { from: source_bucket.clone(), bucket: bucket.clone(), folder: folder.clone() };
-        let source = objects(&source_bucket, &parent, Listing::One { key, name: Some(target_name) });
-        return Ok((route, source, objects(&bucket, &folder, Listing::One { key: found, name: None })));
+        let source = objects(&origin.store, &source_bucket, &parent, Listing::One { key, name: Some(target_name) });
+        return Ok((route, source, objects(store, &bucket, &folder, Listing::One { key: found, name: None })));
     }
     let (source_folder, folder) = (folder_of(from)?, folder_of(to)?);
     let nested = |outer: &Prefix, inner: &Prefix| inner.as_str().starts_with(outer.as_str());
-    if source_bucket == bucket && (nested(&source_folder, &folder) || nested(&folder, &source_folder)) {
+    if origin.same_buckets
+        && source_bucket == bucket
+        && (nested(&source_folder, &folder) || nested(&folder, &source_folder))
+    {
         return Err(CommandError::usage(format!("`{from}` and `{to}` lie in one another"))
             .hint("a sync into itself would never be done; choose two folders side by side"));
     }
-    let source = objects(&source_bucket, &source_folder, Listing::Streamed);
-    let target = objects(&bucket, &folder, Listing::Streamed);
+    let source = objects(&origin.store, &source_bucket, &source_folder, Listing::Streamed);
+    let target = objects(store, &bucket, &folder, Listing::Streamed);
     Ok((Route::Copy { from: source_bucket, bucket, folder }, source, target))
 }
 

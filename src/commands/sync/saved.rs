@@ -89,7 +89,7 @@ pub(super) fn header(meant: &Meant, places: &Places, context: &Context) -> Resul
         target: text_of(&meant.target)?,
         route: places.route.clone(),
         place: places.place(context),
-        from: None,
+        from: places.from.clone(),
         options: Options {
             compare: name(choices.compare.to_possible_value()).unwrap_or_default(),
             checksum: name(choices.checksum.to_possible_value()).unwrap_or_default(),
@@ -128,20 +128,25 @@ pub(super) fn refuse_inside(path: &Path, meant: &Meant) -> Result<(), CommandErr
     Err(CommandError::usage(message).hint("write it to another folder"))
 }
 
+/// A plan whose source is reached another way than its target needs that way again, and no other plan takes one.
+pub(super) fn same_way(planned: &Header, is_given: bool) -> Result<(), CommandError> {
+    if planned.from.is_some() == is_given {
+        return Ok(());
+    }
+    let hint = "pass the `--source-profile`, `--source-region` and `--source-endpoint-url` that it was made with";
+    Err(another("the plan reaches its source another way").hint(hint))
+}
+
+fn another(message: &str) -> CommandError {
+    CommandError::new("plan-moved", Outcome::Differs, format!("{message}; nothing was written"))
+}
+
 /// A plan holds for the endpoint, account and Region that it was made at, and for the very places that it saw.
 pub(super) fn same_place(planned: &Header, now: &Header) -> Result<(), CommandError> {
-    let moved = |message: String, hint: &str| {
-        Err(CommandError::new("plan-moved", Outcome::Differs, format!("{message}; nothing was written")).hint(hint))
-    };
+    let moved = |message: String, hint: &str| Err(another(&message).hint(hint));
     let sides = [(Some(&planned.place), Some(&now.place)), (planned.from.as_ref(), now.from.as_ref())];
     for (then, now) in sides {
-        let (Some(then), Some(now)) = (then, now) else {
-            if then == now {
-                continue;
-            }
-            let message = "the plan reaches its source another way".to_owned();
-            return moved(message, "pass the same `--source-profile`, `--source-region` and `--source-endpoint-url`");
-        };
+        let (Some(then), Some(now)) = (then, now) else { continue };
         let account = |account: &Option<_>| account.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
         for (field, then, now) in [
             ("endpoint", then.endpoint.clone(), now.endpoint.clone()),

@@ -118,16 +118,18 @@ fn a_healthy_account_allows() {
 fn a_deny_in_a_policy_of_the_role() {
     let mut case = healthy("s3:PutObject", MODEL);
     let Standing::Held(identity) = &mut case.layers.identity else { panic!() };
-    identity.push(held("Guard (inline)", &statement("Deny", "s3:*", "arn:aws:s3:::lake-ml/credit/models/*")));
+    identity.push(held("inline policy Guard", &statement("Deny", "s3:*", "arn:aws:s3:::lake-ml/credit/models/*")));
     let found = check(
         &case,
         "doctor-explicit-deny",
-        "statement `Mine` of Guard (inline) (identity policy) denies",
+        "statement `Mine` of inline policy Guard (identity policy) denies",
         "ask",
-        "take statement `Mine` out of Guard",
+        "take statement `Mine` out of inline policy Guard",
     );
     assert!(found.remedies[0].weakens, "a Deny is never taken away without a word");
-    assert!(found.rows.iter().any(|row| row.state == "denies" && row.document.as_deref() == Some("Guard (inline)")));
+    assert!(
+        found.rows.iter().any(|row| row.state == "denies" && row.document.as_deref() == Some("inline policy Guard"))
+    );
 }
 
 #[test]
@@ -184,7 +186,7 @@ fn the_policy_is_attached_to_another_role() {
         "doctor-wrong-role",
         "role `eks-control` of the cluster's control plane, which pods never have, and `trainer` asks",
         "apply",
-        "`apply` attaches the policy again",
+        "attaches the policy again",
     );
     // A layout that does not mean this role gets one more target.
     let other = LAYOUT.replace("role = \"trainer\"", "role = \"eks-control\"");
@@ -215,6 +217,19 @@ fn a_policy_that_was_detached() {
     case.layers.identity = Standing::Held(Vec::new());
     case.around.elsewhere = vec![Elsewhere { held: policy, holders: Some(Vec::new()) }];
     check(&case, "doctor-not-attached", "does not have it; no role has it", "apply", "attaches the policy again");
+}
+
+#[test]
+fn a_master_key_is_never_handed_out() {
+    let case = healthy("s3:PutObject", MODEL);
+    for (policy, meant) in [
+        (made(&layout(LAYOUT)).remove(0), true),
+        (held("All", &statement("Allow", "s3:*", "*")), false),
+        (held("AllObjects", &statement("Allow", "s3:PutObject", "arn:aws:s3:::*/*")), false),
+        (held("Other", &statement("Allow", "s3:PutObject", "arn:aws:s3:::other/*")), false),
+    ] {
+        assert_eq!(policy.is_meant_for(&case.request), meant, "{}", policy.policy.name);
+    }
 }
 
 #[test]
@@ -317,7 +332,7 @@ fn listings_without_slash_or_prefix() {
     let mut case = list("credit");
     let mut document = statement("Allow", "s3:ListBucket", "arn:aws:s3:::lake-ml");
     document["Statement"][0]["Condition"] = json!({ "StringLike": { "s3:prefix": ["credit/*"] } });
-    case.layers.identity = Standing::Held(vec![held("Hand (inline)", &document)]);
+    case.layers.identity = Standing::Held(vec![held("inline policy Hand", &document)]);
     case.around.layout = None;
     let found = check(&case, "doctor-listing-prefix", "`credit` has no slash at its end", "statement", "\"credit/*\"");
     assert!(found.findings[0].fix.as_deref().unwrap().contains("with its slash"));
@@ -327,8 +342,10 @@ fn listings_without_slash_or_prefix() {
 fn api_names_are_no_actions() {
     let mut case = healthy("s3:ListBucket", "lake-ml");
     case.around.layout = None;
-    case.layers.identity =
-        Standing::Held(vec![held("Hand (inline)", &statement("Allow", "s3:ListObjectsV2", "arn:aws:s3:::lake-ml"))]);
+    case.layers.identity = Standing::Held(vec![held(
+        "inline policy Hand",
+        &statement("Allow", "s3:ListObjectsV2", "arn:aws:s3:::lake-ml"),
+    )]);
     let found = diagnose(&case);
     let api = found.findings.iter().find(|finding| finding.code == "doctor-api-name").unwrap();
     assert!(api.message.contains("what it needs is s3:ListBucket"), "{}", api.message);
@@ -368,7 +385,9 @@ fn places_that_are_not_there() {
     let mut case = healthy("s3:GetObject", MODEL);
     case.layers.identity = Standing::Held(Vec::new());
     case.around.role = SeenRole::Absent(Some("trainers".to_owned()));
-    assert_eq!(diagnose(&case).findings[0].code, "doctor-no-role");
+    let found = diagnose(&case);
+    assert_eq!(found.findings[0].code, "doctor-no-role");
+    assert_eq!((found.findings.len(), found.remedies.len()), (1, 0), "policies of nobody are nobody's concern");
 }
 
 /// The case of a message, over a healthy account.
@@ -433,5 +452,9 @@ fn several_layers_are_mended_one_after_the_other() {
     case.layers.boundary = Standing::Held(vec![owned("Fence", &statement("Allow", "s3:GetObject", "*"))]);
     let found = diagnose(&case);
     let kinds: Vec<_> = found.remedies.iter().map(|remedy| (remedy.target.as_str(), remedy.checked)).collect();
-    assert_eq!(kinds, [("TrainAccess", true), ("Fence", true)]);
+    assert_eq!(
+        kinds,
+        [("a policy of role trainer", true), ("Fence", true)],
+        "what a layout owns is not changed by hand"
+    );
 }

@@ -99,7 +99,7 @@ fn restored(case: &Case, layers: &Layers, after: Layers, layout: &Layout, grant:
             remedy: RemedyRecord {
                 kind: "apply",
                 target: grant.policy.clone(),
-                change: vec![format!("nothing in {file}: it gives this already, and `apply` {what}")],
+                change: vec![format!("{what}: {file} gives this already")],
                 run,
                 opens: openings(&current(layers, grant), &made(layout, grant)),
                 weakens: false,

@@ -19,8 +19,11 @@ pub(super) fn change(case: &Case, layers: &Layers, decision: &Decision) -> Optio
         Standing::Hidden(_) => return None,
         standing => standing.held(),
     };
-    // An own policy of the role first: a managed one may be shared with others.
-    let target = held.iter().find(|held| held.arn.is_none() || case.is_customers(held));
+    // What a layout owns is changed there; what AWS keeps cannot be changed.
+    let may_change = |held: &&Held| {
+        held.arn.is_none() || (case.is_customers(held) && !(layer == Layer::Identity && held.owner.is_some()))
+    };
+    let target = held.iter().find(may_change);
     let (name, before) = match target {
         Some(held) => (held.policy.name.clone(), held.text.clone()),
         None => (default_name(case, layer)?, PolicyJson(r#"{"Version":"2012-10-17","Statement":[]}"#.to_owned())),

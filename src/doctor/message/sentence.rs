@@ -20,6 +20,8 @@ pub(super) struct Sentence {
 const MARK: &str = "ot authorized to perform";
 /// How far a resource in quotes may reach: a key has 1,024 bytes at most.
 const MOST_RESOURCE_BYTES: usize = 1_200;
+/// How far the reason may reach that follows.
+const MOST_REASON_BYTES: usize = 600;
 
 /// What AWS calls the kinds of policies in its sentences, the longer before those that they begin with.
 const TYPES: &[(&str, SaidBy)] = &[
@@ -43,7 +45,13 @@ pub(super) fn sentences(text: &str) -> Vec<(usize, Sentence)> {
 
 /// Where the sentence begins whose mark is at `at`: at its `User:`, if that is near.
 fn start_of(text: &str, at: usize) -> usize {
-    text[..at].rfind("User:").filter(|user| at - user < MOST_RESOURCE_BYTES).unwrap_or(at)
+    user_before(text, at).unwrap_or(at)
+}
+
+/// The last `User:` before `at`, as far as a caller's name can reach. Nothing else of a long log is searched.
+fn user_before(text: &str, at: usize) -> Option<usize> {
+    let from = text.floor_char_boundary(at.saturating_sub(MOST_RESOURCE_BYTES));
+    text[from..at].rfind("User:").map(|user| from + user)
 }
 
 fn read(text: &str, lower: &str, at: usize) -> Option<Sentence> {
@@ -57,8 +65,8 @@ fn read(text: &str, lower: &str, at: usize) -> Option<Sentence> {
         sentence.resource = Some(resource);
         here = after;
     }
-    let end = here + text[here..].find('<').unwrap_or(text.len() - here).min(600);
-    let end = (here..=end).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(here);
+    let most = text.floor_char_boundary(here + MOST_REASON_BYTES);
+    let end = text[here..most].find('<').map_or(most, |end| here + end);
     reason(&text[here..end], &mut sentence);
     Some(sentence)
 }
@@ -75,7 +83,7 @@ fn word(text: &str, from: usize) -> Option<(&str, usize)> {
 
 /// Who stands before `is not authorized`.
 fn principal(text: &str, at: usize) -> Option<String> {
-    let start = text[..at].rfind("User:").filter(|user| at - user < MOST_RESOURCE_BYTES)? + "User:".len();
+    let start = user_before(text, at)? + "User:".len();
     let name = text[start..at].split_whitespace().next()?.trim_matches(['"', '\'']);
     (!name.is_empty()).then(|| name.to_owned())
 }
@@ -88,9 +96,10 @@ fn resource(text: &str, lower: &str, from: usize) -> Option<(String, usize)> {
     let blank = words.len() - words.trim_start().len();
     let start = from + (rest.len() - words.len()) + blank;
     if let Some(quoted) = text[start..].strip_prefix('"') {
-        let end = quoted.find('"').filter(|end| *end <= MOST_RESOURCE_BYTES)?;
+        let end = quoted[..quoted.floor_char_boundary(MOST_RESOURCE_BYTES)].find('"')?;
         let joined: String = quoted[..end].split('\n').map(str::trim).collect();
-        return Some((joined, start + end + 2));
+        // A quote that is never closed would take in the next refusal.
+        return (!joined.contains(MARK)).then_some((joined, start + end + 2));
     }
     let (name, end) = word(text, start)?;
     Some((name.trim_end_matches([',', ';', '"']).to_owned(), end))

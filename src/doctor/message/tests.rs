@@ -128,6 +128,14 @@ fn a_long_log_is_read_in_one_pass() {
     assert_eq!(reading.symptom.operation.as_deref(), Some("PutObject"));
 }
 
+/// Every sentence looks only at what is near: else this would take minutes.
+#[test]
+fn many_refusals_cost_no_more_than_their_number() {
+    let line = "Not authorized to perform sts:AssumeRoleWithWebIdentity on resource: \"arn:aws:iam::1:role/x\n";
+    let reading = read(&line.repeat(20_000)).unwrap();
+    assert_eq!((reading.line, reading.times), (1, 20_000));
+}
+
 #[test]
 fn no_text_makes_the_reader_fail() {
     let text = "User: arn:aws:iam::1:user/ä is not authorized to perform: s3:GetObject on resource: \"arn:aws:s3:::b/日本\\n\" with an explicit deny";

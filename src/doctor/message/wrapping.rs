@@ -280,7 +280,7 @@ mod tests {
         );
         check("ERROR \"cp s3://lake/m.bin .\": AccessDenied: Access Denied", "GetObject lake m.bin -");
         check(
-            "Failed to upload /tmp/x to lake/a/x: An error occurred (AccessDenied) when calling the PutObject operation",
+            "Failed to upload ./x to lake/a/x: An error occurred (AccessDenied) when calling the PutObject operation",
             "PutObject lake a/x -",
         );
         check(

@@ -5,7 +5,7 @@
 
 use super::identity::{key_actions, via_service};
 use super::statement::{Test, allow, document, statement};
-use super::{Frame, GenerateError, Generated, split};
+use super::{Frame, GenerateError, Generated, MAX_MANAGED_POLICY_CHARACTERS, split};
 use crate::layout::{Bucket, FolderAccess, Layout, Manage};
 use crate::model::{Arn, BucketName, Control};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ const fn control_actions(control: Control) -> &'static [&'static str] {
 pub fn of_layout(layout: &Layout, frame: &Frame) -> Result<Vec<Generated>, GenerateError> {
     let name = format!("{}-operator", layout.id.as_str().replace('/', "-"));
     let mut render = |buckets: &[Bucket]| render(layout, buckets, frame);
-    let parts = split::parts(&name, &layout.buckets, &mut render)?;
+    let parts = split::parts(&name, MAX_MANAGED_POLICY_CHARACTERS, &layout.buckets, &mut render)?;
     Ok(split::named(&name, parts))
 }
 

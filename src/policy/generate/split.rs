@@ -1,14 +1,15 @@
-//! Documents kept under IAM's size quota: as few parts as it takes, cut in the order of what they give.
+//! Documents kept under a size quota: as few parts as it takes, cut in the order of what they give.
 
-use super::{GenerateError, Generated, Kind, MAX_MANAGED_POLICY_CHARACTERS, characters};
+use super::{GenerateError, Generated, Kind, characters};
 use serde_json::Value;
 
 /// The longest name of a managed policy.
 const MAX_NAME: usize = 128;
 
-/// Renders `items` in as few documents as the quota allows. A document only grows with its items.
+/// Renders `items` in as few documents of at most `most` characters as it takes. A document only grows with its items.
 pub(super) fn parts<T>(
     name: &str,
+    most: usize,
     items: &[T],
     render: &mut dyn FnMut(&[T]) -> Value,
 ) -> Result<Vec<Value>, GenerateError> {
@@ -17,10 +18,10 @@ pub(super) fn parts<T>(
     while !rest.is_empty() {
         let mut size = |count: usize| characters(&render(&rest[..count]));
         let first = size(1);
-        if first > MAX_MANAGED_POLICY_CHARACTERS {
-            return Err(GenerateError::TooLarge { name: name.to_owned(), characters: first });
+        if first > most {
+            return Err(GenerateError::TooLarge { name: name.to_owned(), characters: first, most });
         }
-        let mut fits = |count: usize| size(count) <= MAX_MANAGED_POLICY_CHARACTERS;
+        let mut fits = |count: usize| size(count) <= most;
         // `good` items fit and `bad` do not; doubling first keeps the documents that are only measured small.
         let (mut good, mut bad) = (1, 2);
         while bad <= rest.len() && fits(bad) {

@@ -1,6 +1,7 @@
 //! Checks and round trips as people read them: under one heading for each bucket, a folder in one line while all is as
 //! expected.
 
+use super::matrix;
 use super::row::{Hang, Row};
 use super::{Voice, WIDEST_COLUMN, split_target};
 use crate::report::{Access, Cell, Check, Verdict};
@@ -104,6 +105,19 @@ impl Proofs {
             show_cells(alike, &folder, if repeats && not_tried { "" } else { &because }, how, screen);
             self.not_tried = not_tried.then_some(because);
         }
+    }
+
+    /// The matrix of one principal in one bucket.
+    pub(super) fn matrix(&mut self, cells: &[Cell], how: Voice, screen: &mut Screen) {
+        let Some(first) = cells.first() else { return };
+        if how.quiet && cells.iter().all(|cell| cell.expected == cell.observed) {
+            return;
+        }
+        let (bucket, _) = split_target(&first.target);
+        // Two tables of one heading would read as one.
+        self.heading = None;
+        self.head(&format!("access to {bucket} as {}", first.principal), how, screen);
+        matrix::show(cells, how, screen);
     }
 
     /// The heading above the rows, where it is another than before.

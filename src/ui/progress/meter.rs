@@ -1,13 +1,17 @@
 //! The arithmetic of progress: how much, of how much, how fast, how long still. Time comes in as a value.
 
 use crate::model::{HumanBytes, HumanCount};
-use crate::report::{ActionRecord, Progress as Step, Status, Work};
-use crate::ui::text::{counted, human_duration};
-use std::collections::VecDeque;
+use crate::report::{ActionRecord, InFlight, Progress as Step, Status, Work};
+use crate::ui::text::{self, counted, human_duration};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// The time over which the rate is taken.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// Where a name would have less room than this beside its size, it stands alone.
+const LEAST_NAME: usize = 16;
 
 /// What was seen of a transfer.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct Meter {
     done_bytes: u64,
     settled: u64,
     retried: u64,
+    /// Files under way, and how many of each, since two may have one name.
+    in_flight: BTreeMap<InFlight, u64>,
     samples: VecDeque<Sample>,
 }
 
@@ -46,24 +52,41 @@ impl Meter {
             done_bytes: 0,
             settled: 0,
             retried: 0,
+            in_flight: BTreeMap::new(),
             samples: VecDeque::from([Sample { at: Duration::ZERO, bytes: 0, objects: 0 }]),
         }
     }
 
     /// Takes one step of progress.
-    pub(super) const fn note(&mut self, step: &Step) {
+    pub(super) fn note(&mut self, step: &Step) {
         match step {
-            Step::Work(work) => self.work = *work,
+            Step::Work(work) => self.turn_to(*work),
             Step::Expect { objects, bytes } => {
                 self.expected_objects += *objects;
                 self.expected_bytes += *bytes;
             }
             Step::AllExpected => self.all_expected = true,
+            Step::Begun(file) => *self.in_flight.entry(file.clone()).or_default() += 1,
+            Step::Ended(file) => {
+                if let Entry::Occupied(mut count) = self.in_flight.entry(file.clone()) {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
+            }
             Step::Advanced { bytes } => self.moved_bytes += *bytes,
             Step::Settled => self.settled += 1,
             Step::Retried { .. } => self.retried += 1,
             Step::Resumed { .. } => {}
         }
+    }
+
+    /// What comes is another kind of work, which is counted by itself.
+    fn turn_to(&mut self, work: Work) {
+        let at = self.samples.back().map_or(Duration::ZERO, |last| last.at);
+        let samples = VecDeque::from([Sample { at, bytes: 0, objects: 0 }]);
+        *self = Self { work, retried: self.retried, samples, ..Self::new() };
     }
 
     /// Takes one finished action.
@@ -148,6 +171,14 @@ impl Meter {
         self.words("", &objects, "")
     }
 
+    /// The two largest files under way, or the largest alone, in so many columns; nothing if there is none.
+    pub(super) fn names(&self, columns: usize) -> String {
+        let mut largest = self.in_flight.keys().rev();
+        let Some(first) = largest.next() else { return String::new() };
+        let both = largest.next().map(|second| format!("{}, {}", name(first, usize::MAX), name(second, usize::MAX)));
+        both.filter(|both| text::columns(both) <= columns).unwrap_or_else(|| name(first, columns))
+    }
+
     fn words(&self, start: &str, objects: &str, about: &str) -> String {
         let mut parts = Vec::new();
         match self.expected_bytes {
@@ -169,6 +200,17 @@ impl Meter {
     }
 }
 
+/// `s3://bucket/data/train.parquet (1.2 GiB)`, its start left out where that is too long.
+fn name(file: &InFlight, columns: usize) -> String {
+    let size = format!(" ({})", HumanBytes(file.bytes));
+    let target = text::escape(&file.target);
+    let room = columns.saturating_sub(size.len());
+    if room < LEAST_NAME {
+        return text::shorten_start(&target, columns).into_owned();
+    }
+    format!("{}{size}", text::shorten_start(&target, room))
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a rate that is shown with two or three digits")]
 const fn float(count: u64) -> f64 {
     count as f64
@@ -186,7 +228,7 @@ const fn whole(rate: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::Meter;
-    use crate::report::{ActionRecord, Progress as Step, Status, Work};
+    use crate::report::{ActionRecord, InFlight, Progress as Step, Status, Work};
     use std::time::Duration;
 
     const GIB: u64 = 1 << 30;
@@ -218,6 +260,46 @@ mod tests {
             (vec![Step::Work(Work::Check), advanced(GIB)], "checked 1.0 GiB, 0 objects, 102.4 MiB/s"),
         ] {
             assert_eq!(meter(&steps, 10).sentence(), text);
+        }
+    }
+
+    #[test]
+    fn deletes_are_counted_by_themselves() {
+        let expect = |objects, bytes| Step::Expect { objects, bytes };
+        let steps = [expect(2, GIB), Step::AllExpected, Step::Advanced { bytes: GIB }, Step::Settled, Step::Settled];
+        let mut meter = meter(&steps, 10);
+        let steps = [Step::Work(Work::Delete), expect(1000, 0), Step::AllExpected, Step::Settled];
+        steps.iter().for_each(|step| meter.note(step));
+        meter.sample(Duration::from_secs(11));
+        assert_eq!(meter.sentence(), "deleted 1 of 1,000 objects, about 17 min left");
+    }
+
+    #[test]
+    fn the_largest_files_under_way_are_named() {
+        let file = |name: &str, bytes| InFlight { bytes, target: format!("s3://bucket/{name}") };
+        let begun = |name, bytes| Step::Begun(file(name, bytes));
+        let ended = |name, bytes| Step::Ended(file(name, bytes));
+        let two = vec![begun("small.csv", 5), begun("data/large.bin", GIB), begun("data/next.bin", 7 << 20)];
+        for (steps, columns, text) in [
+            (vec![], 80, ""),
+            (two.clone(), 80, "s3://bucket/data/large.bin (1.0 GiB), s3://bucket/data/next.bin (7.0 MiB)"),
+            (two.clone(), 72, "s3://bucket/data/large.bin (1.0 GiB)"),
+            (two.clone(), 30, "...et/data/large.bin (1.0 GiB)"),
+            (two.clone(), 16, "...ata/large.bin"),
+            (two.clone(), 2, ".."),
+            (
+                [two.clone(), vec![ended("data/large.bin", GIB), ended("small.csv", 5)]].concat(),
+                40,
+                "s3://bucket/data/next.bin (7.0 MiB)",
+            ),
+            (vec![begun("a", 1), begun("a", 1), ended("a", 1)], 40, "s3://bucket/a (1 B)"),
+            (vec![begun("a", 1), ended("a", 1), ended("b", 2)], 40, ""),
+            (vec![begun("\u{1b}[2J", 1)], 40, "s3://bucket/\\x1b[2J (1 B)"),
+            (vec![begun("日本語/データ.csv", 1)], 24, "...本語/データ.csv (1 B)"),
+        ] {
+            let names = meter(&steps, 1).names(columns);
+            assert_eq!(names, text);
+            assert!(crate::ui::text::columns(&names) <= columns, "{names}");
         }
     }
 
