@@ -308,7 +308,7 @@ pub(super) fn message_text(message: Option<&str>, code: Option<&str>, status: Op
 }
 
 /// What the layers between us and the socket say about themselves, which helps nobody.
-const LAYERS: [&str; 8] = [
+const LAYERS: [&str; 9] = [
     "dispatch failure",
     "io error",
     "timeout",
@@ -317,6 +317,7 @@ const LAYERS: [&str; 8] = [
     "client error (SendRequest)",
     "tcp connect error",
     "an error occurred while loading credentials",
+    "the credential provider was not enabled",
 ];
 
 /// A chain of causes without the names of the layers that it went through.
@@ -351,6 +352,10 @@ mod tests {
             (
                 "dispatch failure: other: the credential provider was not enabled: no credentials found in chain. Att",
                 "no credentials were found in the environment, the profile, or a role of this machine",
+            ),
+            (
+                "dispatch failure: other: the credential provider was not enabled: the profile `x` gives no credentials",
+                "the profile `x` gives no credentials",
             ),
             ("dispatch failure", "dispatch failure"),
         ] {
