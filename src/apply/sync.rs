@@ -10,7 +10,7 @@ use super::extras::Extras;
 use super::leftovers::{self, Scope};
 use super::lessons::Lessons;
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
-use super::sync_receipt::{ReceiptRequest, ReceiptRows};
+use super::sync_receipt::{ReceiptPlace, ReceiptRows};
 use super::transfer::{Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::{S3Error, Store};
 use crate::local::{CachePlace, Journal, TargetTree, Visited};
@@ -57,7 +57,7 @@ pub struct SyncRequest {
     /// Where it is remembered what files hold; none to look at all of them again.
     pub cache: Option<CachePlace>,
     /// Where a receipt is wanted.
-    pub receipt: Option<ReceiptRequest>,
+    pub receipt: Option<ReceiptPlace>,
     /// When the run began, in nanoseconds since the epoch.
     pub started_ns: i128,
     /// Where what exceeds memory goes.
@@ -155,7 +155,7 @@ impl Notes {
     fn of(request: &SyncRequest) -> Self {
         Self {
             lessons: request.cache.as_ref().map(|place| Lessons::new(place, request)),
-            receipt: request.receipt.as_ref().map(ReceiptRows::new),
+            receipt: request.receipt.as_ref().map(|place| ReceiptRows::new(place, &request.spill_folder)),
             equal: None,
         }
     }

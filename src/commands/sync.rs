@@ -223,7 +223,7 @@ async fn run_between(
         compare: choices.compare.mode(),
         shard: choices.shard,
         cache: places.cache(args, context),
-        receipt: receipt::wanted(meant, args, context)?,
+        receipt: receipt::wanted(meant, args)?,
         started_ns: context.started_ns,
         spill_folder: temporary_folder(&context.environment),
         retry_for: args.retry_for.unsigned_abs(),
