@@ -9,7 +9,7 @@ pub mod saved;
 use super::extras::Extras;
 use super::leftovers::{self, Scope};
 use super::lessons::Lessons;
-use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
+use super::pipeline::{Compared, Listing, Look, LookError, Memory, Objects, Seen, Side, look};
 use super::sync_receipt::{ReceiptPlace, ReceiptRows};
 use super::transfer::{Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::{S3Error, Store};
@@ -247,14 +247,18 @@ impl SyncRequest {
         (look, visited)
     }
 
-    /// The same request with the listing of one side sorted here.
-    fn sorted(&mut self, side: diff::Side) {
+    /// Has the listing of one side sorted here. False if it is, or if there is none: then that helps nobody.
+    fn sorted(&mut self, side: diff::Side) -> bool {
         let side = match side {
             diff::Side::Source => &mut self.source,
             diff::Side::Target => &mut self.target,
         };
-        if let Side::Objects(objects) = side {
-            objects.listing = Listing::Sorted;
+        match side {
+            Side::Objects(Objects { listing, .. }) if *listing == Listing::Streamed => {
+                *listing = Listing::Sorted;
+                true
+            }
+            Side::Objects(_) | Side::Files(_) | Side::Nothing => false,
         }
     }
 }
@@ -273,15 +277,19 @@ async fn plan_once(
     let mut extras = Extras::new(&request.route, &request.spill_folder);
     let mut decider = Decider::new(request.route.clone());
     let (wanted, visited) = request.look();
-    let batches = look(wanted).await?;
+    let batches = tokio::select! {
+        biased;
+        () = listener.cancel.cancelled() => return Ok((tallied, extras)),
+        batches = look(wanted) => batches?,
+    };
     let mut batches = std::pin::pin!(batches);
-    loop {
+    let saw_all = loop {
         let batch = tokio::select! {
             biased;
-            () = listener.cancel.cancelled() => break,
+            () = listener.cancel.cancelled() => break false,
             batch = batches.next() => batch,
         };
-        let Some(batch) = batch.transpose()? else { break };
+        let Some(batch) = batch.transpose()? else { break true };
         tallied.source_items += batch.source_items;
         tallied.target_items += batch.target_items;
         let mut transfers = Vec::new();
@@ -306,13 +314,12 @@ async fn plan_once(
         tallied.transfers += transfers.len() as u64;
         tallied.bytes += transfers.iter().filter_map(|action| action.step.bytes()).sum::<u64>();
         if !take(transfers).await {
-            break;
+            break false;
         }
-    }
+    };
     if let Some(notes) = notes {
-        // Who stops does not wait for a listing that may be in trouble.
-        let seen = if listener.cancel.is_cancelled() { None } else { visited.await.ok() };
-        notes.visited(seen);
+        // Who ends early does not wait: the merge tells only at its end, and goes on only while somebody takes its batches.
+        notes.visited(if saw_all { visited.await.ok() } else { None });
     }
     tallied.extras = extras.count();
     Ok((tallied, extras))
@@ -371,7 +378,7 @@ pub async fn run(
                 synced.seen = tallied;
                 break extras;
             }
-            Err(LookError::Order(error)) => request.sorted(error.side),
+            Err(LookError::Order(error)) if request.sorted(error.side) => {}
             Err(error) => return Err(error),
         }
     };
