@@ -9,7 +9,7 @@
 
 use super::download::Wanted;
 use super::limits::Buffer;
-use super::prove::{ExpectedEtag, Sent};
+use super::prove::{ExpectedEtag, Sent, told};
 use super::{Proven, Run, TransferError, TransferOptions};
 use crate::apply::leftovers::{self, GRACE};
 use crate::aws::s3::{
@@ -212,12 +212,12 @@ impl Run {
         if !matches!(error.class, ErrorClass::Precondition | ErrorClass::NotS3 | ErrorClass::ServerFault) {
             return Err(error.into());
         }
-        let source = source.head_object(&wanted.bucket, &wanted.key).await.ok().flatten();
+        let source = told(source, &wanted.bucket, &wanted.key).await?;
         let Some(source) = source.filter(|head| wanted.is(head, task.size_bytes)) else {
             return Err(TransferError::ChangedThere(wanted.url()));
         };
         let target = object_url(bucket, &task.key);
-        if let Ok(Some(copy)) = self.store.head_object(bucket, &task.key).await
+        if let Some(copy) = told(&self.store, bucket, &task.key).await?
             && matches!(compare(&target, &source, &copy), Ok(Rung::AsSource))
         {
             let checksum = copy.checksum(Algorithm::Crc64Nvme).cloned();
