@@ -416,13 +416,13 @@ impl Run {
         if let Step::Upload(upload) = &action.step {
             return self.send_file(&action.bucket, upload, None).await;
         }
-        let (mut retry, began) = (Retry::new(self.options.situation, self.options.retry_for), Instant::now());
+        let mut retry = Retry::new(self.options.situation, self.options.retry_for);
         loop {
             match self.try_one(action).await {
                 Ok(proven) => return Ok(proven),
                 Err(error) => {
                     let error = self.as_planned(error, || action.target())?;
-                    self.rest(self.pause(&mut retry, &error, began), error, action.target()).await?;
+                    self.rest(self.pause(&mut retry, &error), error, action.target()).await?;
                 }
             }
         }
@@ -459,13 +459,15 @@ impl Run {
 
     /// How long to wait before the next try; none if there should be none. Where nothing at all gets through, items that
     /// begin late wait no longer than those that began first.
-    fn pause(&self, retry: &mut Retry, error: &TransferError, began: Instant) -> Option<Duration> {
-        let TransferError::S3(refused) = error else { return retry.after(error, began.elapsed()) };
-        if self.store.has_waited(refused.class) {
-            return None;
-        }
-        let elapsed = if retry::passes(refused.class) { self.outage.goes_on(Instant::now()) } else { Duration::ZERO };
-        retry.after(error, began.elapsed().max(elapsed))
+    fn pause(&self, retry: &mut Retry, error: &TransferError) -> Option<Duration> {
+        let now = Instant::now();
+        let elapsed = retry.failed(now);
+        let outage = match error {
+            TransferError::S3(refused) if self.store.has_waited(refused.class) => return None,
+            TransferError::S3(refused) if retry::passes(refused.class) => self.outage.goes_on(now),
+            _ => Duration::ZERO,
+        };
+        retry.after(error, elapsed.max(outage))
     }
 
     /// Waits before the next try, and says so; gives the error back if there should be none.
@@ -531,7 +533,7 @@ impl Run {
         mut failed: Option<TransferError>,
     ) -> Result<Proven, TransferError> {
         let mut expected = upload.fingerprint;
-        let (mut retry, began) = (Retry::new(self.options.situation, self.options.retry_for), Instant::now());
+        let mut retry = Retry::new(self.options.situation, self.options.retry_for);
         loop {
             let error = match failed.take() {
                 Some(error) => error,
@@ -541,7 +543,7 @@ impl Run {
                 },
             };
             let error = self.as_planned(error, || escaped(&upload.path))?;
-            self.rest(self.pause(&mut retry, &error, began), error, object_url(bucket, &upload.key)).await?;
+            self.rest(self.pause(&mut retry, &error), error, object_url(bucket, &upload.key)).await?;
             // What the file is now is what counts: the next try sends that, or sees it change again.
             if !self.options.as_planned {
                 let path = upload.path.clone();
