@@ -490,12 +490,14 @@ impl Run {
     async fn delete(&self, bucket: &BucketName, delete: &Delete) -> Result<Proven, TransferError> {
         let _slot = self.requests.acquire().await;
         let doomed = Doomed { key: delete.key.clone(), etag: delete.etag.clone() };
-        let deleted = if self.store.honours_delete_conditions() {
-            self.store.delete_object(bucket, &doomed.key, None, doomed.etag.as_ref()).await
-        } else {
-            self.store.delete_after_look(bucket, &doomed).await
+        let deleting = async {
+            Ok(if self.store.honours_delete_conditions() {
+                self.store.delete_object(bucket, &doomed.key, None, doomed.etag.as_ref()).await
+            } else {
+                self.store.delete_after_look(bucket, &doomed).await
+            })
         };
-        match deleted {
+        match self.unless_cancelled(deleting).await? {
             Err(error) if error.class == ErrorClass::Precondition => {
                 Err(TransferError::ChangedThere(object_url(bucket, &delete.key)))
             }
