@@ -11,7 +11,7 @@ use super::leftovers::{self, Scope};
 use super::lessons::Lessons;
 use super::pipeline::{Compared, Listing, Look, LookError, Memory, Objects, Seen, Side, look};
 use super::sync_receipt::{ReceiptPlace, ReceiptRows};
-use super::transfer::{Proven, Run, Tally, TransferOptions};
+use super::transfer::{Proven, Run, Tally, TransferOptions, Way};
 use crate::aws::s3::{S3Error, Store};
 use crate::local::{CachePlace, Journal, TargetTree, Visited};
 use crate::model::{Filter, ObjectKey, Odd, escaped};
@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -353,7 +353,7 @@ pub async fn run(
     let tree = tree(&request.route).await?;
     let run = Run::below(store, tree.clone(), options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
-    let _telling = TellsPauses::begin(store, listener);
+    let _telling = TellsPauses::begin(store, options, listener);
     let leftovers = Leftovers::of(&request, store, options);
     leftovers.give_up(Stay::Usable, listener).await;
     let notes = Notes::of(&request);
@@ -448,33 +448,33 @@ impl Closing<'_> {
 }
 
 /// Tells when the run waits for other credentials, for as long as this lives.
-struct TellsPauses(Option<JoinHandle<()>>);
+struct TellsPauses(Vec<JoinHandle<()>>);
 
 impl TellsPauses {
-    fn begin(store: &Store, listener: &Listener) -> Self {
-        let events = listener.events.clone();
-        Self(store.pauses().map(|mut pauses| {
-            tokio::spawn(async move {
-                while pauses.changed().await.is_ok() {
-                    let Some(patience) = *pauses.borrow_and_update() else { continue };
-                    let message = format!("the credentials have expired: waiting {} s for others", patience.as_secs());
-                    let finding = Finding::new("credentials-expired", Severity::Warning, "the run", message);
-                    let fix = "sign in again in another terminal; the profile is read again every few seconds";
-                    let _ = events.send(Event::Finding(finding.with_fix(fix))).await;
-                    // Findings are shown once something else follows them, which now would take too long.
-                    let (target, reason) = ("the run".to_owned(), "the credentials have expired".to_owned());
-                    let _ = events.send(Event::Progress(Progress::Retried { target, reason })).await;
-                }
-            })
-        }))
+    fn begin(store: &Store, options: &TransferOptions, listener: &Listener) -> Self {
+        // Inside the service both ends are reached with the same credentials.
+        let source = if let Way::Through(source) = &options.copies { Some(source) } else { None };
+        let pauses = [Some(store), source].into_iter().flatten().filter_map(Store::pauses);
+        Self(pauses.map(|pauses| tokio::spawn(tell_pauses(pauses, listener.events.clone()))).collect())
+    }
+}
+
+async fn tell_pauses(mut pauses: watch::Receiver<Option<Duration>>, events: mpsc::Sender<Event>) {
+    while pauses.changed().await.is_ok() {
+        let Some(patience) = *pauses.borrow_and_update() else { continue };
+        let message = format!("the credentials have expired: waiting {} s for others", patience.as_secs());
+        let finding = Finding::new("credentials-expired", Severity::Warning, "the run", message);
+        let fix = "sign in again in another terminal; the profile is read again every few seconds";
+        let _ = events.send(Event::Finding(finding.with_fix(fix))).await;
+        // Findings are shown once something else follows them, which now would take too long.
+        let (target, reason) = ("the run".to_owned(), "the credentials have expired".to_owned());
+        let _ = events.send(Event::Progress(Progress::Retried { target, reason })).await;
     }
 }
 
 impl Drop for TellsPauses {
     fn drop(&mut self) {
-        if let Some(telling) = &self.0 {
-            telling.abort();
-        }
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 

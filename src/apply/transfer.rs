@@ -115,6 +115,13 @@ impl TransferOptions {
         let requests = usize::try_from(memory_bytes / CONNECTION_BYTES).unwrap_or(usize::MAX);
         Self { requests: requests.clamp(1, MOST_REQUESTS), body_bytes: memory_bytes / 16 * 5, ..self }
     }
+
+    /// Lets requests of a run to `store` wait for other credentials once theirs have expired, at both ends of a copy.
+    pub(super) fn wait_for_credentials(&self, store: &Store) {
+        for end in [Some(store), self.copies.reader()].into_iter().flatten() {
+            end.wait_for_credentials(self.retry_for);
+        }
+    }
 }
 
 /// An object that is in place, and how that is known.
@@ -285,7 +292,7 @@ impl Run {
         events: &mpsc::Sender<Event>,
         cancel: &CancellationToken,
     ) -> Arc<Self> {
-        store.wait_for_credentials(options.retry_for);
+        options.wait_for_credentials(store);
         Arc::new(Self {
             store: store.clone(),
             options: options.clone(),

@@ -41,13 +41,15 @@ pub async fn carry_out(
     options: &TransferOptions,
     listener: &Listener,
 ) -> Result<Synced, SavedError> {
+    // The check asks as much as a whole listing, so it waits for credentials as the transfers do.
+    options.wait_for_credentials(store);
+    let _telling = TellsPauses::begin(store, options, listener);
     let notes = Notes::of(&request).with_equals();
     let agreed = check(&mut request, plan, &notes, listener).await?;
     let tree = tree(&request.route).await?;
     let options = &TransferOptions { as_planned: true, ..options.clone() };
     let run = Run::below(store, tree.clone(), options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
-    let _telling = TellsPauses::begin(store, listener);
     let leftovers = Leftovers::of(&request, store, options);
     leftovers.give_up(Stay::Usable, listener).await;
     let mut synced = Synced::default();

@@ -50,12 +50,17 @@ impl Way {
     pub const INSIDE: Self =
         Self::Inside { whole_up_to_bytes: parts::COPY_WHOLE_UP_TO_BYTES, part_bytes: parts::COPY_PART_BYTES };
 
+    /// The store that reads the source, if that is another one than writes the copy.
+    pub(in crate::apply) const fn reader(&self) -> Option<&Store> {
+        match self {
+            Self::Inside { .. } => None,
+            Self::Across(source) | Self::Through(source) => Some(source),
+        }
+    }
+
     /// The store that reads the source, where `target` writes the copy. The source may belong to another account.
     fn source(&self, target: &Store) -> Store {
-        match self {
-            Self::Inside { .. } => target.of_any_owner(),
-            Self::Across(source) | Self::Through(source) => source.clone(),
-        }
+        self.reader().cloned().unwrap_or_else(|| target.of_any_owner())
     }
 
     /// Inside the service: the largest object that goes whole, and the part size above that, in bytes.
