@@ -4,11 +4,10 @@
 //! Both are in the order of names, so they are merged like the two sides of a sync. What is agreed on waits in a file of
 //! this run's own, with the files as they were seen last: nobody can change that plan any more.
 
+use super::ending::{Closing, Leftovers, Stay};
+use super::pauses::TellsPauses;
 use super::saved::{NotAPlan, SavedError, SavedPlan, content_of, json, local_file, lock, plan_whole, read_batch};
-use super::{
-    Closing, Equal, Leftovers, Listener, Notes, Stay, SyncRequest, Synced, Tallied, TellsPauses, hand_over, move_fed,
-    settle, tree, work_of,
-};
+use super::{Equal, Listener, Notes, SyncRequest, Synced, Tallied, hand_over, move_fed, settle, tree, work_of};
 use crate::apply::extras::Extras;
 use crate::apply::pipeline::LookError;
 use crate::apply::transfer::{Run, TransferOptions};

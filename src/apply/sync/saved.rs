@@ -4,7 +4,8 @@
 //! is held against what would be planned now, and only if nothing moved is anything done, each action once more under the
 //! condition that both ends still are what was seen.
 
-use super::{Listener, Notes, SyncRequest, Tallied, odd_item, plan_once, refusal};
+use super::ending::refusal;
+use super::{Listener, Notes, SyncRequest, Tallied, odd_item, plan_once};
 use crate::apply::extras::Extras;
 use crate::apply::pipeline::{LookError, Side, unreadable_at};
 use crate::local::{DigestsWanted, Draft, ReadError, SealedLines, digest_file};
