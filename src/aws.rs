@@ -214,6 +214,8 @@ pub fn connect_in_process(http_client: SharedHttpClient, keys: Keys<'_>, region:
         .endpoint_url("http://localhost")
         .http_client(http_client)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        // A machine that is busy lets requests to its own process wait for longer than the SDK takes for a dead line.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
     let s3_config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
     Clients {

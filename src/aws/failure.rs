@@ -218,9 +218,16 @@ pub(super) fn class_of_answer(code: Option<&str>, status: u16) -> ErrorClass {
         "MalformedPolicyDocument" | "InvalidInput" | "ValidationError" | "InvalidParameterException" => {
             ErrorClass::Invalid
         }
-        "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests" => {
-            ErrorClass::Throttled
-        }
+        "SlowDown"
+        | "ServiceUnavailable"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "TooManyRequests" => ErrorClass::Throttled,
+        // The service waited in vain for the rest of the request: a line that was slow or dead, or this machine was.
+        "RequestTimeout" | "RequestTimeoutException" => ErrorClass::Unreachable,
+        // Also where the answer began as a success.
+        "InternalError" | "InternalFailure" => ErrorClass::ServerFault,
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => ErrorClass::ExpiredCredentials,
         "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
@@ -248,6 +255,7 @@ pub(super) fn class_of_answer(code: Option<&str>, status: u16) -> ErrorClass {
             301 | 307 | 308 => ErrorClass::WrongRegion,
             403 | 401 => ErrorClass::Denied,
             404 => ErrorClass::NotFound,
+            408 => ErrorClass::Unreachable,
             412 => ErrorClass::Precondition,
             405 | 501 => ErrorClass::Unsupported,
             429 | 503 => ErrorClass::Throttled,
@@ -372,8 +380,12 @@ mod tests {
             (Some("ExpiredToken"), 400, ErrorClass::ExpiredCredentials),
             (Some("SlowDown"), 503, ErrorClass::Throttled),
             (Some("BadDigest"), 400, ErrorClass::DigestRefused),
+            (Some("RequestTimeout"), 400, ErrorClass::Unreachable),
+            (Some("InternalError"), 200, ErrorClass::ServerFault),
+            (Some("InternalError"), 0, ErrorClass::ServerFault),
             (None, 403, ErrorClass::Denied),
             (None, 404, ErrorClass::NotFound),
+            (None, 408, ErrorClass::Unreachable),
             (None, 501, ErrorClass::Unsupported),
             (None, 200, ErrorClass::NotS3),
             (Some("NoSuchEntity"), 404, ErrorClass::NotFound),
