@@ -3,7 +3,7 @@
 use super::alone::no_allow_code;
 use super::diagnosis::Case;
 use super::fix::deny::denial;
-use super::fix::layout_edit::{has, is_of, with_documents};
+use super::fix::layout_edit::{has, is_about, is_of, with_documents};
 use super::fix::{allows, replaced};
 use super::seen::{Around, Elsewhere, Held, RoleKind, SeenRole, Standing};
 use super::words::{instance_role, one, place_words, statement_words};
@@ -207,7 +207,13 @@ fn not_given(case: &Case, decision: &Decision) -> Vec<Finding> {
         return vec![about(case, "doctor-no-allow", message)];
     }
     let mut found = Vec::new();
-    found.extend(other_role(case));
+    let elsewhere = other_role(case);
+    // Who has a policy of its own for the bucket is rarely the wrong one; what that policy lacks is told first.
+    let (before, behind) = match elsewhere {
+        Some(other) if other.code != "doctor-node-role" && has_own(case) => (None, Some(other)),
+        other => (other, None),
+    };
+    found.extend(before);
     found.extend(drifted(case));
     found.extend(older_version(case));
     found.extend(listing_trap(case, decision));
@@ -215,11 +221,18 @@ fn not_given(case: &Case, decision: &Decision) -> Vec<Finding> {
         let code = if case.is_about_key() { "doctor-kms-denied" } else { "doctor-no-allow" };
         found.push(about(case, code, nearest(case, decision)));
     }
+    found.extend(behind);
     // One of them is the cause, the others are what else was seen on the way.
     for other in found.iter_mut().skip(1) {
         other.severity = Severity::Warning;
     }
     found
+}
+
+/// True if the caller has the policy of a grant on the bucket that is asked for.
+fn has_own(case: &Case) -> bool {
+    let Some((layout, _)) = &case.around.layout else { return false };
+    layout.grants.iter().any(|grant| is_about(grant, case) && has(&case.layers, grant))
 }
 
 /// The policy that would allow it, and who has it instead.

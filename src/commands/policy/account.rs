@@ -209,8 +209,8 @@ fn statements(name: &str, document: &PolicyJson) -> Result<Vec<StatementRecord>,
 
 /// A trust policy has no resources; comparing gives it the role itself.
 fn of_trust(record: StatementRecord) -> StatementRecord {
-    let detail = record.detail.strip_suffix("; Resource *").unwrap_or(&record.detail).to_owned();
-    StatementRecord { detail, ..record }
+    let parts = record.detail.split("; ").filter(|part| *part != "Resource *");
+    StatementRecord { detail: parts.collect::<Vec<_>>().join("; "), ..record }
 }
 
 /// The size that IAM's quotas are compared with.
@@ -310,6 +310,13 @@ pub(super) struct TargetArgs {
     /// An EKS cluster, whose node groups' roles are meant
     #[arg(long, value_name = "NAME")]
     eks_cluster: Option<String>,
+    #[command(flatten)]
+    of_cluster: OfCluster,
+}
+
+/// Apart, because it names nobody by itself.
+#[derive(Debug, Args)]
+struct OfCluster {
     /// Only these node groups, separated by commas: names, or patterns with `*` and `?`
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "eks_cluster")]
     node_groups: Vec<String>,
@@ -348,7 +355,8 @@ impl TargetArgs {
                 return Err(hidden(&format!("the node groups of cluster `{name}`"), why));
             }
             let all = ["*".to_owned()];
-            let wanted = if self.node_groups.is_empty() { &all[..] } else { &self.node_groups };
+            let named = &self.of_cluster.node_groups;
+            let wanted = if named.is_empty() { &all[..] } else { named };
             let roles = cluster.node_roles(wanted).map_err(|error| missing(error.to_string()))?;
             for node in roles {
                 let Some(role) = RoleName::of_arn(&node.role) else { continue };

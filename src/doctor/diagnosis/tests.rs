@@ -200,6 +200,29 @@ fn the_policy_is_attached_to_another_role() {
 }
 
 #[test]
+fn who_has_a_grant_of_its_own_is_told_what_it_lacks_first() {
+    let read_only = LAYOUT.replace("read-write", "read");
+    let two = format!(
+        "{read_only}[[grant]]\npolicy = \"Nodes\"\naccess = \"read-write\"\non = [\"lake-ml\"]\nattach = [{{ role = \"nodes\" }}]\n"
+    );
+    let mut case = healthy("s3:PutObject", MODEL);
+    case.layers.identity = Standing::Held(made(&layout(&two)));
+    case.around.layout = Some((layout(&two), "layout.toml".to_owned()));
+    let holder = Holder { role: "nodes".to_owned(), kind: None };
+    let whole = owned("Nodes", &statement("Allow", "s3:PutObject", "arn:aws:s3:::lake-ml/*"));
+    case.around.elsewhere = vec![Elsewhere { held: whole, holders: Some(vec![holder]) }];
+    let found = check(
+        &case,
+        "doctor-no-allow",
+        "no policy of role trainer allows s3:PutObject",
+        "layout",
+        "grant `TrainAccess`: access = \"append\"",
+    );
+    let second = &found.findings[1];
+    assert!(second.code == "doctor-wrong-role" && second.severity == Severity::Warning, "{second:?}");
+}
+
+#[test]
 fn a_pod_that_fell_back_to_its_node() {
     let mut case = healthy("s3:PutObject", MODEL);
     let policy = made(&layout(LAYOUT)).remove(0);

@@ -241,7 +241,7 @@ fn relisted(layout: &Layout, grant: &Grant, list: ListScope) -> (Layout, Vec<Str
 }
 
 /// True if the grant's bucket is the one that was asked for.
-fn is_about(grant: &Grant, case: &Case) -> bool {
+pub(in crate::doctor) fn is_about(grant: &Grant, case: &Case) -> bool {
     let bucket = bucket_of(case.request.resource());
     grant.on.iter().any(|place| place.bucket.as_str() == bucket)
 }
