@@ -90,7 +90,12 @@ impl ActionRecord {
                 let toward = if self.action == "detach-policy" { "from" } else { "to" };
                 format!("{policy} {toward} {}", self.target)
             }
-            (None, None) => self.target.clone(),
+            (None, None) => match self.action {
+                "create-role" | "tag-role" => self.target.strip_prefix("role/").unwrap_or(&self.target).to_owned(),
+                "create-association" => format!("to {}", self.target),
+                "delete-association" => format!("from {}", self.target),
+                _ => self.target.clone(),
+            },
         }
     }
 
@@ -157,6 +162,14 @@ mod tests {
             (Status::Done, "detach-policy", "revoked", "detached policy s3://b/k (revoked)"),
         ] {
             assert_eq!(record(status, action, reason).to_string(), text);
+        }
+        for (action, target, text) in [
+            ("create-role", "role/pods", "created role pods"),
+            ("create-role", "arn:aws:iam::111122223333:role/pods", "created role arn:aws:iam::111122223333:role/pods"),
+            ("create-association", "edu/flyte/sa", "gave role to edu/flyte/sa"),
+        ] {
+            let record = ActionRecord { target: target.to_owned(), ..record(Status::Done, action, "missing") };
+            assert_eq!(record.to_string(), text);
         }
     }
 

@@ -305,6 +305,7 @@ fn a_role_may_not_apply_grants_to_its_own_account() {
     env.write("layout.toml", format!("{BUCKETS}{}", grant("read-write", TO_NODES)));
     let ran = env.run(&["plan", "--local", "--as", NODE_ROLES[0], "--only", "grants", "--output", "json"]);
     assert_eq!(actions(&ran), Vec::<String>::new(), "{}", ran.stdout);
+    assert_eq!((ran.code, codes(&ran)), (0, vec!["no-iam".to_owned()]), "{}", ran.stdout);
 }
 
 #[test]
