@@ -180,11 +180,10 @@ async fn candidates(
 async fn named(names: &[PolicyRef], world: &World, context: &Context) -> Result<Vec<ManagedPolicy>, CommandError> {
     let mut found: Vec<ManagedPolicy> = Vec::new();
     for name in names {
+        if matches!(name, PolicyRef::Arn(arn) if arn.account() == "aws") {
+            return Err(CommandError::usage(format!("`{name}` is kept by AWS, and nobody else deletes it")));
+        }
         match name.find(world).await {
-            Ok(policy) if policy.arn.account() == "aws" => {
-                let message = format!("`{}` is kept by AWS, and nobody else deletes it", policy.name);
-                return Err(CommandError::usage(message));
-            }
             Ok(policy) if found.iter().any(|known| known.arn == policy.arn) => {}
             Ok(policy) => found.push(policy),
             Err(failed) if failed.is("not-found") => {
