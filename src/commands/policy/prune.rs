@@ -120,7 +120,7 @@ pub async fn run(args: &PruneArgs, context: &Context) -> Result<Ending, CommandE
     }
     consent(format!("Back up and delete {}?", counted(&prune)), context).await?;
     context.stop.begin_writing()?;
-    let folder = back_up(&prune, &candidates, &args.backups(loaded.as_ref()), &world, context).await?;
+    let folder = back_up(&prune, &args.backups(loaded.as_ref()), &world, context).await?;
     execute(&prune, &world, &mut summary, context).await;
     summary.closing = Some(closing(&summary, &folder));
     let outcome = if summary.failed > 0 { summary.outcome() } else { partly };
@@ -197,18 +197,17 @@ async fn named(names: &[PolicyRef], world: &World, context: &Context) -> Result<
     Ok(found)
 }
 
-/// Keeps all versions of every policy that loses one, and whom it is attached to.
-async fn back_up(
-    prune: &Prune,
-    candidates: &[Candidate],
-    root: &Path,
-    world: &World,
-    context: &Context,
-) -> Result<PathBuf, CommandError> {
+/// Keeps all versions of every policy that loses one, and whom it is attached to. Each is read once more, because lists
+/// of some servers leave out descriptions.
+async fn back_up(prune: &Prune, root: &Path, world: &World, context: &Context) -> Result<PathBuf, CommandError> {
     let touched: BTreeSet<&Arn> = prune.steps.iter().map(|(step, _)| step.policy()).collect();
     let mut kept = Backup::new(context.now, world.identity.account.clone(), world.identity.arn.clone());
-    for candidate in candidates.iter().filter(|candidate| touched.contains(&candidate.policy.arn)) {
-        kept.add_policy(&candidate.policy, candidate.attachments.here());
+    for policy in &touched {
+        let Seen::Here(found) = world.account.policy(policy).await? else {
+            let message = format!("policy `{policy}` cannot be backed up any more, so nothing was deleted");
+            return Err(CommandError::new("no-backup", Outcome::Failed, message).hint("run it again"));
+        };
+        kept.add_policy(&found, world.account.attachments(policy).await?.here());
     }
     let folder = backup::write(&kept, root).await?;
     let plural = if touched.len() == 1 { "policy" } else { "policies" };
