@@ -188,7 +188,7 @@ fn drift_from_the_layout_is_an_error() {
     let wide = document("Wide", "s3:*", "arn:aws:s3:::bsingh-ml-workflows/*");
     scene.put("policies/FlyteMLS3Access.json", &wide);
     let ran = scene.json(4, &["layout.toml", "--only", "grants"]);
-    let drifted = "audit-drift policy/FlyteMLS3Access put-policy-version FlyteMLS3Access";
+    let drifted = "audit-drift policy/FlyteMLS3Access create-policy-version FlyteMLS3Access";
     assert_eq!(new(&ran), [drifted]);
     scene.0.expect(0, &["apply", "--local", "--yes"]);
 
