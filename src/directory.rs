@@ -15,6 +15,7 @@ mod reading;
 mod record;
 mod role_writes;
 mod sheet;
+mod users;
 
 pub use account::LocalAccount;
 

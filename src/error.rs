@@ -2,6 +2,7 @@
 
 use crate::apply::dataset::DatasetError;
 use crate::apply::pipeline::LookError;
+use crate::audit::baseline::BaselineError;
 use crate::aws::s3::{ErrorClass, S3Error};
 use crate::aws::{ConnectError, ServiceError};
 use crate::config::ActingError;
@@ -101,6 +102,13 @@ impl CommandError {
         };
         let records = mistakes.iter().map(|mistake| record(mistake)).collect();
         Self { records, outcome: Outcome::Invalid }
+    }
+
+    /// A file of accepted findings that is none: exit 2.
+    pub fn baseline(path: &Path, error: &BaselineError) -> Self {
+        let mut record = ErrorRecord::new("baseline", format!("`{}` is no baseline: {error}", path.display()));
+        record.target = Some(path.display().to_string());
+        Self { records: vec![record], outcome: Outcome::Invalid }
     }
 
     /// True if the error is of that kind.

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod apply;
+pub mod audit;
 pub mod aws;
 pub mod cli;
 pub mod commands;

@@ -15,6 +15,7 @@ mod etag;
 mod filter;
 mod iam_name;
 mod iam_state;
+mod iam_use;
 mod identity;
 mod key;
 mod layout_id;
@@ -44,6 +45,7 @@ pub use iam_name::{IamNameError, PolicyName, RoleName};
 pub use iam_state::{
     Attachments, IamQuotas, InlinePolicy, LastUse, ManagedPolicy, PolicyVersion, Role, Seen, VersionId, VersionIdError,
 };
+pub use iam_use::{AccessKey, KeyUse, ServiceUse, User};
 pub use identity::{Endpoint, Identity};
 pub use key::{KeyError, ObjectKey, Prefix};
 pub use layout_id::{LayoutId, LayoutIdError};

@@ -7,6 +7,7 @@ mod account;
 mod change;
 mod decision;
 mod doctor;
+mod grounds;
 mod phrase;
 pub mod receipt;
 mod upload;
@@ -15,6 +16,7 @@ pub use account::{Line, ManagedPolicyRecord, PolicyVersionRecord, RoleRecord, St
 pub use change::{ChangeRecord, EditRecord, Turn};
 pub use decision::{DecisionRecord, ReasonRecord};
 pub use doctor::{LayerRecord, RemedyRecord, SymptomRecord};
+pub use grounds::{Acceptance, Grounds};
 pub use phrase::Words;
 pub use upload::UploadRecord;
 
@@ -284,12 +286,23 @@ pub struct Finding {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
+    /// What an audit tells beyond that: its place, what it rests on, whether somebody accepted it.
+    #[serde(flatten)]
+    pub grounds: Option<Box<Grounds>>,
 }
 
 impl Finding {
     /// A finding without place in a document.
     pub fn new(code: &'static str, severity: Severity, target: impl fmt::Display, message: impl Into<String>) -> Self {
-        Self { code, severity, target: target.to_string(), path: None, message: message.into(), fix: None }
+        Self {
+            code,
+            severity,
+            target: target.to_string(),
+            path: None,
+            message: message.into(),
+            fix: None,
+            grounds: None,
+        }
     }
 
     /// The same finding with what to do about it.
@@ -297,6 +310,18 @@ impl Finding {
     pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
+    }
+
+    /// The same finding with where it stands in its target, and what it rests on.
+    #[must_use]
+    pub fn with_grounds(mut self, place: impl Into<String>, evidence: Vec<String>) -> Self {
+        self.grounds = Some(Box::new(Grounds { place: place.into(), evidence, accepted: None }));
+        self
+    }
+
+    /// Why somebody accepted it, if somebody did.
+    pub fn accepted(&self) -> Option<&Acceptance> {
+        self.grounds.as_ref()?.accepted.as_ref()
     }
 }
 

@@ -20,7 +20,7 @@ pub use log::LogLines;
 pub use prompt::Confirmation;
 
 use crate::plan::Plan;
-use crate::report::{ErrorRecord, Event, Summary};
+use crate::report::{ErrorRecord, Event, Finding, Summary};
 use crate::tree::Tree;
 use human::Human;
 use progress::{Mode, Progress};
@@ -233,6 +233,21 @@ impl Ui {
         }
         state.screen.flush();
         summary
+    }
+
+    /// Shows findings under what they are about; what was accepted is for people who ask for it, and for scripts.
+    pub fn show_findings(&self, findings: &[Finding]) {
+        let mut state = self.state();
+        let State { screen, printer, .. } = &mut *state;
+        match printer {
+            Printer::Human(human) => human.findings(findings, screen),
+            Printer::Json => {
+                for line in findings.iter().filter_map(|finding| json::line(&Event::Finding(finding.clone()))) {
+                    screen.answer_line(&line);
+                }
+            }
+        }
+        state.screen.flush();
     }
 
     /// Draws a tree.

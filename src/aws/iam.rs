@@ -7,6 +7,7 @@ mod policies;
 mod policy_writes;
 mod role_writes;
 mod roles;
+mod uses;
 
 use super::failure::{ErrorClass, ServiceError};
 use super::s3::moment;

@@ -2,6 +2,7 @@
 
 mod account;
 pub mod attach;
+pub mod audit;
 pub mod backup;
 pub mod detach;
 pub mod diff;
@@ -10,6 +11,7 @@ pub mod explain;
 pub mod generate;
 pub mod lint;
 pub mod log;
+pub mod prune;
 pub mod restore;
 pub mod rollback;
 pub mod show;
@@ -37,6 +39,8 @@ pub enum PolicyCommand {
     Rollback(rollback::RollbackArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
+    Audit(audit::AuditArgs),
+    Prune(prune::PruneArgs),
 }
 
 /// Runs the verb.
@@ -54,6 +58,9 @@ pub async fn run(command: &PolicyCommand, context: &Context) -> Result<Ending, C
         PolicyCommand::Rollback(args) => rollback::run(args, context).await,
         PolicyCommand::Backup(args) => backup::run(args, context).await,
         PolicyCommand::Restore(args) => restore::run(args, context).await,
+        // It asks much, and holds all of it until it is judged.
+        PolicyCommand::Audit(args) => Box::pin(audit::run(args, context)).await,
+        PolicyCommand::Prune(args) => Box::pin(prune::run(args, context)).await,
     }
 }
 

@@ -21,7 +21,7 @@ const fn words(action: &'static str, plain: &'static str, past: &'static str, on
     Words { action, plain, past, ongoing }
 }
 
-const WORDS: [Words; 23] = [
+const WORDS: [Words; 25] = [
     words("create-bucket", "create", "created", "creating"),
     words("put-setting", "set", "set", "setting"),
     words("put-marker", "make", "made", "making"),
@@ -45,6 +45,8 @@ const WORDS: [Words; 23] = [
     words("put-inline-policy", "put inline policy", "put inline policy", "putting inline policy"),
     words("write-backup", "write", "wrote", "writing"),
     words("put-boundary", "set boundary", "set boundary", "setting boundary"),
+    words("delete-policy", "delete policy", "deleted policy", "deleting policy"),
+    words("delete-policy-version", "delete version", "deleted version", "deleting version"),
 ];
 
 impl Words {

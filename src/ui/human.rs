@@ -22,7 +22,7 @@ use super::text::{columns, elapsed, escape, pad};
 use super::tree::Drawing;
 use crate::model::HumanBytes;
 use crate::plan::Plan;
-use crate::report::{ErrorRecord, Event, IdentityRecord, Outcome, Progress, Summary};
+use crate::report::{ErrorRecord, Event, Finding, IdentityRecord, Outcome, Progress, Summary};
 use crate::tree::Tree;
 use actions::Actions;
 use changes::Changes;
@@ -172,6 +172,13 @@ impl Human {
         self.release(screen);
         plan::show(self.voice, plan, counts, screen);
         self.plan_shown = Some([counts.planned, counts.skipped, counts.unchanged]);
+    }
+
+    /// Shows findings under what they are about.
+    pub(super) fn findings(&mut self, findings: &[Finding], screen: &mut Screen) {
+        self.release(screen);
+        screen.answer_gap();
+        findings::show_by_target(findings, self.voice, screen);
     }
 
     /// Draws a tree, with an empty line between it and what stands above.

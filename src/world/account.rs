@@ -8,7 +8,8 @@ use crate::aws::iam::Iam;
 use crate::aws::{ErrorClass, ServiceError};
 use crate::directory::{DirectoryError, LocalAccount, Rule};
 use crate::model::{
-    Arn, Attachments, Cluster, IamQuotas, ManagedPolicy, PolicyJson, PolicyName, Role, RoleName, Seen, Tags, VersionId,
+    Arn, Attachments, Cluster, IamQuotas, ManagedPolicy, PolicyJson, PolicyName, Role, RoleName, Seen, ServiceUse,
+    Tags, User, VersionId,
 };
 use std::collections::BTreeSet;
 use tokio::task::spawn_blocking;
@@ -158,6 +159,23 @@ impl Account {
                 let arn = arn.clone();
                 blocking(local, move |local| local.attachments(&arn)).await
             }
+        }
+    }
+
+    /// All users with their access keys.
+    pub async fn users(&self) -> Result<Seen<Vec<User>>, AccountError> {
+        match self {
+            Self::Remote { iam, .. } => Ok(iam.users().await?),
+            Self::Local(local) => Ok(Seen::Here(blocking(local, LocalAccount::users).await?)),
+        }
+    }
+
+    /// When those who have a policy last tried the services that it speaks of; absent where no record is kept, as in the
+    /// directory.
+    pub async fn policy_use(&self, arn: &Arn) -> Result<Seen<Vec<ServiceUse>>, AccountError> {
+        match self {
+            Self::Remote { iam, .. } => Ok(iam.policy_use(arn).await?),
+            Self::Local(_) => Ok(Seen::Absent),
         }
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may panic and touch files")]
 
 mod adoption;
+mod audit;
 mod bad_input;
 mod copy;
 mod dataset;
@@ -24,6 +25,7 @@ mod policy_diff;
 mod policy_generate;
 mod policy_layout;
 mod policy_lint;
+mod prune;
 mod relay;
 mod resilience;
 mod resume;

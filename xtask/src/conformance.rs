@@ -2,6 +2,7 @@
 //! written by others. Peers are installed under target/; traffic stays on the loopback interface.
 
 mod access;
+mod audit;
 mod clients;
 mod crash;
 mod endpoint;
@@ -54,6 +55,7 @@ const CASES: &[Case] = &[
     Case { name: "s5cmd-as-role", run: principals::s5cmd_as_role },
     Case { name: "grants-ministack", run: grants::ministack },
     Case { name: "grants-moto-eks", run: grants::moto_eks },
+    Case { name: "audit-ministack", run: audit::ministack },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
     Case { name: "settings-embedded", run: layouts::settings_embedded },
     Case { name: "settings-ministack", run: layouts::settings_ministack },

@@ -19,6 +19,7 @@ use crate::report::{
 use crate::ui::Confirmation;
 use crate::world::World;
 use clap::Args;
+use std::fmt;
 use std::str::FromStr;
 
 /// Connects as the flags say, without a layout.
@@ -61,6 +62,15 @@ impl Opened {
 pub(super) enum PolicyRef {
     Name(PolicyName),
     Arn(Arn),
+}
+
+impl fmt::Display for PolicyRef {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(out),
+            Self::Arn(arn) => arn.fmt(out),
+        }
+    }
 }
 
 impl FromStr for PolicyRef {

@@ -113,7 +113,7 @@ fn held(policies: usize, roles: usize, buckets: usize) -> String {
 }
 
 /// Writes a backup below `root`.
-async fn write(backup: &Backup, root: &Path) -> Result<PathBuf, CommandError> {
+pub(super) async fn write(backup: &Backup, root: &Path) -> Result<PathBuf, CommandError> {
     let (root, name, files) = (root.to_owned(), backup.folder(), backup.files());
     let shown = root.clone();
     let written = tokio::task::spawn_blocking(move || local::write_backup(&root, &name, &files)).await;

@@ -73,7 +73,7 @@ impl From<Kind> for PolicyType {
 
 /// `--fail-on`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FailOn {
+pub(super) enum FailOn {
     /// Errors only
     Error,
     /// Errors, and grants wider than they should be
@@ -139,15 +139,20 @@ fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     Ok(content.unwrap_or_else(|| vec![b' '; MAX_DOCUMENT_BYTES + 1]))
 }
 
-/// `3 files: 1 error, 2 suggestions`
-fn closing(findings: &[Finding], files: usize) -> String {
+/// `1 error`, `2 suggestions`: the weightiest first, each severity that there is.
+pub(super) fn by_severity(findings: &[&Finding]) -> Vec<String> {
     let severities = [Severity::Error, Severity::SecurityWarning, Severity::Warning, Severity::Suggestion];
     let counted = severities.iter().filter_map(|severity| {
         let count = findings.iter().filter(|finding| finding.severity == *severity).count();
         let plural = if count == 1 { "" } else { "s" };
         (count > 0).then(|| format!("{count} {severity}{plural}"))
     });
-    let counted: Vec<String> = counted.collect();
+    counted.collect()
+}
+
+/// `3 files: 1 error, 2 suggestions`
+fn closing(findings: &[Finding], files: usize) -> String {
+    let counted = by_severity(&findings.iter().collect::<Vec<_>>());
     let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
     match counted.is_empty() {
         true => format!("{files}: no findings"),

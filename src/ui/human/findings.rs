@@ -57,6 +57,31 @@ pub(super) fn show_all(findings: &[&Finding], place: Place<'_>, how: Voice, scre
     }
 }
 
+/// Shows findings under the things that they are about, each thing named once. What was accepted shows with `-v` alone.
+pub(super) fn show_by_target(findings: &[Finding], how: Voice, screen: &mut Screen) {
+    let shown: Vec<&Finding> = findings.iter().filter(|finding| how.verbose || finding.accepted().is_none()).collect();
+    for about_one in shown.chunk_by(|one, other| one.target == other.target) {
+        let Some(first) = about_one.first() else { continue };
+        screen.answer_line(&how.out.paint(Role::Head, &escape(&first.target)));
+        show_all(about_one, Place { indent: "  ", about: &first.target }, how, screen);
+        screen.answer_line("");
+    }
+}
+
+/// What a finding rests on, below it.
+fn show_grounds(finding: &Finding, place: Place<'_>, how: Voice, screen: &mut Screen) {
+    let Some(grounds) = &finding.grounds else { return };
+    let accepted = grounds.accepted.as_ref().map(|accepted| {
+        let until = accepted.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+        format!("accepted{until}: {}", accepted.reason)
+    });
+    for line in grounds.evidence.iter().chain(&accepted) {
+        let mut row = Row::default();
+        row.push(how.out, None, &format!("{}  - ", place.indent));
+        row.hang(&escape(line), Hang::lead(screen.width, place.indent.len() + 4), &mut |line| screen.answer_line(line));
+    }
+}
+
 fn show(finding: &Finding, place: Place<'_>, how: Voice, screen: &mut Screen) {
     let role = match finding.severity {
         Severity::Error | Severity::SecurityWarning => Role::Bad,
@@ -78,4 +103,5 @@ fn show(finding: &Finding, place: Place<'_>, how: Voice, screen: &mut Screen) {
     let text = format!("[{}] {target}{}", finding.code, finding.message);
     let hang = Hang::lead(screen.width, place.indent.len() + 2);
     row.hang(&escape(&text), hang, &mut |line| screen.answer_line(line));
+    show_grounds(finding, place, how, screen);
 }

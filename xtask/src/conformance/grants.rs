@@ -19,14 +19,14 @@ const GROUPS: [(&str, &str); 2] = [
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
 /// The account of one server, seen by ours and by the AWS CLI.
-struct Seen<'lab> {
-    lab: &'lab Lab,
-    endpoint: Endpoint,
+pub(super) struct Seen<'lab> {
+    pub(super) lab: &'lab Lab,
+    pub(super) endpoint: Endpoint,
 }
 
 impl Seen<'_> {
     /// An answer of the AWS CLI.
-    fn aws(&self, words: &[&str]) -> Result<Value> {
+    pub(super) fn aws(&self, words: &[&str]) -> Result<Value> {
         let text =
             self.lab.expect(self.endpoint.give(self.lab.client("aws")).args(words).args(["--output", "json"]))?;
         if text.trim().is_empty() {
@@ -35,7 +35,7 @@ impl Seen<'_> {
         Ok(serde_json::from_str(&text)?)
     }
 
-    fn ours(&self, words: &[&str]) -> Result<Ran> {
+    pub(super) fn ours(&self, words: &[&str]) -> Result<Ran> {
         self.lab.run(self.endpoint.give(self.lab.bucketwright()).args(words).args(["--output", "json"]))
     }
 
@@ -59,7 +59,7 @@ impl Seen<'_> {
         Ok(fs::write(self.lab.path("layout.toml"), head + &grant)?)
     }
 
-    fn role(&self, name: &str) -> Result<Value> {
+    pub(super) fn role(&self, name: &str) -> Result<Value> {
         self.aws(&["iam", "create-role", "--role-name", name, "--assume-role-policy-document", TRUST])
     }
 
