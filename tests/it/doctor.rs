@@ -421,7 +421,7 @@ fn wrong_usage_is_told() {
 }
 
 /// Every line that the page shows of an answer stands in the answer, in that order.
-fn shown(page: &str, heading: &str, ran: &Ran) {
+pub(crate) fn shown(page: &str, heading: &str, ran: &Ran) {
     let section =
         page.split("\n## ").find(|section| section.starts_with(heading)).unwrap_or_else(|| panic!("{heading}"));
     let block = section.split("```text\n").nth(1).unwrap().split("```").next().unwrap();

@@ -3,6 +3,7 @@
 
 mod adoption;
 mod bad_input;
+mod cluster;
 mod copy;
 mod dataset;
 mod deletes;
