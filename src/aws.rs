@@ -1,6 +1,7 @@
 //! The AWS edge: one place for Region, endpoint, credentials, retries, proxies and certificates.
 #![expect(clippy::disallowed_methods, reason = "this is the file edge: the certificate bundle and what names a proxy")]
 
+pub mod ec2;
 pub mod eks;
 mod failure;
 pub mod iam;

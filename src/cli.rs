@@ -6,7 +6,8 @@ mod usage;
 
 use crate::commands::stop::Stop;
 use crate::commands::{
-    Closing, Context, Ending, apply, completions, doctor, man, new, plan, policy, serve, sync, tree, uploads, verify,
+    Closing, Context, Ending, apply, cluster, completions, doctor, man, new, plan, policy, serve, sync, tree, uploads,
+    verify,
 };
 use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags, Limit};
 use crate::error::CommandError;
@@ -116,6 +117,8 @@ enum Command {
     Doctor(Box<doctor::DoctorArgs>),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     #[command(subcommand)]
     Uploads(uploads::UploadsCommand),
     Serve(serve::ServeArgs),
@@ -282,6 +285,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Ending, Command
         Command::Verify(args) => Box::pin(verify::run(&args, context)).await,
         Command::Doctor(args) => Box::pin(doctor::run(&args, context)).await,
         Command::Policy(command) => Box::pin(policy::run(&command, context)).await,
+        Command::Cluster(command) => Box::pin(cluster::run(&command, context)).await,
         Command::Uploads(command) => uploads::run(&command, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Completions(args) => Ok(completions::run(&args, context, command_tree)),

@@ -3,6 +3,7 @@
 //! What several verbs share stands here: loading a layout, reaching the world, observing every bucket, and planning.
 
 pub mod apply;
+pub mod cluster;
 pub mod completions;
 pub mod doctor;
 mod grants;

@@ -10,6 +10,7 @@
 mod account;
 mod clusters;
 mod edit;
+mod nodes;
 mod policy_writes;
 mod reading;
 mod record;

@@ -9,6 +9,7 @@ mod bucket_state;
 mod bytes;
 mod checksum;
 mod cluster_state;
+mod cluster_survey;
 mod count;
 mod entry;
 mod etag;
@@ -29,6 +30,7 @@ mod remembered;
 mod setting;
 mod tag;
 mod unfinished;
+pub mod xml;
 
 pub use account_id::{AccountId, AccountIdError};
 pub use arn::{Arn, ArnError};
@@ -37,6 +39,10 @@ pub use bucket_state::{BucketState, Existence, MarkerState, Reading};
 pub use bytes::{ByteSize, ByteSizeError, HumanBytes};
 pub use checksum::{Algorithm, Checksum, ChecksumError, Echo};
 pub use cluster_state::{Cluster, ClusterPart, NoNodeGroup, NodeGroup, NodeRole, PodIdentityAssociation, Unread};
+pub use cluster_survey::{
+    ClusterSurvey, FargateProfile, GroupSurvey, LaunchTemplate, MetadataOptions, Node, NodeMaker, RouteTable, Tokens,
+    VpcEndpoint,
+};
 pub use count::HumanCount;
 pub use entry::{Fingerprint, LocalFile, ObjectEntry, ObjectHead, Odd, OddKind, escaped};
 pub use etag::ETag;

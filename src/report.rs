@@ -5,19 +5,25 @@
 
 mod account;
 mod change;
+mod cluster;
 mod decision;
 mod doctor;
 mod grounds;
 mod phrase;
+mod pod_identity;
 pub mod receipt;
 mod upload;
 
 pub use account::{Line, ManagedPolicyRecord, PolicyVersionRecord, RoleRecord, StatementRecord, attachment_names};
 pub use change::{ChangeRecord, EditRecord, Turn};
+pub use cluster::{
+    AssociationRecord, ClusterNodes, ClusterRecord, NodeGroupRecord, Pods, ReachRecord, UnknownPart, VpcEndpointRecord,
+};
 pub use decision::{DecisionRecord, ReasonRecord};
 pub use doctor::{LayerRecord, RemedyRecord, SymptomRecord};
 pub use grounds::{Acceptance, Grounds};
 pub use phrase::Words;
+pub use pod_identity::{IdentitySource, PodIdentityRecord, pod_lines};
 pub use upload::UploadRecord;
 
 use crate::model::{HumanBytes, HumanCount, Identity};
@@ -62,6 +68,21 @@ pub enum Event {
     PolicyVersion(PolicyVersionRecord),
     /// One role of an account.
     Role(RoleRecord),
+    /// One cluster.
+    Cluster(ClusterRecord),
+    /// Nodes of one maker in a cluster.
+    NodeGroup(NodeGroupRecord),
+    /// One Pod Identity association of a cluster.
+    Association(AssociationRecord),
+    /// One endpoint for S3 in a cluster's VPC.
+    VpcEndpoint(VpcEndpointRecord),
+    /// Whom a grant reaches in a cluster, by one way.
+    Reach(ReachRecord),
+    /// As whom a pod asks AWS.
+    PodIdentity(PodIdentityRecord),
+    /// The same of all pods of one service account; in JSON one `pod-identity` for each.
+    #[serde(skip)]
+    PodIdentities(Vec<PodIdentityRecord>),
     /// One check that held, for verbs that list what they checked.
     Check(Check),
     /// What the filter of a sync decides about one name.

@@ -33,7 +33,6 @@ mod unread;
 mod uploads;
 mod version_listing;
 mod versions;
-mod xml;
 
 use crate::directory::{Directory, DirectoryError, Kind};
 use crate::model::{AccountId, BucketName, Region};

@@ -1,9 +1,11 @@
 //! The world as a verb sees it: one store, one identity, one endpoint, built once and passed down.
 
 mod account;
+mod survey;
 
 pub use account::{Account, AccountError};
 
+use crate::aws::ec2::Ec2;
 use crate::aws::eks::Eks;
 use crate::aws::iam::Iam;
 use crate::aws::s3::{S3Error, Store};
@@ -159,7 +161,8 @@ impl World {
                 }
                 let iam = Iam::new(&clients.config, &clients.region, identity.account.clone());
                 let eks = Eks::new(&clients.config, &clients.region);
-                let account = Account::Remote { iam: Box::new(iam), eks: Box::new(eks) };
+                let ec2 = Ec2::new(&clients.config, &clients.region);
+                let account = Account::Remote { iam: Box::new(iam), eks: Box::new(eks), ec2: Box::new(ec2) };
                 let origin = Origin::Remote(Box::new(clients.config.clone()));
                 Ok(Self::new(clients, identity, account, origin))
             }
@@ -198,6 +201,12 @@ impl World {
                 Ok(Session { store: self.store.acting_as(session.keys().credentials()), arn: session.arn })
             }
         }
+    }
+
+    /// The caller, in the place of somebody else.
+    pub fn itself(&self) -> Session {
+        let arn = self.identity.arn.clone().unwrap_or_else(|| "the caller".to_owned());
+        Session { store: self.store.clone(), arn }
     }
 
     fn local_session(&self, server: &Server, role: &AsRole, limit: &SessionLimit) -> Result<Session, WorldError> {

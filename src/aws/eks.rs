@@ -1,5 +1,7 @@
 //! The EKS edge: clusters as far as identities in them depend on it. EKS is regional, as S3 is.
 
+mod survey;
+
 use super::failure::ServiceError;
 use super::iam::{read, seen, unless_gone};
 use crate::model::{

@@ -81,6 +81,11 @@ impl ErrorClass {
         }
     }
 
+    /// True for what every later call would fail with too.
+    pub const fn is_about_credentials(self) -> bool {
+        matches!(self, Self::ExpiredCredentials | Self::NoCredentials | Self::BadCredentials | Self::ClockSkew)
+    }
+
     /// What a person can do about it; none where only the message can tell.
     pub const fn hint(self) -> Option<&'static str> {
         Some(match self {
@@ -230,6 +235,7 @@ pub(super) fn class_of_answer(code: Option<&str>, status: u16) -> ErrorClass {
         "InternalError" | "InternalFailure" => ErrorClass::ServerFault,
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => ErrorClass::ExpiredCredentials,
         "InvalidAccessKeyId"
+        | "AuthFailure"
         | "SignatureDoesNotMatch"
         | "InvalidToken"
         | "InvalidClientTokenId"
@@ -251,6 +257,8 @@ pub(super) fn class_of_answer(code: Option<&str>, status: u16) -> ErrorClass {
             ErrorClass::NotFound
         }
         "ResourceNotFoundException" | "NotFoundException" => ErrorClass::NotFound,
+        // EC2 names the kind of resource before the dot.
+        code if code.contains(".NotFound") || code.ends_with(".VersionNotFound") => ErrorClass::NotFound,
         _ => match status {
             301 | 307 | 308 => ErrorClass::WrongRegion,
             403 | 401 => ErrorClass::Denied,
@@ -395,6 +403,10 @@ mod tests {
             (Some("LimitExceeded"), 409, ErrorClass::Limit),
             (Some("MalformedPolicyDocument"), 400, ErrorClass::Invalid),
             (Some("AccessDeniedException"), 400, ErrorClass::Denied),
+            (Some("InvalidLaunchTemplateId.NotFound"), 400, ErrorClass::NotFound),
+            (Some("InvalidLaunchTemplateId.VersionNotFound"), 400, ErrorClass::NotFound),
+            (Some("UnauthorizedOperation"), 403, ErrorClass::Denied),
+            (Some("AuthFailure"), 401, ErrorClass::BadCredentials),
             (Some("Teapot"), 418, ErrorClass::Other),
         ] {
             assert_eq!(class_of_answer(code, status), class, "{code:?} {status}");

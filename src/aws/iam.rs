@@ -5,6 +5,7 @@
 mod lists;
 mod policies;
 mod policy_writes;
+mod profiles;
 mod role_writes;
 mod roles;
 mod uses;
@@ -74,6 +75,17 @@ pub(super) fn seen<T>(answer: Result<T, ServiceError>) -> Result<Seen<T>, Servic
             ErrorClass::Denied | ErrorClass::Unsupported | ErrorClass::NotS3 => Ok(Seen::Hidden(error.to_string())),
             _ => Err(error),
         },
+    }
+}
+
+/// The same for a part of something larger: whatever fails leaves that part unknown, as a cluster can be looked at from where
+/// EC2 cannot be reached. Only credentials that are not taken end the run.
+pub(super) fn part_seen<T>(answer: Result<T, ServiceError>) -> Result<Seen<T>, ServiceError> {
+    match answer {
+        Err(error) if error.class != ErrorClass::NotFound && !error.class.is_about_credentials() => {
+            Ok(Seen::Hidden(error.to_string()))
+        }
+        answer => seen(answer),
     }
 }
 

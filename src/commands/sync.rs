@@ -22,13 +22,14 @@ use crate::plan::Action;
 use crate::report::{Event, Outcome, Status, Summary};
 use crate::sync::compare::Compare;
 use crate::sync::saved::Header;
-use crate::sync::shard::Shard;
+use crate::sync::shard::{COMPLETION_INDEX, Shard, ShardChoice};
 use attributes::AttributeArgs;
 use clap::{Args, ValueEnum};
 use filters::FilterArgs;
 use jiff::SignedDuration;
 use origin::SourceArgs;
 use places::Places;
+pub(super) use places::settle;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -132,9 +133,10 @@ struct Choices {
     #[arg(long, value_enum, default_value_t = ChecksumChoice::Crc64nvme, value_name = "ALGORITHM")]
     #[arg(hide_possible_values = true)]
     checksum: ChecksumChoice,
-    /// Take only this share of SRC, such as 0/3: machines that take 0/3, 1/3 and 2/3 do all of it, each file once
+    /// Take only this share of SRC, such as 0/3: machines that take 0/3, 1/3 and 2/3 do all of it, each file once. The pods
+    /// of a Kubernetes Indexed Job take theirs with auto/3
     #[arg(long, value_name = "I/N")]
-    shard: Option<Shard>,
+    shard: Option<ShardChoice>,
     #[command(flatten)]
     attributes: AttributeArgs,
 }
@@ -154,6 +156,8 @@ struct Meant {
     source: Location,
     target: Location,
     choices: Choices,
+    /// The shard that the choice comes to.
+    shard: Option<Shard>,
 }
 
 /// By what two sides are compared.
@@ -190,7 +194,7 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
         (Some(plan), source, target) => saved::meant(plan, source.as_ref(), target.as_ref(), context)?,
         (None, Some(source), Some(target)) => {
             let [source, target] = [source, target].map(|place| places::settle(place, context));
-            Meant { source: source?, target: target?, choices: args.choices.clone() }
+            Meant { source: source?, target: target?, choices: args.choices.clone(), shard: shard(args, context)? }
         }
         _ => return Err(CommandError::usage("a sync has a SRC and a DST")),
     };
@@ -204,6 +208,13 @@ pub async fn run(args: &SyncArgs, context: &Context) -> Result<Ending, CommandEr
     let places = Places::resolve(&meant, args, context).await?;
     let ended = run_between(&places, attributes, &meant, plan.as_ref(), args, context).await;
     ended.map_err(|error| error.at(&places.world().place))
+}
+
+/// The shard that is asked for; that of the pod in a Kubernetes Indexed Job.
+fn shard(args: &SyncArgs, context: &Context) -> Result<Option<Shard>, CommandError> {
+    let index = context.environment.get(COMPLETION_INDEX).map(String::as_str);
+    let settled = args.choices.shard.map(|choice| choice.settle(index)).transpose();
+    settled.map_err(|error| CommandError::usage(error.to_string()))
 }
 
 async fn run_between(
@@ -221,7 +232,7 @@ async fn run_between(
         target: places.target.clone(),
         filter: choices.filters.filter(),
         compare: choices.compare.mode(),
-        shard: choices.shard,
+        shard: meant.shard,
         cache: places.cache(args, context),
         receipt: receipt::wanted(meant, args)?,
         started_ns: context.started_ns,

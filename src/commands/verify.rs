@@ -84,15 +84,19 @@ pub struct VerifyArgs {
     /// Decide access by the evaluator alone: no call is made
     #[arg(long)]
     simulate: bool,
-    /// With `--as`, `--session-policy` or `--simulate`: only this grant, by its policy's name; can be repeated
+    /// Try as the calling identity what the grants give, as a pod does that has their role: every cell, not a round trip.
+    /// The layout's profile is not used
+    #[arg(long, conflicts_with_all = ["simulate", "via"])]
+    as_caller: bool,
+    /// With `--as`, `--as-caller`, `--session-policy` or `--simulate`: only this grant, by its policy's name; can be repeated
     #[arg(long, value_name = "POLICY")]
     grant: Vec<String>,
-    /// With `--as` or `--session-policy`: ask until three answers in a row are as expected, for two minutes at most
+    /// With `--as`, `--as-caller` or `--session-policy`: ask until three answers in a row are as expected, for two minutes at most
     #[arg(long)]
     wait: bool,
     /// Check a folder `s3://BUCKET/FOLDER/`, given in place of the layout, against the receipt of a sync
     #[arg(long, value_name = "FILE")]
-    #[arg(conflicts_with_all = ["settings", "data", "access", "only", "env", "via", "simulate", "grant", "wait"])]
+    #[arg(conflicts_with_all = ["settings", "data", "access", "only", "env", "via", "simulate", "as_caller", "grant", "wait"])]
     receipt: Option<PathBuf>,
 }
 
@@ -128,7 +132,11 @@ pub async fn run(args: &VerifyArgs, context: &Context) -> Result<Ending, Command
     if let Some(receipt) = &args.receipt {
         return receipt::check_receipt(receipt, &args.layout.layout, context).await;
     }
-    let loaded = super::load(&args.layout, context)?;
+    let mut loaded = super::load(&args.layout, context)?;
+    if args.as_caller {
+        // A pod has no configuration files; its credentials come with it.
+        loaded.layout.profile = None;
+    }
     let mode = Mode::of(args, &context.flags, &loaded.layout)?;
     let access_alone = Mode::is_about_access_alone(args, &context.flags);
     let scope = Scope::of(args, args.only.sections(), &mode, access_alone);
@@ -170,6 +178,10 @@ async fn check(
         match mode {
             Mode::Others(subjects) => {
                 Box::pin(matrix::observe(subjects, loaded, world, how, context, &mut tally)).await?;
+            }
+            Mode::Itself(subject) => {
+                let subject = std::slice::from_ref(&**subject);
+                Box::pin(matrix::observe(subject, loaded, world, how, context, &mut tally)).await?;
             }
             Mode::Caller | Mode::Simulation(_) => {
                 if !scope.no_write {

@@ -3,6 +3,7 @@
 //! A cluster that nobody described has one node group, so that a layout can be tried before anything is set up.
 
 use super::account::LocalAccount;
+use super::nodes::undescribed;
 use super::record::{json, replace};
 use super::{Directory, DirectoryError, Rule, text_of};
 use crate::model::{Arn, Cluster, NodeGroup, PodIdentityAssociation, RoleName, Seen, Tags};
@@ -19,23 +20,41 @@ struct Described {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DescribedCluster {
-    name: String,
-    oidc_issuer: Option<String>,
-    control_plane_role: Option<String>,
-    auto_mode_role: Option<String>,
+pub(super) struct DescribedCluster {
+    pub(super) name: String,
+    pub(super) status: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) oidc_issuer: Option<String>,
+    pub(super) control_plane_role: Option<String>,
+    pub(super) auto_mode_role: Option<String>,
     #[serde(default)]
-    addons: Vec<String>,
+    pub(super) addons: Vec<String>,
     #[serde(default)]
-    node_group: Vec<DescribedNodeGroup>,
+    pub(super) node_group: Vec<DescribedNodeGroup>,
+    #[serde(default)]
+    pub(super) fargate_profile: Vec<DescribedFargateProfile>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DescribedNodeGroup {
-    name: String,
+pub(super) struct DescribedFargateProfile {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) namespaces: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DescribedNodeGroup {
+    pub(super) name: String,
     /// A role's name, or its ARN.
-    role: String,
+    pub(super) role: String,
+    /// The hop limit of the nodes' metadata service; unknown where it is not said.
+    pub(super) hop_limit: Option<u32>,
+    /// `required` or `optional`; required where only a hop limit is said.
+    pub(super) tokens: Option<String>,
+    /// The kind of machine image.
+    pub(super) image: Option<String>,
 }
 
 /// A Pod Identity association, as it is kept.
@@ -93,9 +112,7 @@ impl LocalAccount {
     /// A cluster. The roles of its nodes are made if they are not there, as no cluster is without.
     pub fn cluster(&self, name: &str) -> Result<Seen<Cluster>, DirectoryError> {
         check_name(name)?;
-        let described = self.directory.described()?;
-        let described = described.cluster.into_iter().find(|cluster| cluster.name == name);
-        let described = described.unwrap_or_else(|| unknown(name));
+        let described = self.described_cluster(name)?;
         let node_groups = described
             .node_group
             .iter()
@@ -122,6 +139,13 @@ impl LocalAccount {
             auto_mode_role: role(described.auto_mode_role)?,
             unread: Vec::new(),
         }))
+    }
+
+    /// A cluster as the file describes it, or as one that nobody described is.
+    pub(super) fn described_cluster(&self, name: &str) -> Result<DescribedCluster, DirectoryError> {
+        let described = self.directory.described()?;
+        let described = described.cluster.into_iter().find(|cluster| cluster.name == name);
+        Ok(described.unwrap_or_else(|| unknown(name)))
     }
 
     fn node_role(&self, role: &str) -> Result<Arn, DirectoryError> {
@@ -157,12 +181,8 @@ fn unknown(name: &str) -> DescribedCluster {
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     // Names of roles are shorter than those of clusters.
     let start: String = name.chars().take(48).collect();
-    DescribedCluster {
-        name: name.to_owned(),
-        oidc_issuer: Some(format!("https://oidc.eks.us-east-1.amazonaws.com/id/{id:016X}{id:016X}")),
-        control_plane_role: None,
-        auto_mode_role: None,
-        addons: vec!["eks-pod-identity-agent".to_owned()],
-        node_group: vec![DescribedNodeGroup { name: "default".to_owned(), role: format!("{start}-default-node") }],
-    }
+    let issuer = format!("https://oidc.eks.us-east-1.amazonaws.com/id/{id:016X}{id:016X}");
+    let (hop_limit, tokens, image) = (None, None, None);
+    let (group, role) = ("default".to_owned(), format!("{start}-default-node"));
+    undescribed(name, issuer, DescribedNodeGroup { name: group, role, hop_limit, tokens, image })
 }

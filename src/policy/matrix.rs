@@ -164,6 +164,13 @@ impl Principal {
         both
     }
 
+    /// The same behind a VPC endpoint that lets through what its policy allows.
+    #[must_use]
+    pub fn behind(&self, endpoint: Arc<Policy>) -> Self {
+        let policies = Policies { endpoint: Some(endpoint), ..self.policies.clone() };
+        Self { policies, ..self.clone() }
+    }
+
     /// Whether something may be done, and why. Everything that it asks for must be allowed.
     pub fn may(&self, question: &Question<'_>) -> Answer {
         let demands = self.demands(question);

@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
 
 use super::authorize::Pass;
-use super::xml::tag;
+use crate::model::xml::tag;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use http_body_util::{BodyExt as _, Limited};

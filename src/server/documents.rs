@@ -13,7 +13,7 @@ use super::ingest::body_error;
 use super::service::Service;
 use super::settings::{Kind, check_ownership, checked_tags, malformed_xml};
 use super::versions::bucket_record;
-use super::xml::{Element, tag};
+use crate::model::xml::{Element, tag};
 use crate::model::{BucketName, Region};
 use crate::policy::Caller;
 use bytes::Bytes;
@@ -300,7 +300,7 @@ fn write_encryption(encryption: &BucketEncryption) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Errand, errand, looks_like_a_region, read_encryption, write_encryption};
-    use crate::server::xml::Element;
+    use crate::model::xml::Element;
     use http::Method;
 
     #[test]

@@ -4,7 +4,7 @@ use super::ServerError;
 use super::auth::Peer;
 use super::envelope::checked;
 use super::unread::returning;
-use super::xml::tag;
+use crate::model::xml::tag;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};

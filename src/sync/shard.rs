@@ -12,7 +12,9 @@ pub struct Shard {
 
 /// Why a text names no shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no shard: write it as I/N, with I from 0 to N-1, such as 0/3")]
+#[error(
+    "`{0}` is no shard: write it as I/N, with I from 0 to N-1, such as 0/3, or as auto/N in a Kubernetes Indexed Job"
+)]
 pub struct ShardError(String);
 
 impl Shard {
@@ -48,9 +50,66 @@ impl fmt::Display for Shard {
     }
 }
 
+/// A shard as it is typed: by its number, or as `auto/N` by the number of the pod in a Kubernetes Indexed Job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardChoice {
+    /// This one.
+    Is(Shard),
+    /// That of the pod.
+    OfPod {
+        /// How many there are.
+        count: u32,
+    },
+}
+
+/// The variable that Kubernetes gives to every pod of an Indexed Job.
+///
+/// Source: <https://kubernetes.io/docs/concepts/workloads/controllers/job/#completion-mode>
+pub const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
+
+/// Why the number of a pod gives no shard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PodShardError {
+    /// It is set in pods of Indexed Jobs only.
+    #[error(
+        "`--shard auto/{0}` takes its number from JOB_COMPLETION_INDEX, which is not set: this is no pod of an Indexed Job"
+    )]
+    NoIndex(u32),
+    /// The Job has more pods than the sync has shards.
+    #[error("JOB_COMPLETION_INDEX is `{0}`, and there are {1} shards, from 0 on: give the Job {1} completions")]
+    Beyond(String, u32),
+}
+
+impl ShardChoice {
+    /// The shard, given the pod's number if there is one.
+    pub fn settle(self, completion_index: Option<&str>) -> Result<Shard, PodShardError> {
+        match self {
+            Self::Is(shard) => Ok(shard),
+            Self::OfPod { count } => {
+                let index = completion_index.ok_or(PodShardError::NoIndex(count))?;
+                let number = index.parse::<u32>().ok().filter(|number| *number < count);
+                let number = number.ok_or_else(|| PodShardError::Beyond(index.to_owned(), count))?;
+                Ok(Shard { index: number, count })
+            }
+        }
+    }
+}
+
+impl FromStr for ShardChoice {
+    type Err = ShardError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("auto/").map(str::parse) {
+            None => text.parse().map(Self::Is),
+            Some(Ok(count)) if count > 0 => Ok(Self::OfPod { count }),
+            Some(_) => Err(ShardError(text.to_owned())),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Shard;
+    use super::{Shard, ShardChoice};
 
     #[test]
     fn shards_are_disjoint_whole_and_even() {
@@ -78,6 +137,21 @@ mod tests {
     }
 
     const PINNED: &[&str] = &["a", "d/e", "data.csv", "é"];
+
+    #[test]
+    fn a_pod_takes_the_shard_of_its_number() {
+        let choice: ShardChoice = "auto/3".parse().unwrap();
+        for (index, shard) in
+            [(Some("0"), Some("0/3")), (Some("2"), Some("2/3")), (Some("3"), None), (Some("x"), None), (None, None)]
+        {
+            assert_eq!(choice.settle(index).ok().map(|shard| shard.to_string()).as_deref(), shard, "{index:?}");
+        }
+        let fixed: ShardChoice = "1/2".parse().unwrap();
+        assert_eq!(fixed.settle(Some("0")).unwrap().to_string(), "1/2", "what is typed wins");
+        for bad in ["auto", "auto/", "auto/0", "auto/-1", "auto/x"] {
+            assert!(bad.parse::<ShardChoice>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn forms() {

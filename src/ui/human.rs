@@ -22,7 +22,7 @@ use super::text::{columns, elapsed, escape, pad};
 use super::tree::Drawing;
 use crate::model::HumanBytes;
 use crate::plan::Plan;
-use crate::report::{ErrorRecord, Event, Finding, IdentityRecord, Outcome, Progress, Summary};
+use crate::report::{ErrorRecord, Event, Finding, IdentityRecord, Outcome, Progress, Summary, pod_lines};
 use crate::tree::Tree;
 use actions::Actions;
 use changes::Changes;
@@ -134,6 +134,13 @@ impl Human {
             Event::ManagedPolicy(policy) => account::show(&policy.lines(voice.verbose), voice, screen),
             Event::PolicyVersion(version) => account::show(&version.lines(), voice, screen),
             Event::Role(role) => account::show(&role.lines(voice.verbose), voice, screen),
+            Event::Cluster(cluster) => account::show(&cluster.lines(), voice, screen),
+            Event::NodeGroup(group) => account::show(&group.lines(), voice, screen),
+            Event::Association(association) => account::show(&association.lines(), voice, screen),
+            Event::VpcEndpoint(endpoint) => account::show(&endpoint.lines(), voice, screen),
+            Event::Reach(reach) => account::show(&reach.lines(), voice, screen),
+            Event::PodIdentity(one) => account::show(&pod_lines(std::slice::from_ref(one)), voice, screen),
+            Event::PodIdentities(pods) => account::show(&pod_lines(pods), voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::UnfinishedUpload(upload) => {

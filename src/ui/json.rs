@@ -11,6 +11,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::Progress(_) => None,
         Event::Change(change) => lines(change.cells().iter().map(object)),
         Event::Matrix(cells) => lines(cells.iter().map(|cell| object(&Event::Cell(cell.clone())))),
+        Event::PodIdentities(pods) => lines(pods.iter().map(|one| object(&Event::PodIdentity(one.clone())))),
         event => object(event),
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing is asked of a service before one of these is called. What may not be read is [`Seen::Hidden`] and never taken
 //! for absent; what fails otherwise is an error.
 
+use crate::aws::ec2::Ec2;
 use crate::aws::eks::Eks;
 use crate::aws::iam::Iam;
 use crate::aws::{ErrorClass, ServiceError};
@@ -23,6 +24,8 @@ pub enum Account {
         iam: Box<Iam>,
         /// Clusters.
         eks: Box<Eks>,
+        /// Their nodes and networks.
+        ec2: Box<Ec2>,
     },
     /// Those of the embedded endpoint's directory.
     Local(LocalAccount),
@@ -80,7 +83,7 @@ impl AccountError {
 }
 
 /// Does what blocks where blocking is allowed.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     local: &LocalAccount,
     work: impl FnOnce(&LocalAccount) -> Result<T, DirectoryError> + Send + 'static,
 ) -> Result<T, AccountError> {

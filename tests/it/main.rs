@@ -4,6 +4,7 @@
 mod adoption;
 mod audit;
 mod bad_input;
+mod cluster;
 mod copy;
 mod dataset;
 mod deletes;

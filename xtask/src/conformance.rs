@@ -4,6 +4,7 @@
 mod access;
 mod audit;
 mod clients;
+mod clusters;
 mod crash;
 mod endpoint;
 mod grants;
@@ -56,6 +57,10 @@ const CASES: &[Case] = &[
     Case { name: "grants-ministack", run: grants::ministack },
     Case { name: "grants-moto-eks", run: grants::moto_eks },
     Case { name: "audit-ministack", run: audit::ministack },
+    Case { name: "cluster-moto", run: clusters::moto_cluster },
+    Case { name: "cluster-denied", run: clusters::denied },
+    Case { name: "cluster-manifests", run: clusters::manifests },
+    Case { name: "cluster-shards", run: clusters::shards },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
     Case { name: "settings-embedded", run: layouts::settings_embedded },
     Case { name: "settings-ministack", run: layouts::settings_ministack },

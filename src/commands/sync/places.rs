@@ -109,7 +109,7 @@ impl Places {
 }
 
 /// A location; a folder of a layout becomes the place that it stands for.
-pub(super) fn settle(location: &Location, context: &Context) -> Result<Location, CommandError> {
+pub(in crate::commands) fn settle(location: &Location, context: &Context) -> Result<Location, CommandError> {
     match location {
         Location::Layout { file, place } => in_layout(file, place, context).map(Location::S3),
         Location::Local(_) | Location::S3(_) => Ok(location.clone()),

@@ -55,7 +55,11 @@ pub(super) fn meant(
     // A plan whose digest is right was written by a program, so that only another version writes what is not known.
     let read = || {
         let [source, target] = [&header.source, &header.target].map(|text| text.parse().ok());
-        Some(Meant { source: source?, target: target?, choices: choices(&header.options)? })
+        let shard = match &header.options.shard {
+            Some(shard) => Some(shard.parse().ok()?),
+            None => None,
+        };
+        Some(Meant { source: source?, target: target?, choices: choices(&header.options)?, shard })
     };
     read().ok_or_else(|| {
         let message = "the plan holds options that this program does not know";
@@ -70,10 +74,8 @@ fn choices(options: &Options) -> Option<Choices> {
         filters: FilterArgs::saved(&options.rules, options.ignore_files).ok()?,
         compare: CompareChoice::from_str(&options.compare, false).ok()?,
         checksum: ChecksumChoice::from_str(&options.checksum, false).ok()?,
-        shard: match &options.shard {
-            Some(shard) => Some(shard.parse().ok()?),
-            None => None,
-        },
+        // It stands beside the choices, settled.
+        shard: None,
         attributes: AttributeArgs::saved(&options.attributes)?,
     })
 }
@@ -93,7 +95,7 @@ pub(super) fn header(meant: &Meant, places: &Places, context: &Context) -> Resul
         options: Options {
             compare: name(choices.compare.to_possible_value()).unwrap_or_default(),
             checksum: name(choices.checksum.to_possible_value()).unwrap_or_default(),
-            shard: choices.shard.map(|shard| shard.to_string()),
+            shard: meant.shard.map(|shard| shard.to_string()),
             delete: choices.delete,
             max_delete: choices.max_delete,
             rules: choices.filters.texts(),

@@ -7,7 +7,7 @@ use crate::apply::probe::{self, Prober, Tried};
 use crate::commands::{Context, Loaded, announced};
 use crate::error::CommandError;
 use crate::layout::Layout;
-use crate::report::{Cell, Check, Event, Verdict};
+use crate::report::{Access, Cell, Check, Event, Verdict};
 use crate::verify::access::reading::{Answers, together};
 use crate::verify::access::simulation;
 use crate::verify::access::spots::{Ground, Spot, spots};
@@ -45,6 +45,9 @@ pub(super) async fn observe(
 ) -> Result<(), CommandError> {
     for (index, subject) in subjects.iter().enumerate() {
         let mut sessions = Vec::new();
+        if subject.limits.is_empty() {
+            sessions.push(world.itself());
+        }
         for limit in &subject.limits {
             sessions.push(world.session(subject.role.as_ref(), limit).await.map_err(CommandError::from)?);
         }
@@ -157,6 +160,9 @@ impl Run<'_> {
 
 fn say_who(subject: &Subject, sessions: &[Session], context: &Context) {
     let Some(first) = sessions.first() else { return };
+    if subject.limits.is_empty() {
+        return context.ui.note(&format!("trying access as {}", first.arn));
+    }
     let how = match (sessions.len(), subject.role.as_ref().is_some_and(|role| role.as_str() == subject.held.name)) {
         (_, true) => String::new(),
         (1, false) => format!(", limited to what `{}` is to give", subject.held.name),
@@ -174,7 +180,9 @@ fn tell(places: &[Place], subject: &Subject, how: How, context: &Context, tally:
         for place in of_bucket {
             let of_place = place.spot.cells(&place.answers, &subject.held.name);
             let by_choice = how.no_write || matches!(place.spot.ground, Ground::Object(_));
-            of_place.iter().for_each(|cell| tally.tried(cell, by_choice));
+            // Who has nobody beside them cannot delete what nobody could put there.
+            let is_alone = |cell: &Cell| subject.limits.is_empty() && cell.expected == Access::Deny;
+            of_place.iter().for_each(|cell| tally.tried(cell, by_choice || is_alone(cell)));
             cells.extend(of_place);
         }
         context.ui.event(&Event::Matrix(cells));

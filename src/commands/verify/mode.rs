@@ -18,6 +18,8 @@ pub(super) enum Mode {
     Caller,
     /// As others, each held against their grants.
     Others(Vec<Subject>),
+    /// As whoever calls, held against grants.
+    Itself(Box<Subject>),
     /// As nobody: the evaluator decides.
     Simulation(Vec<Simulated>),
 }
@@ -29,7 +31,7 @@ pub(super) struct Subject {
     pub(super) held: Held,
     /// The role that is taken for it; none for a session of the calling user.
     pub(super) role: Option<AsRole>,
-    /// One session for each: a policy that is too long for one is tried in parts.
+    /// One session for each: a policy that is too long for one is tried in parts. None for whoever calls.
     pub(super) limits: Vec<SessionLimit>,
 }
 
@@ -47,6 +49,11 @@ impl Mode {
         if args.simulate {
             return simulation(args, flags, layout);
         }
+        if args.as_caller {
+            let held = Held::of(layout, "the caller", &chosen(args, layout)?)?;
+            let held = held.ok_or_else(|| CommandError::usage("the layout has no grants"))?;
+            return Ok(Self::Itself(Box::new(Subject { held, role: None, limits: Vec::new() })));
+        }
         match (&flags.as_role, &args.via, &flags.session_policy) {
             (Some(_), Some(_), _) => Err(CommandError::usage(
                 "`--as` tries a role as it is, `--via` tries other policies over a role; choose one",
@@ -57,7 +64,7 @@ impl Mode {
             (None, via, Some(limit)) => rehearsal(args, via.as_ref(), limit, layout),
             (Some(role), None, limit) => as_role(args, role, limit.as_ref(), layout),
             (None, None, None) if args.wait || !args.grant.is_empty() => Err(CommandError::usage(
-                "`--wait` and `--grant` are about the roles of grants; add `--as`, `--session-policy` or `--simulate`",
+                "`--wait` and `--grant` are about the roles of grants; add `--as`, `--as-caller`, `--session-policy` or `--simulate`",
             )),
             (None, None, None) => Ok(Self::Caller),
         }
@@ -66,14 +73,17 @@ impl Mode {
     /// The flags of whoever calls and cleans up.
     pub(super) fn callers_flags(&self, flags: &Flags) -> Flags {
         match self {
-            Self::Caller => flags.clone(),
+            Self::Caller | Self::Itself(_) => flags.clone(),
             Self::Others(_) | Self::Simulation(_) => Flags { as_role: None, session_policy: None, ..flags.clone() },
         }
     }
 
     /// True if nothing but access is meant unless more is asked for.
     pub(super) fn is_about_access_alone(args: &VerifyArgs, flags: &Flags) -> bool {
-        args.simulate || args.via.is_some() || (flags.session_policy.is_some() && flags.as_role.is_none())
+        args.simulate
+            || args.as_caller
+            || args.via.is_some()
+            || (flags.session_policy.is_some() && flags.as_role.is_none())
     }
 }
 

@@ -35,6 +35,10 @@ pub fn advice(layout: &Layout, caller: &Identity, endpoint: Endpoint, local: boo
     };
     let why = if nodes && !local { ", which a node group's role needs: it cannot be taken from here" } else { "" };
     lines.push(format!("the policies without the roles{why}: {rehearsal}"));
+    let pods = targets().any(|target| !matches!(target, AttachTarget::Role(_)));
+    if pods && !local {
+        lines.push("in the cluster, as its pods: `cluster job verify` prints the Jobs for that".to_owned());
+    }
     lines.push("without any call: `verify --simulate`".to_owned());
     lines
 }
@@ -42,7 +46,7 @@ pub fn advice(layout: &Layout, caller: &Identity, endpoint: Endpoint, local: boo
 /// What to do where a role cannot be taken.
 pub const NOT_FROM_HERE: &str = "a role trusts those whom its trust policy names, and a node's role names only ec2.amazonaws.com: it cannot be \
      taken from here. Use `verify --session-policy --via ROLE` over a role that you may take, `--simulate`, `--local`, or run \
-     verify in the cluster under that role";
+     verify in the cluster under that role, as `cluster job verify` prints it";
 
 fn role_of(target: &AttachTarget) -> Option<&str> {
     match target {
@@ -94,15 +98,16 @@ mod tests {
         let (user, session) = ("arn:aws:iam::111122223333:user/me", "arn:aws:sts::111122223333:assumed-role/admin/me");
         check("", user, false, &[]);
         let (open, simulate) = ("says nothing about those who get `P`", "`verify --simulate`");
+        let jobs = "`cluster job verify` prints";
         let taken = "`verify --access --as arn:aws:iam::111122223333:role/trainer`, if its trust";
         check(ROLE, session, false, &[open, taken, "--session-policy --via ROLE`", simulate]);
         check(
             NODES,
             session,
             false,
-            &[open, "cannot be taken from here: `verify --session-policy --via ROLE`", simulate],
+            &[open, "cannot be taken from here: `verify --session-policy --via ROLE`", jobs, simulate],
         );
-        check(NODES, user, false, &[open, "`verify --session-policy`, as you are a user", simulate]);
+        check(NODES, user, false, &[open, "`verify --session-policy`, as you are a user", jobs, simulate]);
         check(
             ROLE,
             user,

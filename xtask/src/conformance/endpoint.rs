@@ -73,6 +73,11 @@ impl Endpoint {
         client
     }
 
+    /// The same server as somebody else sees it.
+    pub(crate) fn with_keys(self, key: String, secret: String) -> Self {
+        Self { key, secret, token: None, ..self }
+    }
+
     /// The endpoint and its credentials, for a script that drives several.
     pub(crate) fn keys(&self) -> serde_json::Value {
         serde_json::json!({"url": self.url, "key": self.key, "secret": self.secret, "token": self.token})

@@ -29,8 +29,8 @@ pub(crate) struct Floor {
 pub(crate) const FLOORS: &[Floor] = &[
     floor("main",     Shell, &["cli"]),
     floor("cli",      Shell, &["commands", "error", "world", "ui", "local", "config", "report", "model"]),
-    floor("commands", Shell, &["error", "apply", "world", "ui", "server", "local", "aws", "audit", "access", "verify",
-                               "doctor", "policy", "tree", "layout", "sync", "document", "plan", "report", "config", "hashing",
+    floor("commands", Shell, &["error", "apply", "world", "ui", "server", "local", "aws", "audit", "cluster", "access",
+                               "verify", "doctor", "policy", "tree", "layout", "sync", "document", "plan", "report", "config", "hashing",
                                "model"]),
     floor("error",    Shell, &["apply", "world", "server", "local", "aws", "audit", "verify", "policy", "layout", "sync", "document",
                                "plan",
@@ -43,6 +43,7 @@ pub(crate) const FLOORS: &[Floor] = &[
     floor("local",    Edge,  &["hashing", "model"]),
     floor("aws",      Edge,  &["model"]),
     floor("audit",    Pure,  &["access", "verify", "policy", "layout", "plan", "report", "model"]),
+    floor("cluster",  Pure,  &["access", "policy", "layout", "report", "model"]),
     floor("access",   Pure,  &["policy", "layout", "document", "plan", "report", "model"]),
     floor("verify",   Pure,  &["policy", "layout", "document", "plan", "report", "hashing", "model"]),
     floor("doctor",   Pure,  &["policy", "layout", "document", "report", "model"]),

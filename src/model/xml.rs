@@ -1,23 +1,26 @@
-//! A small XML tree for the documents that `s3s` does not know whole.
+//! A small XML tree, for documents that no library here knows whole: some of S3, and what EC2 answers.
 
 use quick_xml::Reader;
 use quick_xml::escape::{escape, resolve_xml_entity};
 use quick_xml::events::Event;
 
-/// How deep a document may nest; S3's go six deep.
+/// How deep a document may nest; S3's go six deep, EC2's ten.
 const MAX_DEPTH: usize = 16;
 
 /// An element with its text and its children, namespaces left off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Element {
-    pub(super) name: String,
-    pub(super) text: String,
-    pub(super) children: Vec<Self>,
+pub struct Element {
+    /// Its name.
+    pub name: String,
+    /// The text in it, without that of its children.
+    pub text: String,
+    /// The elements in it.
+    pub children: Vec<Self>,
 }
 
 impl Element {
     /// Reads a document; none if it is not well-formed.
-    pub(super) fn parse(document: &[u8]) -> Option<Self> {
+    pub fn parse(document: &[u8]) -> Option<Self> {
         let mut reader = Reader::from_reader(document);
         // The bottom of the stack collects the root.
         let mut stack = vec![Self::default()];
@@ -55,28 +58,28 @@ impl Element {
     }
 
     /// The first child of that name.
-    pub(super) fn child(&self, name: &str) -> Option<&Self> {
+    pub fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }
 
     /// All children of that name.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &Self> {
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Self> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
     /// The text of the first child of that name.
-    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+    pub fn text_of(&self, name: &str) -> Option<&str> {
         self.child(name).map(|child| child.text.trim())
     }
 
     /// True if every child has one of these names: what is not known must not be dropped in silence.
-    pub(super) fn only_has(&self, names: &[&str]) -> bool {
+    pub fn only_has(&self, names: &[&str]) -> bool {
         self.children.iter().all(|child| names.contains(&child.name.as_str()))
     }
 }
 
 /// `<name>text</name>`, the text escaped.
-pub(super) fn tag(name: &str, text: &str) -> String {
+pub fn tag(name: &str, text: &str) -> String {
     format!("<{name}>{}</{name}>", escape(text))
 }
 
