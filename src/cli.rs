@@ -274,7 +274,7 @@ fn log_to(ui: &Ui, verbose: u8) {
 /// optimisation every one of them would have a place of its own.
 async fn dispatch(command: Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
-        Command::New(args) => new::run(&args, context),
+        Command::New(args) => Box::pin(new::run(&args, context)).await,
         Command::Tree(args) => Box::pin(tree::run(&args, context)).await,
         Command::Plan(args) => Box::pin(plan::run(&args, context)).await,
         Command::Apply(args) => Box::pin(apply::run(&args, context)).await,

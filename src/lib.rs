@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod document;
 pub mod error;
 pub mod hashing;
+pub mod infer;
 pub mod layout;
 pub mod local;
 pub mod model;

@@ -36,7 +36,7 @@ pub(super) async fn plan(layout: &Layout, world: &World, context: &Context) -> R
 }
 
 /// The account whose policies and roles can be asked for.
-fn account_of(world: &World) -> Result<AccountId, String> {
+pub(super) fn account_of(world: &World) -> Result<AccountId, String> {
     if world.endpoint == Endpoint::Embedded && matches!(world.account, Account::Remote { .. }) {
         return Err("roles and policies of an embedded endpoint are files; pass `--local=DIR` to reach them".to_owned());
     }

@@ -16,6 +16,7 @@ mod killed;
 mod layout_cases;
 mod listing;
 mod main_job;
+mod new_from;
 mod odd_files;
 mod output;
 mod policy;

@@ -2,6 +2,7 @@
 //! written by others. Peers are installed under target/; traffic stays on the loopback interface.
 
 mod access;
+mod adopt;
 mod clients;
 mod crash;
 mod endpoint;
@@ -54,6 +55,8 @@ const CASES: &[Case] = &[
     Case { name: "grants-ministack", run: grants::ministack },
     Case { name: "grants-moto-eks", run: grants::moto_eks },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
+    Case { name: "new-from-embedded", run: adopt::embedded_bucket },
+    Case { name: "new-from-ministack", run: adopt::ministack_bucket },
     Case { name: "settings-embedded", run: layouts::settings_embedded },
     Case { name: "settings-ministack", run: layouts::settings_ministack },
     Case { name: "settings-seaweedfs", run: layouts::settings_seaweedfs },
