@@ -6,7 +6,8 @@ mod usage;
 
 use crate::commands::stop::Stop;
 use crate::commands::{
-    Closing, Context, Ending, apply, completions, doctor, man, new, plan, policy, serve, sync, tree, uploads, verify,
+    Closing, Context, Ending, apply, completions, doctor, man, new, plan, policy, report, serve, sync, tree, uploads,
+    verify,
 };
 use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags, Limit};
 use crate::error::CommandError;
@@ -118,6 +119,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
     Uploads(uploads::UploadsCommand),
+    Report(report::ReportArgs),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -283,6 +285,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Ending, Command
         Command::Doctor(args) => Box::pin(doctor::run(&args, context)).await,
         Command::Policy(command) => Box::pin(policy::run(&command, context)).await,
         Command::Uploads(command) => uploads::run(&command, context).await,
+        Command::Report(args) => Box::pin(report::run(&args, context)).await,
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Completions(args) => Ok(completions::run(&args, context, command_tree)),
         Command::Man(args) => man::run(&args, context, command_tree),

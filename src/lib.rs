@@ -18,6 +18,7 @@ pub mod infer;
 pub mod layout;
 pub mod local;
 pub mod model;
+pub mod page;
 pub mod plan;
 pub mod policy;
 pub mod report;

@@ -26,6 +26,7 @@ mod policy_generate;
 mod policy_layout;
 mod policy_lint;
 mod relay;
+mod report;
 mod resilience;
 mod resume;
 mod server_auth;

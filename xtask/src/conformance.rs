@@ -3,6 +3,7 @@
 
 mod access;
 mod adopt;
+mod browser;
 mod clients;
 mod crash;
 mod endpoint;
@@ -57,6 +58,7 @@ const CASES: &[Case] = &[
     Case { name: "seed-embedded", run: layouts::seed_embedded },
     Case { name: "new-from-embedded", run: adopt::embedded_bucket },
     Case { name: "new-from-ministack", run: adopt::ministack_bucket },
+    Case { name: "report-chromium", run: browser::report },
     Case { name: "settings-embedded", run: layouts::settings_embedded },
     Case { name: "settings-ministack", run: layouts::settings_ministack },
     Case { name: "settings-seaweedfs", run: layouts::settings_seaweedfs },
