@@ -9,7 +9,7 @@ mod folders;
 mod grants;
 mod survey;
 
-pub use grants::FoundPolicy;
+pub use grants::{FoundPolicy, may_concern};
 pub use survey::Survey;
 
 use crate::layout::controls::{Circumstances, Standing, assess};

@@ -22,6 +22,12 @@ pub struct FoundPolicy {
     pub attachments: Seen<Attachments>,
 }
 
+/// False for a policy that says nothing about a bucket, so that nobody need be asked whom it is attached to.
+pub fn may_concern(policy: &ManagedPolicy, bucket: &BucketName) -> bool {
+    let text = policy.in_force().map_or("", |version| version.document.0.as_str());
+    [bucket.as_str(), ":::*", "\"*\""].iter().any(|part| text.contains(part))
+}
+
 /// What the account's policies come to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Granted {

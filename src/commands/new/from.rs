@@ -111,7 +111,7 @@ async fn look(
             Some(name) => Some(named_cluster(name, world).await?),
             None => None,
         },
-        policies: policies(world).await?,
+        policies: policies(bucket, world).await?,
         ..found
     })
 }
@@ -148,7 +148,7 @@ async fn named_cluster(name: &str, world: &World) -> Result<Cluster, CommandErro
 }
 
 /// The account's own policies, as far as there are any to be read.
-async fn policies(world: &World) -> Result<Policies, CommandError> {
+async fn policies(bucket: &BucketName, world: &World) -> Result<Policies, CommandError> {
     if let Err(why) = grants::account_of(world) {
         return Ok(Policies::Unread(why));
     }
@@ -157,7 +157,8 @@ async fn policies(world: &World) -> Result<Policies, CommandError> {
         Ok(policies) => policies,
         Err(error) => return unread(error),
     };
-    let with_holders = policies.into_iter().map(|policy| async move {
+    let concerned = policies.into_iter().filter(|policy| infer::may_concern(policy, bucket));
+    let with_holders = concerned.map(|policy| async move {
         let attachments = account.attachments(&policy.arn).await?;
         Ok::<_, AccountError>(FoundPolicy { policy, attachments })
     });
