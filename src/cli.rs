@@ -6,8 +6,8 @@ mod usage;
 
 use crate::commands::stop::Stop;
 use crate::commands::{
-    Closing, Context, Ending, apply, cluster, completions, doctor, man, new, plan, policy, serve, sync, tree, uploads,
-    verify,
+    Closing, Context, Ending, apply, cluster, completions, doctor, man, new, plan, policy, report, serve, sync, tree,
+    uploads, verify,
 };
 use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags, Limit};
 use crate::error::CommandError;
@@ -121,6 +121,7 @@ enum Command {
     Cluster(cluster::ClusterCommand),
     #[command(subcommand)]
     Uploads(uploads::UploadsCommand),
+    Report(report::ReportArgs),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -277,7 +278,7 @@ fn log_to(ui: &Ui, verbose: u8) {
 /// optimisation every one of them would have a place of its own.
 async fn dispatch(command: Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
-        Command::New(args) => new::run(&args, context),
+        Command::New(args) => Box::pin(new::run(&args, context)).await,
         Command::Tree(args) => Box::pin(tree::run(&args, context)).await,
         Command::Plan(args) => Box::pin(plan::run(&args, context)).await,
         Command::Apply(args) => Box::pin(apply::run(&args, context)).await,
@@ -287,6 +288,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Ending, Command
         Command::Policy(command) => Box::pin(policy::run(&command, context)).await,
         Command::Cluster(command) => Box::pin(cluster::run(&command, context)).await,
         Command::Uploads(command) => uploads::run(&command, context).await,
+        Command::Report(args) => Box::pin(report::run(&args, context)).await,
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Completions(args) => Ok(completions::run(&args, context, command_tree)),
         Command::Man(args) => man::run(&args, context, command_tree),

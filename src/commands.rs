@@ -11,6 +11,7 @@ pub mod man;
 pub mod new;
 pub mod plan;
 pub mod policy;
+pub mod report;
 pub mod serve;
 pub mod stop;
 pub mod sync;

@@ -16,27 +16,44 @@ const AT_ONCE: usize = 4;
 
 /// The plan for a layout's grants. Where no account can be asked, because the endpoint has none, it says so.
 pub(super) async fn plan(layout: &Layout, world: &World, context: &Context) -> Result<AccountPlan, CommandError> {
+    Ok(match looked(layout, world, context).await? {
+        Looked::Seen(state) => access::plan(layout, &state),
+        Looked::OutOfReach(why) => out_of_reach(layout, &why),
+        Looked::Unsearched(finding) => AccountPlan { findings: vec![finding], ..AccountPlan::default() },
+    })
+}
+
+/// What came of looking at the account.
+pub(super) enum Looked {
+    /// All that the grants speak of.
+    Seen(Box<AccountState>),
+    /// Nothing, because there is no account to ask.
+    OutOfReach(String),
+    /// Nothing, and a layout without grants does not suffer from that.
+    Unsearched(Finding),
+}
+
+/// Looks at all that a layout's grants speak of.
+pub(super) async fn looked(layout: &Layout, world: &World, context: &Context) -> Result<Looked, CommandError> {
     let account = match account_of(world) {
         Ok(account) => account,
-        Err(why) => return Ok(out_of_reach(layout, &why)),
+        Err(why) => return Ok(Looked::OutOfReach(why)),
     };
     let looked = super::announced("looking at policies and roles", look(layout, world, account), context).await;
     match looked {
-        Ok(state) => Ok(access::plan(layout, &state)),
+        Ok(state) => Ok(Looked::Seen(Box::new(state))),
         // Some servers say who somebody is and have no policies nor roles for that.
         Err(error) if world.endpoint != Endpoint::Aws && is_no_iam(&error) => {
-            Ok(out_of_reach(layout, &format!("this endpoint has no IAM: {error}")))
+            Ok(Looked::OutOfReach(format!("this endpoint has no IAM: {error}")))
         }
         // Who has no grants may never have had any; their buckets must not suffer from what IAM answers.
-        Err(error) if layout.grants.is_empty() => {
-            Ok(AccountPlan { findings: vec![unsearched(&error)], ..AccountPlan::default() })
-        }
+        Err(error) if layout.grants.is_empty() => Ok(Looked::Unsearched(unsearched(&error))),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The account whose policies and roles can be asked for.
-fn account_of(world: &World) -> Result<AccountId, String> {
+pub(super) fn account_of(world: &World) -> Result<AccountId, String> {
     if let Some(why) = world.no_account() {
         return Err(why.to_owned());
     }
@@ -52,7 +69,7 @@ fn unsearched(error: &AccountError) -> Finding {
     Finding::new("account-hidden", Severity::Suggestion, "account/policies", message)
 }
 
-fn out_of_reach(layout: &Layout, why: &str) -> AccountPlan {
+pub(super) fn out_of_reach(layout: &Layout, why: &str) -> AccountPlan {
     let names: Vec<&str> = layout.grants.iter().map(|grant| grant.policy.as_str()).collect();
     let message = format!("the grants are not applied, because {why}: {}", names.join(", "));
     let finding = Finding::new("no-iam", Severity::Warning, &layout.id, message);

@@ -79,13 +79,23 @@ pub async fn draw_layout(loaded: &Loaded, world: &World, context: &Context) -> R
 async fn draw(loaded: &Loaded, world: &World, options: TreeOptions, context: &Context) -> Result<bool, CommandError> {
     let mut differs = false;
     for bucket in loaded.layout.buckets.iter().filter(|bucket| bucket.purpose == Purpose::Declared) {
-        let wanted = wanted_keys(&loaded.layout, bucket, loaded);
-        let builder = TreeBuilder::wanted(bucket, wanted.iter(), options);
-        let tree = fill(builder, &bucket.name, &Prefix::root(), world).await?.tree;
+        let tree = grow(bucket, loaded, world, options).await?;
         differs |= tree.missing + tree.extra > 0;
         context.ui.tree(&tree);
     }
     Ok(differs)
+}
+
+/// The tree of one bucket of a layout, wanted beside found.
+pub(super) async fn grow(
+    bucket: &Bucket,
+    loaded: &Loaded,
+    world: &World,
+    options: TreeOptions,
+) -> Result<Tree, CommandError> {
+    let wanted = wanted_keys(&loaded.layout, bucket, loaded);
+    let builder = TreeBuilder::wanted(bucket, wanted.iter(), options);
+    Ok(fill(builder, &bucket.name, &Prefix::root(), world).await?.tree)
 }
 
 /// The keys of single-file datasets, which are worth a line even where they are missing.

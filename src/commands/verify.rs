@@ -150,6 +150,29 @@ pub async fn run(args: &VerifyArgs, context: &Context) -> Result<Ending, Command
     Box::pin(check(&loaded, &world, scope, &mode, how, context)).await
 }
 
+/// Tries access as `verify --access` does, as the caller or as the role of `--as`, and tells it to the context's output.
+pub async fn try_access(
+    layout: &LayoutArgs,
+    no_write: bool,
+    grant: &[String],
+    context: &Context,
+) -> Result<Ending, CommandError> {
+    let args = VerifyArgs {
+        layout: layout.clone(),
+        only: OnlyArgs { only: Vec::new() },
+        settings: false,
+        data: false,
+        access: true,
+        no_write,
+        via: None,
+        simulate: false,
+        grant: grant.to_vec(),
+        wait: false,
+        receipt: None,
+    };
+    run(&args, context).await
+}
+
 /// Verifies what `scope` names, as the caller, and reports each check, cell and finding.
 pub async fn check_all(
     loaded: &Loaded,

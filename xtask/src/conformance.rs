@@ -2,7 +2,9 @@
 //! written by others. Peers are installed under target/; traffic stays on the loopback interface.
 
 mod access;
+mod adopt;
 mod audit;
+mod browser;
 mod clients;
 mod clusters;
 mod crash;
@@ -62,6 +64,9 @@ const CASES: &[Case] = &[
     Case { name: "cluster-manifests", run: clusters::manifests },
     Case { name: "cluster-shards", run: clusters::shards },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
+    Case { name: "new-from-embedded", run: adopt::embedded_bucket },
+    Case { name: "new-from-ministack", run: adopt::ministack_bucket },
+    Case { name: "report-chromium", run: browser::report },
     Case { name: "settings-embedded", run: layouts::settings_embedded },
     Case { name: "settings-ministack", run: layouts::settings_ministack },
     Case { name: "settings-seaweedfs", run: layouts::settings_seaweedfs },

@@ -1,0 +1,168 @@
+//! `report` over the embedded endpoint: the seed's layout in force, told as a page in both forms.
+
+use crate::server_env::open;
+use crate::testenv::{TestEnv, files_below};
+use std::fs;
+
+const LAYOUT: &str = r#"
+version = 1
+layout = "ml-workflows"
+
+[[bucket]]
+name = "bsingh-ml-workflows"
+template = "ml-project"
+projects = ["credit-scoring", "fraud-detection", "customer-segmentation"]
+tags = { team = "ml" }
+waive = { access-log = "a test" }
+
+[[dataset]]
+source = "CleanCreditScoring.csv"
+to = "bsingh-ml-workflows/credit-scoring/data"
+
+[[grant]]
+policy = "FlyteMLS3Access"
+access = "read-write"
+on = ["bsingh-ml-workflows"]
+attach = [{ eks_cluster = "education-eks-vV8VCAqw", node_groups = "*" }]
+"#;
+const CLUSTER: &str = "[[cluster]]\nname = \"education-eks-vV8VCAqw\"\n\
+    [[cluster.node_group]]\nname = \"node-group-1-2025072404024606990000001e\"\nrole = \"node-group-1-eks-node-group-20250724035220727000000001\"\n";
+const NODE: &str = "node-group-1-eks-node-group-20250724035220727000000001";
+const STORE: &str = ".bucketwright/local";
+
+fn env() -> TestEnv {
+    let env = TestEnv::new();
+    env.write("layout.toml", LAYOUT);
+    env.write("CleanCreditScoring.csv", "id,score\n1,2\n");
+    env.write(&format!("{STORE}/directory/directory.toml"), CLUSTER);
+    env
+}
+
+fn applied() -> TestEnv {
+    let env = env();
+    env.expect(0, &["apply", "--local", "--yes"]);
+    env
+}
+
+/// The page without what differs from run to run.
+fn page(env: &TestEnv, arguments: &[&str]) -> String {
+    let all: Vec<&str> = ["report", "--local"].into_iter().chain(arguments.iter().copied()).collect();
+    let text = env.expect(0, &all).stdout;
+    let dated =
+        text.lines().map(|line| match line.contains("Last updated: ") || line.contains("as they were found on ") {
+            true => "[dated]",
+            false => line,
+        });
+    dated.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_seeds_page_from_the_live_state() {
+    let env = applied();
+    let text = page(&env, &[]);
+    for wanted in [
+        "# S3 bucket access and IAM policies of ml-workflows",
+        "## Current setup",
+        "- Account: `000000000000`",
+        "### EKS cluster education-eks-vV8VCAqw",
+        "- Node group `node-group-1-2025072404024606990000001e`, whose nodes have role `node-group-1-eks-node-group-20250724035220727000000001`",
+        "| public-access | S3.8, CIS 2.1.4 | ✓ pass | all four flags on |",
+        "| access-log | S3.9 | △ waived | a test |",
+        "s3://bsingh-ml-workflows/  1 object, 13 B\n├── credit-scoring/  1 object, 13 B\n│   ├── data/  1 object, 13 B\n│   │   └── CleanCreditScoring.csv  13 B\n│   ├── models/\n│   └── results/",
+        "### FlyteMLS3Access",
+        "- ARN: `arn:aws:iam::000000000000:policy/FlyteMLS3Access`",
+        "- In force: `v1`",
+        "- Attached to: role node-group-1-eks-node-group-20250724035220727000000001",
+        "\"Sid\": \"ObjectsReadWrite\"",
+        "| `credit-scoring/data/` | ✓ | ✓ | ✓ | ✓ | – |   |",
+        "| CleanCreditScoring.csv | s3://bsingh-ml-workflows/credit-scoring/data/ | 1 object, 13 B | none |",
+        "Nothing: all is as the layout says.",
+        "[dated]",
+    ] {
+        assert!(text.contains(wanted), "{wanted} is missing in\n{text}");
+    }
+    assert!(!text.contains("✗"), "{text}");
+}
+
+#[test]
+fn what_is_not_as_wanted_is_told() {
+    let env = env();
+    let text = page(&env, &[]);
+    for wanted in [
+        "| drift | △ apply would do ",
+        "- state: not there",
+        "| create-bucket | s3://bsingh-ml-workflows | missing |",
+        "✗ is not there; this is the document that apply would make",
+        "s3://bsingh-ml-workflows/ (missing)",
+    ] {
+        assert!(text.contains(wanted), "{wanted} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn files_are_reports_or_left_alone() {
+    let env = applied();
+    let before = files_below(&env.path(&format!("{STORE}/directory")));
+    let state = |name: &str| fs::read_to_string(env.path(name)).unwrap();
+    env.expect(0, &["report", "--local", "-o", "state.html"]);
+    let first = state("state.html");
+    assert!(first.starts_with("<!DOCTYPE html>") && first.contains("<svg class=\"matrix\""), "{first}");
+    env.expect(0, &["report", "--local", "-o", "state.html", "--format", "markdown"]);
+    assert!(state("state.html").starts_with("<!-- bucketwright report -->"));
+    env.expect(0, &["report", "--local", "-o", "new/state.md"]);
+    let layout = state("layout.toml");
+    let refused = env.expect(2, &["report", "--local", "-o", "layout.toml"]);
+    assert!(refused.stderr.contains("is no report of this program"), "{}", refused.stderr);
+    assert_eq!(state("layout.toml"), layout);
+    assert_eq!(files_below(&env.path(&format!("{STORE}/directory"))), before, "a report changes nothing");
+    // The one secret of the folder stays in its file.
+    let secret = open(&env.path(STORE)).secret_key().to_owned();
+    for text in [first, state("state.html"), state("new/state.md")] {
+        assert!(!text.contains(&secret));
+    }
+}
+
+#[test]
+fn access_as_it_is_observed() {
+    let env = applied();
+    let text = page(&env, &["--verify"]);
+    assert!(text.contains("Observed: how calls were answered.") && text.contains(":root in s3://bsingh"), "{text}");
+    let as_node = page(&env, &["--verify", "--as", NODE, "--grant", "FlyteMLS3Access"]);
+    let observed = as_node.split_once("Observed:").unwrap().1;
+    assert!(observed.contains("| `credit-scoring/data/` | ✓ | ✓ | ✓ | ✓ | – |"), "{as_node}");
+    let no_write = page(&env, &["--verify", "--no-write"]);
+    assert!(no_write.contains("| access | ? "), "{no_write}");
+    assert_eq!(env.expect(0, &["tree", "--local"]).stdout.matches(".bucketwright").count(), 0);
+    env.expect(2, &["report", "--local", "--no-write"]);
+}
+
+#[test]
+fn scripts_get_the_page_as_an_answer() {
+    let env = applied();
+    let ran = env.expect(0, &["report", "--local", "--output", "json"]);
+    assert_eq!(ran.json()[0]["type"], "identity");
+    assert!(ran.of_type("answer")[0]["text"].as_str().unwrap().contains("# S3 bucket access"));
+    assert_eq!(ran.summary()["exit"], 0);
+}
+
+/// Every line of a section's block is printed, in that order; `...` stands for lines that are left out.
+fn shown(heading: &str, printed: &str) {
+    let page = include_str!("../../docs/from-the-manual-steps.md");
+    let heading = format!("{heading}: ");
+    let section = page.split("\n## ").find(|section| section.starts_with(&heading)).unwrap();
+    let block = section.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut rest = printed;
+    for line in block.lines().filter(|line| *line != "...") {
+        let at = rest.find(line).unwrap_or_else(|| panic!("{heading}`{line}` is not in\n{printed}"));
+        rest = &rest[at + line.len()..];
+    }
+}
+
+#[test]
+fn the_page_of_the_manual_steps_shows_what_is_printed() {
+    shown("53", &page(&applied(), &[]));
+    let flyte = TestEnv::new();
+    flyte.expect(0, &["new", "flyte", "--set", "name=education", "-o", "flyte.toml"]);
+    flyte.expect(0, &["apply", "flyte.toml", "--local", "--yes"]);
+    shown("4", &page(&flyte, &["flyte.toml"]));
+}
