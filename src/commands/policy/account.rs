@@ -31,6 +31,15 @@ pub(super) async fn open_to_write(context: &Context) -> Result<World, CommandErr
     Ok(world)
 }
 
+/// The same, where what is written belongs to an account. The directory of `--local` has none of its own and answers for that
+/// one; elsewhere the credentials say whose account it is.
+pub(super) async fn open_to_write_for(account: Option<&AccountId>, context: &Context) -> Result<World, CommandError> {
+    let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
+    let world = commands::open(&settings, account, context).await?;
+    context.ui.event(&Event::Identity(world.identity_record()));
+    Ok(world)
+}
+
 /// The world, reached only when it is needed.
 #[derive(Debug, Default)]
 pub(super) struct Opened(Option<World>);
