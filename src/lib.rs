@@ -20,6 +20,7 @@ pub mod model;
 pub mod plan;
 pub mod policy;
 pub mod report;
+pub mod retire;
 pub mod server;
 pub mod sync;
 pub mod tree;

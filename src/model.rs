@@ -37,7 +37,7 @@ pub use bytes::{ByteSize, ByteSizeError, HumanBytes};
 pub use checksum::{Algorithm, Checksum, ChecksumError, Echo};
 pub use cluster_state::{Cluster, ClusterPart, NoNodeGroup, NodeGroup, NodeRole, PodIdentityAssociation, Unread};
 pub use count::HumanCount;
-pub use entry::{Fingerprint, LocalFile, ObjectEntry, ObjectHead, Odd, OddKind, escaped};
+pub use entry::{Fingerprint, LocalFile, ObjectEntry, ObjectHead, Odd, OddKind, VersionEntry, escaped};
 pub use etag::ETag;
 pub use filter::{Filter, IGNORE_FILE, IgnoreFile, IgnoreFileError, Judgement, PatternError, Rule, Scope, Trail};
 pub use iam_name::{IamNameError, PolicyName, RoleName};

@@ -9,6 +9,7 @@ mod decision;
 mod doctor;
 mod phrase;
 pub mod receipt;
+mod retire;
 mod upload;
 
 pub use account::{Line, ManagedPolicyRecord, PolicyVersionRecord, RoleRecord, StatementRecord, attachment_names};
@@ -16,6 +17,7 @@ pub use change::{ChangeRecord, EditRecord, Turn};
 pub use decision::{DecisionRecord, ReasonRecord};
 pub use doctor::{LayerRecord, RemedyRecord, SymptomRecord};
 pub use phrase::Words;
+pub use retire::{FolderRecord, HoldingsRecord, LayoutEditRecord, ReachRecord};
 pub use upload::UploadRecord;
 
 use crate::model::{HumanBytes, HumanCount, Identity};
@@ -68,6 +70,10 @@ pub enum Event {
     Node(NodeRecord),
     /// One upload in parts that was never finished.
     UnfinishedUpload(UploadRecord),
+    /// What a bucket or project holds, and who reaches it.
+    Holdings(HoldingsRecord),
+    /// A change of the layout's file that only a person makes.
+    LayoutEdit(LayoutEditRecord),
     /// A text that is the verb's whole answer, such as a generated file.
     Answer {
         /// The text as it is.

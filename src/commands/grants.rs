@@ -14,23 +14,38 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many questions are under way at once. IAM allows few a second.
 const AT_ONCE: usize = 4;
 
+/// What the account is to a layout's grants.
+#[derive(Debug)]
+pub(super) enum Looked {
+    /// As it was found.
+    Found(Box<AccountState>),
+    /// It cannot be asked, which the findings say.
+    OutOfReach(Vec<Finding>),
+}
+
 /// The plan for a layout's grants. Where no account can be asked, because the endpoint has none, it says so.
 pub(super) async fn plan(layout: &Layout, world: &World, context: &Context) -> Result<AccountPlan, CommandError> {
+    Ok(match observe(layout, world, context).await? {
+        Looked::Found(state) => access::plan(layout, &state),
+        Looked::OutOfReach(findings) => AccountPlan { findings, ..AccountPlan::default() },
+    })
+}
+
+/// Looks at all of the account that a layout's grants speak of.
+pub(super) async fn observe(layout: &Layout, world: &World, context: &Context) -> Result<Looked, CommandError> {
     let account = match account_of(world) {
         Ok(account) => account,
-        Err(why) => return Ok(out_of_reach(layout, &why)),
+        Err(why) => return Ok(Looked::OutOfReach(out_of_reach(layout, &why))),
     };
     let looked = super::announced("looking at policies and roles", look(layout, world, account), context).await;
     match looked {
-        Ok(state) => Ok(access::plan(layout, &state)),
+        Ok(state) => Ok(Looked::Found(Box::new(state))),
         // Some servers say who somebody is and have no policies nor roles for that.
         Err(error) if world.endpoint != Endpoint::Aws && is_no_iam(&error) => {
-            Ok(out_of_reach(layout, &format!("this endpoint has no IAM: {error}")))
+            Ok(Looked::OutOfReach(out_of_reach(layout, &format!("this endpoint has no IAM: {error}"))))
         }
         // Who has no grants may never have had any; their buckets must not suffer from what IAM answers.
-        Err(error) if layout.grants.is_empty() => {
-            Ok(AccountPlan { findings: vec![unsearched(&error)], ..AccountPlan::default() })
-        }
+        Err(error) if layout.grants.is_empty() => Ok(Looked::OutOfReach(vec![unsearched(&error)])),
         Err(error) => Err(error.into()),
     }
 }
@@ -57,12 +72,11 @@ fn unsearched(error: &AccountError) -> Finding {
     Finding::new("account-hidden", Severity::Suggestion, "account/policies", message)
 }
 
-fn out_of_reach(layout: &Layout, why: &str) -> AccountPlan {
+fn out_of_reach(layout: &Layout, why: &str) -> Vec<Finding> {
     let names: Vec<&str> = layout.grants.iter().map(|grant| grant.policy.as_str()).collect();
     let message = format!("the grants are not applied, because {why}: {}", names.join(", "));
     let finding = Finding::new("no-iam", Severity::Warning, &layout.id, message);
-    let findings = if names.is_empty() { Vec::new() } else { vec![finding] };
-    AccountPlan { findings, ..AccountPlan::default() }
+    if names.is_empty() { Vec::new() } else { vec![finding] }
 }
 
 /// Looks at all that the grants speak of.

@@ -134,6 +134,8 @@ impl Human {
             Event::ManagedPolicy(policy) => account::show(&policy.lines(voice.verbose), voice, screen),
             Event::PolicyVersion(version) => account::show(&version.lines(), voice, screen),
             Event::Role(role) => account::show(&role.lines(voice.verbose), voice, screen),
+            Event::Holdings(holdings) => account::show(&holdings.lines(), voice, screen),
+            Event::LayoutEdit(edit) => account::copied(&edit.lines(), voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::UnfinishedUpload(upload) => {

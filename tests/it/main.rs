@@ -27,6 +27,7 @@ mod policy_lint;
 mod relay;
 mod resilience;
 mod resume;
+mod retire;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;

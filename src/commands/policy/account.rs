@@ -1,6 +1,7 @@
 //! What the verbs over an account share: what a name means there, what is shown of it, and who must agree to a write.
 
 use super::diff;
+pub(super) use crate::commands::consent;
 use crate::commands::{self, Context};
 use crate::config::Settings;
 use crate::error::CommandError;
@@ -13,7 +14,6 @@ use crate::policy::diff::Side;
 use crate::report::{
     ActionRecord, Event, ManagedPolicyRecord, Outcome, PolicyVersionRecord, RoleRecord, StatementRecord, Status,
 };
-use crate::ui::Confirmation;
 use crate::world::World;
 use clap::Args;
 use std::str::FromStr;
@@ -248,23 +248,6 @@ pub(super) fn role_record(role: &Role) -> Result<RoleRecord, CommandError> {
         owner: owner(&role.tags),
         tags: role.tags.clone(),
     })
-}
-
-/// Nothing is written before somebody said yes, unless `--yes` did.
-pub(super) async fn consent(question: String, context: &Context) -> Result<(), CommandError> {
-    if context.yes {
-        return Ok(());
-    }
-    let ui = context.ui.clone();
-    // Waiting for a person must not keep the program from hearing Ctrl-C.
-    let answer = tokio::task::spawn_blocking(move || ui.confirm(&question)).await;
-    match answer.unwrap_or(Confirmation::No) {
-        Confirmation::Yes => Ok(()),
-        Confirmation::No => Err(CommandError::new("declined", Outcome::Failed, "not confirmed; nothing was written")),
-        Confirmation::NobodyThere => {
-            Err(CommandError::usage("nobody is here to confirm, nothing was written").hint("pass `--yes`"))
-        }
-    }
 }
 
 /// An action on something that is no object.

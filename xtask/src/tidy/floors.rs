@@ -29,7 +29,7 @@ pub(crate) struct Floor {
 pub(crate) const FLOORS: &[Floor] = &[
     floor("main",     Shell, &["cli"]),
     floor("cli",      Shell, &["commands", "error", "world", "ui", "local", "config", "report", "model"]),
-    floor("commands", Shell, &["error", "apply", "world", "ui", "server", "local", "aws", "access", "verify", "doctor",
+    floor("commands", Shell, &["error", "apply", "world", "ui", "server", "local", "aws", "retire", "access", "verify", "doctor",
                                "policy", "tree", "layout", "sync", "document", "plan", "report", "config", "hashing",
                                "model"]),
     floor("error",    Shell, &["apply", "world", "server", "local", "aws", "verify", "policy", "layout", "sync", "document",
@@ -42,6 +42,7 @@ pub(crate) const FLOORS: &[Floor] = &[
     floor("directory", Edge, &["local", "policy", "model"]),
     floor("local",    Edge,  &["hashing", "model"]),
     floor("aws",      Edge,  &["model"]),
+    floor("retire",   Pure,  &["access", "policy", "layout", "document", "plan", "report", "model"]),
     floor("access",   Pure,  &["policy", "layout", "document", "plan", "report", "model"]),
     floor("verify",   Pure,  &["policy", "layout", "document", "plan", "report", "hashing", "model"]),
     floor("doctor",   Pure,  &["policy", "layout", "document", "report", "model"]),
