@@ -5,6 +5,7 @@
 
 use crate::testenv::TestEnv;
 use bucketwright::policy::Document;
+use bucketwright::policy::generate::operator::account::TABLE;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -173,4 +174,39 @@ fn what_is_too_large_comes_in_parts_that_each_fit() {
     assert_eq!(ran.of_type("finding")[0]["code"], "policy-split");
     let again = env.expect(0, &["policy", "generate", "--grant", "P", "--output", "json"]).of_type("policy");
     assert!(again == policies, "the same layout gives the same parts");
+}
+
+/// The names of the calls that the edges make of a service: each names itself in its errors.
+fn calls(files: &[std::path::PathBuf]) -> std::collections::BTreeSet<String> {
+    let verbs = ["Get", "List", "Create", "Put", "Set", "Delete", "Tag", "Attach", "Detach", "Update", "Describe"];
+    let mut found = std::collections::BTreeSet::new();
+    for file in files {
+        let text = std::fs::read_to_string(file).unwrap();
+        for literal in text.split('"').skip(1).step_by(2) {
+            let is_plain = literal.chars().all(|letter| letter.is_ascii_alphanumeric());
+            let behind = verbs.iter().find_map(|verb| literal.strip_prefix(verb));
+            if is_plain && behind.is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_uppercase())) {
+                found.insert(literal.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// Rights that another call asks for: making an association hands a role over and tags.
+const WITH_OTHERS: [&str; 2] = ["iam:PassRole", "eks:TagResource"];
+
+#[test]
+fn the_rights_of_the_operator_name_every_call() {
+    let edges = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws");
+    let mut iam = vec![edges.join("iam.rs")];
+    iam.extend(std::fs::read_dir(edges.join("iam")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut called: Vec<String> = calls(&iam).into_iter().map(|name| format!("iam:{name}")).collect();
+    called.extend(calls(&[edges.join("eks.rs")]).into_iter().map(|name| format!("eks:{name}")));
+    called.extend(WITH_OTHERS.map(str::to_owned));
+    let mut rights: Vec<String> = TABLE.iter().flat_map(|row| row.actions).map(|action| (*action).to_owned()).collect();
+    called.sort();
+    rights.sort();
+    assert!(called.len() > 30, "{called:?}");
+    assert_eq!(rights, called);
 }

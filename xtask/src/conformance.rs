@@ -12,6 +12,7 @@ mod node;
 mod parliament;
 mod principals;
 mod resume;
+mod retire;
 mod simulate;
 mod syncs;
 pub(crate) mod venv;
@@ -53,6 +54,7 @@ const CASES: &[Case] = &[
     Case { name: "s5cmd-as-role", run: principals::s5cmd_as_role },
     Case { name: "grants-ministack", run: grants::ministack },
     Case { name: "grants-moto-eks", run: grants::moto_eks },
+    Case { name: "retire-ministack", run: retire::ministack },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
     Case { name: "settings-embedded", run: layouts::settings_embedded },
     Case { name: "settings-ministack", run: layouts::settings_ministack },
