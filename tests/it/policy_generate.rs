@@ -4,11 +4,12 @@
 //! order included, or `code` with what is said. `says` is expected on stderr in any case.
 
 use crate::testenv::TestEnv;
-use bucketwright::policy::Document;
 use bucketwright::policy::generate::operator::account::TABLE;
+use bucketwright::policy::{Caller, Context, Document, Policies, Policy, Request, Verdict, evaluate};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,4 +210,37 @@ fn the_rights_of_the_operator_name_every_call() {
     rights.sort();
     assert!(called.len() > 30, "{called:?}");
     assert_eq!(rights, called);
+}
+
+#[test]
+fn the_operator_writes_and_attaches_the_policies_of_the_grants_alone() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/policy/generate/operator-grants.json");
+    let case: Case = serde_json::from_str(&std::fs::read_to_string(case).unwrap()).unwrap();
+    let document = Document::parse(&case.documents.unwrap().to_string()).unwrap();
+    let policies =
+        Policies { identity: vec![Arc::new(Policy { name: "operator".to_owned(), document })], ..Policies::default() };
+    let account = "245966534215";
+    let caller = Caller::User { arn: format!("arn:aws:iam::{account}:user/me"), account: account.to_owned() };
+    let arn = |resource: &str| format!("arn:aws:iam::{account}:{resource}");
+    for (action, resource, key, value, allowed) in [
+        ("iam:CreatePolicy", "policy/Reader", None, "", true),
+        ("iam:CreatePolicy", "policy/Reader-2", None, "", true),
+        ("iam:CreatePolicy", "policy/Readers", None, "", false),
+        ("iam:DeletePolicy", "policy/Reader", None, "", false),
+        ("iam:AttachRolePolicy", "role/any", Some("iam:PolicyARN"), "policy/Reader", true),
+        ("iam:DetachRolePolicy", "role/any", Some("iam:PolicyARN"), "policy/Writer-1", true),
+        ("iam:AttachRolePolicy", "role/any", Some("iam:PolicyARN"), "policy/Administrator", false),
+        ("iam:AttachRolePolicy", "role/any", None, "", false),
+        ("iam:CreateRole", "role/pods", None, "", true),
+        ("iam:CreateRole", "role/trainer", None, "", false),
+        ("iam:PassRole", "role/pods", Some("iam:PassedToService"), "pods.eks.amazonaws.com", true),
+        ("iam:PassRole", "role/pods", Some("iam:PassedToService"), "ec2.amazonaws.com", false),
+        ("iam:PassRole", "role/made", Some("iam:PassedToService"), "pods.eks.amazonaws.com", false),
+    ] {
+        let value = if value.starts_with("policy/") { arn(value) } else { value.to_owned() };
+        let context = key.map_or_else(Context::default, |key| Context::default().with(key, value));
+        let request = Request::new(caller.clone(), action, &arn(resource)).unwrap().with_context(context);
+        let verdict = evaluate(&policies, &request).verdict;
+        assert_eq!(verdict == Verdict::Allow, allowed, "{action} on {resource} with {key:?}");
+    }
 }

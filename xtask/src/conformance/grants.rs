@@ -158,9 +158,9 @@ fn as_operator(seen: &Seen<'_>, roles: [&str; 2]) -> Result<()> {
     }
     policy("read-write", &roles[..1])?;
     same("a role left", &apply()?, &words(&["detach-policy"]))?;
-    let other = ["iam", "create-policy", "--policy-name", "Another", "--policy-document", TRUST];
+    let other = ["iam", "create-role", "--role-name", "another", "--assume-role-policy-document", TRUST];
     let refused = seen.lab.run(user.give(&seen.endpoint, seen.lab.client("aws")).args(other))?;
-    ensure!(!refused.status.success() && refused.stderr.contains("AccessDenied"), "no other policy\n{refused}");
+    ensure!(!refused.status.success() && refused.stderr.contains("AccessDenied"), "roles are not its own\n{refused}");
     Ok(())
 }
 
