@@ -156,7 +156,7 @@ fn as_operator(seen: &Seen<'_>, roles: [&str; 2]) -> Result<()> {
         policy(access, &roles)?;
         same(access, &apply()?, &words(&["put-policy-version"]))?;
     }
-    policy("read-write", &roles[..1])?;
+    policy("read-write", &roles[1..])?;
     same("a role left", &apply()?, &words(&["detach-policy"]))?;
     let other = ["iam", "create-role", "--role-name", "another", "--assume-role-policy-document", TRUST];
     let refused = seen.lab.run(user.give(&seen.endpoint, seen.lab.client("aws")).args(other))?;
