@@ -39,7 +39,7 @@ fn is_revoking(action: &AccountAction, about: &BTreeSet<PolicyName>, wanted_anyw
     let is_meant = action.step.policy().and_then(PolicyName::of_arn).is_some_and(|name| about.contains(&name));
     let is_new = !wanted_anyway.iter().any(|other| other.step == action.step);
     match &action.step {
-        AccountStep::PutPolicyVersion { .. } | AccountStep::DetachPolicy { .. } => is_meant,
+        AccountStep::CreatePolicyVersion { .. } | AccountStep::DetachPolicy { .. } => is_meant,
         AccountStep::CreatePolicy { .. } | AccountStep::AttachPolicy { .. } => is_meant && is_new,
         AccountStep::DeleteAssociation { .. } => is_new,
         // A grant that is left alone for what may not be read: its access stays, which is to be seen.

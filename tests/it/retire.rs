@@ -180,7 +180,7 @@ async fn a_project_loses_its_access_and_its_empty_folders() {
     assert_eq!(held["reached_by"][1]["attached_to"], json!(["role analyst"]));
     let policy = |name: &str| format!("arn:aws:iam::{ACCOUNT}:policy/{name}");
     let planned = [
-        format!("put-policy-version {}", policy("Everything")),
+        format!("create-policy-version {}", policy("Everything")),
         "detach-policy role/analyst".to_owned(),
         "delete s3://ml-workflows/fraud/models/".to_owned(),
         "delete s3://ml-workflows/fraud/results/".to_owned(),

@@ -138,7 +138,11 @@ impl Look<'_> {
             }
         };
         let plan = revoke(layout, without, &state);
-        let policies = match self.world.account.policies().await {
+        let (account, partition) = (&state.account, state.partition.as_str());
+        let reaches = |policy: &ManagedPolicy| {
+            !reaching(layout, self.target, std::slice::from_ref(policy), account, partition).is_empty()
+        };
+        let policies = match self.world.account.policies_that(reaches).await {
             Ok(policies) => policies,
             Err(error) if error.class() == ErrorClass::Denied => {
                 let named = state.policies.values().filter_map(Seen::here);
@@ -146,7 +150,7 @@ impl Look<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        let reached_by = self.reached_by(&policies, &state.account, &state.partition).await?;
+        let reached_by = self.reached_by(&policies, account, partition).await?;
         let findings = access_that_remains(layout, self.target, &reached_by);
         Ok(Access { plan, reached_by, is_seen: true, findings })
     }

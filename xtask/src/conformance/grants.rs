@@ -115,7 +115,7 @@ pub(crate) fn ministack(lab: &Lab) -> Result<()> {
 
     for access in ["append", "read-write", "read", "append", "read-write"] {
         seen.layout(access, &both)?;
-        same(access, &seen.apply()?, &words(&["put-policy-version"]))?;
+        same(access, &seen.apply()?, &words(&["create-policy-version"]))?;
     }
     let mut versions = seen.versions(&arn)?;
     versions.sort();
@@ -154,7 +154,7 @@ fn as_operator(seen: &Seen<'_>, roles: [&str; 2]) -> Result<()> {
     same("the operator once more", &apply()?, &Vec::new())?;
     for access in ["append", "read-write", "read", "append", "read-write"] {
         policy(access, &roles)?;
-        same(access, &apply()?, &words(&["put-policy-version"]))?;
+        same(access, &apply()?, &words(&["create-policy-version"]))?;
     }
     policy("read-write", &roles[1..])?;
     same("a role left", &apply()?, &words(&["detach-policy"]))?;

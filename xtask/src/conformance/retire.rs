@@ -99,7 +99,7 @@ pub(crate) fn ministack(lab: &Lab) -> Result<()> {
     }
     let project = format!("{BUCKET}/fraud");
     let first = retire(&[&project])?;
-    let wanted = ["put-policy-version", "delete", "delete"];
+    let wanted = ["create-policy-version", "delete", "delete"];
     ensure!(done(&first) == wanted, "wanted {wanted:?}\n{first}");
     ensure!(aws(&["s3", "ls", &data])?.contains("x.csv"), "the data is gone");
     let again = retire(&[&project])?;
