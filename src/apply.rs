@@ -15,6 +15,7 @@ pub mod patience;
 pub mod pipeline;
 pub mod probe;
 pub mod receipts;
+pub mod retire;
 pub mod round_trip;
 pub mod sync;
 pub mod sync_receipt;

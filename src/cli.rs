@@ -6,8 +6,8 @@ mod usage;
 
 use crate::commands::stop::Stop;
 use crate::commands::{
-    Closing, Context, Ending, apply, cluster, completions, doctor, man, new, plan, policy, report, serve, sync, tree,
-    uploads, verify,
+    Closing, Context, Ending, apply, cluster, completions, doctor, man, new, plan, policy, report, retire, serve, sync,
+    tree, uploads, verify,
 };
 use crate::config::{AsRole, DEFAULT_LOCAL_DIR, Flags, Limit};
 use crate::error::CommandError;
@@ -112,6 +112,7 @@ enum Command {
     Tree(tree::TreeArgs),
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Retire(retire::RetireArgs),
     Sync(Box<sync::SyncArgs>),
     Verify(Box<verify::VerifyArgs>),
     Doctor(Box<doctor::DoctorArgs>),
@@ -282,6 +283,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Ending, Command
         Command::Tree(args) => Box::pin(tree::run(&args, context)).await,
         Command::Plan(args) => Box::pin(plan::run(&args, context)).await,
         Command::Apply(args) => Box::pin(apply::run(&args, context)).await,
+        Command::Retire(args) => Box::pin(retire::run(&args, context)).await,
         Command::Sync(args) => Box::pin(sync::run(&args, context)).await,
         Command::Verify(args) => Box::pin(verify::run(&args, context)).await,
         Command::Doctor(args) => Box::pin(doctor::run(&args, context)).await,

@@ -12,6 +12,7 @@ pub mod new;
 pub mod plan;
 pub mod policy;
 pub mod report;
+pub mod retire;
 pub mod serve;
 pub mod stop;
 pub mod sync;
@@ -31,7 +32,7 @@ use crate::plan::{Effect, Plan, Step};
 use crate::policy::matrix::Granted;
 use crate::policy::{assertions, lockout};
 use crate::report::{Event, Finding, Outcome, Severity, Summary};
-use crate::ui::Ui;
+use crate::ui::{Confirmation, Ui};
 use crate::world::World;
 use clap::{Args, ValueEnum};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -345,6 +346,23 @@ pub fn dataset_request(
         wants_rows: dataset.receipt.is_some(),
         spill_folder: config::temporary_folder(&context.environment),
     })
+}
+
+/// Nothing is written before somebody said yes, unless `--yes` did.
+pub async fn consent(question: String, context: &Context) -> Result<(), CommandError> {
+    if context.yes {
+        return Ok(());
+    }
+    let ui = context.ui.clone();
+    // Waiting for a person must not keep the program from hearing Ctrl-C.
+    let answer = tokio::task::spawn_blocking(move || ui.confirm(&question)).await;
+    match answer.unwrap_or(Confirmation::No) {
+        Confirmation::Yes => Ok(()),
+        Confirmation::No => Err(CommandError::new("declined", Outcome::Failed, "not confirmed; nothing was written")),
+        Confirmation::NobodyThere => {
+            Err(CommandError::usage("nobody is here to confirm, nothing was written").hint("pass `--yes`"))
+        }
+    }
 }
 
 /// Waits for `work`, and says what it is once it takes its time.

@@ -24,6 +24,7 @@ pub mod page;
 pub mod plan;
 pub mod policy;
 pub mod report;
+pub mod retire;
 pub mod server;
 pub mod sync;
 pub mod tree;

@@ -44,7 +44,7 @@ pub use cluster_survey::{
     VpcEndpoint,
 };
 pub use count::HumanCount;
-pub use entry::{Fingerprint, LocalFile, ObjectEntry, ObjectHead, Odd, OddKind, escaped};
+pub use entry::{Fingerprint, LocalFile, ObjectEntry, ObjectHead, Odd, OddKind, VersionEntry, escaped};
 pub use etag::ETag;
 pub use filter::{Filter, IGNORE_FILE, IgnoreFile, IgnoreFileError, Judgement, PatternError, Rule, Scope, Trail};
 pub use iam_name::{IamNameError, PolicyName, RoleName};

@@ -168,6 +168,9 @@ pub struct Delete {
     pub size_bytes: u64,
     /// Its ETag, as it was listed.
     pub etag: Option<ETag>,
+    /// Only this version, which is then gone for good; none deletes as any program would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// Why an action is needed. The words are for people; nothing but a saved plan reads them back.

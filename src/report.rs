@@ -12,6 +12,7 @@ mod grounds;
 mod phrase;
 mod pod_identity;
 pub mod receipt;
+mod retire;
 mod upload;
 
 pub use account::{Line, ManagedPolicyRecord, PolicyVersionRecord, RoleRecord, StatementRecord, attachment_names};
@@ -24,6 +25,7 @@ pub use doctor::{LayerRecord, RemedyRecord, SymptomRecord};
 pub use grounds::{Acceptance, Grounds};
 pub use phrase::Words;
 pub use pod_identity::{IdentitySource, PodIdentityRecord, pod_lines};
+pub use retire::{FolderRecord, HolderRecord, HoldingsRecord, LayoutEditRecord};
 pub use upload::UploadRecord;
 
 use crate::model::{HumanBytes, HumanCount, Identity};
@@ -91,6 +93,10 @@ pub enum Event {
     Node(NodeRecord),
     /// One upload in parts that was never finished.
     UnfinishedUpload(UploadRecord),
+    /// What a bucket or project holds, and who reaches it.
+    Holdings(HoldingsRecord),
+    /// A change of the layout's file that only a person makes.
+    LayoutEdit(LayoutEditRecord),
     /// A text that is the verb's whole answer, such as a generated file.
     Answer {
         /// The text as it is.

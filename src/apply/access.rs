@@ -70,6 +70,8 @@ pub struct Granted {
     pub changed_roles: Vec<RoleName>,
     /// Where what was replaced is kept, if anything was.
     pub backup: Option<PathBuf>,
+    /// How many steps failed, or were left out because others did.
+    pub undone: u64,
 }
 
 /// What this run did so far, which later steps must allow for.
@@ -85,6 +87,8 @@ struct Done {
     changed: BTreeSet<RoleName>,
     /// Why there is no backup.
     unkept: Option<String>,
+    /// How many steps failed, or were left out because others did.
+    undone: u64,
 }
 
 impl Grants<'_> {
@@ -111,7 +115,7 @@ impl Grants<'_> {
                 self.one(action, &mut done).await;
             }
         }
-        Granted { changed_roles: done.changed.into_iter().collect(), backup }
+        Granted { changed_roles: done.changed.into_iter().collect(), backup, undone: done.undone }
     }
 
     async fn one(&self, action: &AccountAction, done: &mut Done) {
@@ -263,6 +267,7 @@ impl Done {
 
     /// Remembers what must not be built upon.
     fn failed(&mut self, step: &AccountStep) {
+        self.undone += 1;
         match step {
             AccountStep::CreatePolicy { policy, .. }
             | AccountStep::TagPolicy { policy, .. }

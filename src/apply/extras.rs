@@ -5,6 +5,7 @@ use crate::model::{BucketName, Fingerprint, RelativePath};
 use crate::plan::{Action, Delete, Reason, Step};
 use crate::sync::decide::Route;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// How many bytes of it are held in memory before they go to the disk.
@@ -19,6 +20,7 @@ pub(super) struct Extras {
     bucket: BucketName,
     /// The directory of a download.
     root: PathBuf,
+    reason: Reason,
     sorter: Sorter,
     count: u64,
 }
@@ -37,7 +39,13 @@ impl Extras {
             Route::Upload { bucket, .. } | Route::Copy { bucket, .. } => (bucket, PathBuf::new()),
             Route::Download { bucket, root } => (bucket, root.clone()),
         };
-        Self { bucket: bucket.clone(), root, sorter: Sorter::new(spill_folder, BUDGET_BYTES), count: 0 }
+        Self { root, ..Self::of_bucket(bucket, Reason::NotInSource, spill_folder) }
+    }
+
+    /// Objects of one bucket, which all go for the same reason.
+    pub(super) fn of_bucket(bucket: &BucketName, reason: Reason, spill_folder: &Path) -> Self {
+        let sorter = Sorter::new(spill_folder, BUDGET_BYTES);
+        Self { bucket: bucket.clone(), root: PathBuf::new(), reason, sorter, count: 0 }
     }
 
     /// How many there are.
@@ -53,8 +61,10 @@ impl Extras {
             _ => return Ok(()),
         };
         let name = match &kept {
-            Kept::Object(delete) => delete.key.as_str(),
-            Kept::File { path, .. } => path.as_str(),
+            // Of one name only one is kept, and versions of an object have it in common.
+            Kept::Object(Delete { key, version: Some(version), .. }) => Cow::Owned(format!("{key}\0{version}")),
+            Kept::Object(delete) => Cow::Borrowed(delete.key.as_str()),
+            Kept::File { path, .. } => Cow::Borrowed(path.as_str()),
         };
         // Names and numbers always have a JSON form.
         self.sorter.push(name.as_bytes(), &serde_json::to_vec(&kept).unwrap_or_default())?;
@@ -64,7 +74,7 @@ impl Extras {
 
     /// All of them, batch by batch. Ends after an error.
     pub(super) fn into_batches(self) -> Result<impl Iterator<Item = Result<Vec<Action>, SpillError>>, SpillError> {
-        let Self { bucket, root, sorter, .. } = self;
+        let Self { bucket, root, reason, sorter, .. } = self;
         let mut records = sorter.finish()?;
         Ok(std::iter::from_fn(move || {
             let mut batch = Vec::new();
@@ -78,7 +88,7 @@ impl Extras {
                                 Step::DeleteFile { root: root.clone(), path, fingerprint }
                             }
                         };
-                        Action { bucket: bucket.clone(), step, reason: Reason::NotInSource }
+                        Action { bucket: bucket.clone(), step, reason: reason.clone() }
                     })),
                     Some(Err(error)) => return Some(Err(error)),
                     None => break,
@@ -108,7 +118,7 @@ mod tests {
 
     fn object(name: &str) -> Action {
         let etag = Some(ETag::new("0123456789abcdef0123456789abcdef-7"));
-        let step = Step::Delete(Delete { key: name.parse().unwrap(), size_bytes: 7, etag });
+        let step = Step::Delete(Delete { key: name.parse().unwrap(), size_bytes: 7, etag, version: None });
         Action { bucket: bucket(), step, reason: Reason::NotInSource }
     }
 
@@ -122,7 +132,8 @@ mod tests {
         let mut extras = Extras::new(&upload(), folder.path());
         assert_eq!(extras.count(), 0);
         let mut untagged = object("a/ü");
-        untagged.step = Step::Delete(Delete { key: "a/ü".parse().unwrap(), size_bytes: u64::MAX, etag: None });
+        untagged.step =
+            Step::Delete(Delete { key: "a/ü".parse().unwrap(), size_bytes: u64::MAX, etag: None, version: None });
         let wanted = vec![untagged, object("b")];
         wanted.iter().for_each(|action| extras.push(action.clone()).unwrap());
         assert_eq!((extras.count(), batches(extras)), (2, vec![wanted]));

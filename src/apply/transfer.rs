@@ -496,10 +496,11 @@ impl Run {
     /// Deletes an object if it still is the one that was seen. One that is gone already is as wanted.
     async fn delete(&self, bucket: &BucketName, delete: &Delete) -> Result<Proven, TransferError> {
         let _slot = self.requests.acquire().await;
-        let doomed = Doomed { key: delete.key.clone(), etag: delete.etag.clone() };
+        let doomed = Doomed { key: delete.key.clone(), etag: delete.etag.clone(), version: delete.version.clone() };
         let deleting = async {
-            Ok(if self.store.honours_delete_conditions() {
-                self.store.delete_object(bucket, &doomed.key, None, doomed.etag.as_ref()).await
+            // What a version is never changes, so whether conditions are honoured does not matter to it.
+            Ok(if self.store.honours_delete_conditions() || doomed.version.is_some() {
+                self.store.delete_object(bucket, &doomed.key, doomed.version.as_deref(), doomed.etag.as_ref()).await
             } else {
                 self.store.delete_after_look(bucket, &doomed).await
             })

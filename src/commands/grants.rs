@@ -14,40 +14,46 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many questions are under way at once. IAM allows few a second.
 const AT_ONCE: usize = 4;
 
+/// What the account is to a layout's grants.
+#[derive(Debug)]
+pub(super) enum Looked {
+    /// As it was found.
+    Found(Box<AccountState>),
+    /// It cannot be asked.
+    OutOfReach {
+        /// The cause.
+        why: String,
+        /// What that means for the grants.
+        findings: Vec<Finding>,
+    },
+}
+
 /// The plan for a layout's grants. Where no account can be asked, because the endpoint has none, it says so.
 pub(super) async fn plan(layout: &Layout, world: &World, context: &Context) -> Result<AccountPlan, CommandError> {
-    Ok(match looked(layout, world, context).await? {
-        Looked::Seen(state) => access::plan(layout, &state),
-        Looked::OutOfReach(why) => out_of_reach(layout, &why),
-        Looked::Unsearched(finding) => AccountPlan { findings: vec![finding], ..AccountPlan::default() },
+    Ok(match observe(layout, world, context).await? {
+        Looked::Found(state) => access::plan(layout, &state),
+        Looked::OutOfReach { findings, .. } => AccountPlan { findings, ..AccountPlan::default() },
     })
 }
 
-/// What came of looking at the account.
-pub(super) enum Looked {
-    /// All that the grants speak of.
-    Seen(Box<AccountState>),
-    /// Nothing, because there is no account to ask.
-    OutOfReach(String),
-    /// Nothing, and a layout without grants does not suffer from that.
-    Unsearched(Finding),
-}
-
-/// Looks at all that a layout's grants speak of.
-pub(super) async fn looked(layout: &Layout, world: &World, context: &Context) -> Result<Looked, CommandError> {
+/// Looks at all of the account that a layout's grants speak of.
+pub(super) async fn observe(layout: &Layout, world: &World, context: &Context) -> Result<Looked, CommandError> {
     let account = match account_of(world) {
         Ok(account) => account,
-        Err(why) => return Ok(Looked::OutOfReach(why)),
+        Err(why) => return Ok(out_of_reach(layout, why)),
     };
     let looked = super::announced("looking at policies and roles", look(layout, world, account), context).await;
     match looked {
-        Ok(state) => Ok(Looked::Seen(Box::new(state))),
+        Ok(state) => Ok(Looked::Found(Box::new(state))),
         // Some servers say who somebody is and have no policies nor roles for that.
         Err(error) if world.endpoint != Endpoint::Aws && is_no_iam(&error) => {
-            Ok(Looked::OutOfReach(format!("this endpoint has no IAM: {error}")))
+            Ok(out_of_reach(layout, format!("this endpoint has no IAM: {error}")))
         }
         // Who has no grants may never have had any; their buckets must not suffer from what IAM answers.
-        Err(error) if layout.grants.is_empty() => Ok(Looked::Unsearched(unsearched(&error))),
+        Err(error) if layout.grants.is_empty() => {
+            let finding = unsearched(&error);
+            Ok(Looked::OutOfReach { why: finding.message.clone(), findings: vec![finding] })
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -69,12 +75,12 @@ fn unsearched(error: &AccountError) -> Finding {
     Finding::new("account-hidden", Severity::Suggestion, "account/policies", message)
 }
 
-pub(super) fn out_of_reach(layout: &Layout, why: &str) -> AccountPlan {
+fn out_of_reach(layout: &Layout, why: String) -> Looked {
     let names: Vec<&str> = layout.grants.iter().map(|grant| grant.policy.as_str()).collect();
     let message = format!("the grants are not applied, because {why}: {}", names.join(", "));
     let finding = Finding::new("no-iam", Severity::Warning, &layout.id, message);
     let findings = if names.is_empty() { Vec::new() } else { vec![finding] };
-    AccountPlan { findings, ..AccountPlan::default() }
+    Looked::OutOfReach { why, findings }
 }
 
 /// Looks at all that the grants speak of.

@@ -136,20 +136,15 @@ async fn look(loaded: &Loaded, world: &World, context: &Context) -> Result<Page,
     let mut plan = scaffold::plan(layout, &found, &around, sections);
     lockout::guard(&mut plan, layout, &found, &around);
     let mut findings = std::mem::take(&mut plan.findings);
-    let account = match grants::looked(layout, world, context).await? {
-        Looked::Seen(state) => {
+    let account = match grants::observe(layout, world, context).await? {
+        Looked::Found(state) => {
             let access = access::plan(layout, &state);
             plan.account = access.actions;
             findings.extend(access.findings);
             AccountPart::of(layout, &state)
         }
-        Looked::OutOfReach(why) => {
-            findings.extend(grants::out_of_reach(layout, &why).findings);
-            AccountPart::unseen(layout, world.region.partition(), why)
-        }
-        Looked::Unsearched(finding) => {
-            let why = finding.message.clone();
-            findings.push(finding);
+        Looked::OutOfReach { why, findings: told } => {
+            findings.extend(told);
             AccountPart::unseen(layout, world.region.partition(), why)
         }
     };

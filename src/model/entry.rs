@@ -46,6 +46,25 @@ pub struct ObjectEntry {
     pub modified: Option<Timestamp>,
 }
 
+/// One version of an object, or the marker that hides its versions, as a listing of versions shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionEntry {
+    /// The whole key.
+    pub key: ObjectKey,
+    /// The version's id; `null` for what was written while the bucket kept no versions.
+    pub version: String,
+    /// True for the one that a plain request finds.
+    pub is_latest: bool,
+    /// True for a marker, which says that the object was deleted and holds nothing.
+    pub is_delete_marker: bool,
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// The listing's ETag.
+    pub etag: Option<ETag>,
+    /// When it was written.
+    pub modified: Option<Timestamp>,
+}
+
 /// What HeadObject tells of one object beyond its listing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ObjectHead {

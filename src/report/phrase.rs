@@ -21,7 +21,7 @@ const fn words(action: &'static str, plain: &'static str, past: &'static str, on
     Words { action, plain, past, ongoing }
 }
 
-const WORDS: [Words; 25] = [
+const WORDS: [Words; 26] = [
     words("create-bucket", "create", "created", "creating"),
     words("put-setting", "set", "set", "setting"),
     words("put-marker", "make", "made", "making"),
@@ -29,6 +29,7 @@ const WORDS: [Words; 25] = [
     words("download", "download", "downloaded", "downloading"),
     words("copy", "copy", "copied", "copying"),
     words("delete", "delete", "deleted", "deleting"),
+    words("delete-bucket", "delete the bucket", "deleted the bucket", "deleting the bucket"),
     words("abort-upload", "abort the upload of", "aborted the upload of", "aborting the upload of"),
     words("create-policy", "create policy", "created policy", "creating policy"),
     words("attach-policy", "attach policy", "attached policy", "attaching policy"),

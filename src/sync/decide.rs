@@ -94,7 +94,7 @@ impl Decider {
         }
         let (bucket, step) = match (&self.route, item) {
             (Route::Upload { bucket, .. } | Route::Copy { bucket, .. }, Item::Object(Found { entry, .. })) => {
-                let delete = Delete { key: entry.key, size_bytes: entry.size_bytes, etag: entry.etag };
+                let delete = Delete { key: entry.key, size_bytes: entry.size_bytes, etag: entry.etag, version: None };
                 (bucket, Step::Delete(delete))
             }
             (Route::Download { bucket, root }, Item::File(LocalFile { relative, fingerprint, .. })) => {

@@ -457,7 +457,7 @@ mod tests {
             upload("data", etag.clone()),
             Step::Download { root: root.to_owned(), download },
             Step::Copy(copy),
-            Step::Delete(Delete { key, size_bytes: 9, etag }),
+            Step::Delete(Delete { key, size_bytes: 9, etag, version: None }),
             Step::DeleteFile { root: root.to_owned(), path: "x/y".parse().unwrap(), fingerprint: file(inode) },
         ]
     }

@@ -141,6 +141,8 @@ impl Human {
             Event::Reach(reach) => account::show(&reach.lines(), voice, screen),
             Event::PodIdentity(one) => account::show(&pod_lines(std::slice::from_ref(one)), voice, screen),
             Event::PodIdentities(pods) => account::show(&pod_lines(pods), voice, screen),
+            Event::Holdings(holdings) => account::show(&holdings.lines(), voice, screen),
+            Event::LayoutEdit(edit) => account::copied(&edit.lines(), voice, screen),
             Event::Policy(policy) => screen.answer_text(&format!("{:#}\n", policy.document)),
             Event::Node(node) => screen.answer_line(&escape(&node.path)),
             Event::UnfinishedUpload(upload) => {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 async fn seen(endpoint: &Endpoint, name: &str) -> Doomed {
     let head = endpoint.client.head_object().bucket("bucket").key(name).send().await.unwrap();
-    Doomed { key: key(name), etag: head.e_tag().map(ETag::new) }
+    Doomed { key: key(name), etag: head.e_tag().map(ETag::new), version: None }
 }
 
 async fn left(endpoint: &Endpoint) -> Vec<String> {
@@ -57,7 +57,7 @@ async fn keys_that_xml_cannot_carry_go_one_by_one() {
     for name in ["plain", "bell\u{7}", "escape\u{1b}[0m"] {
         endpoint.put(name, b"x").await;
         let etag = (name == "plain").then(|| ETag::new("9dd4e461268c8034f5c8564e155c67a6"));
-        doomed.push(Doomed { key: key(name), etag });
+        doomed.push(Doomed { key: key(name), etag, version: None });
     }
     assert_eq!(classes(&store, &doomed).await, [Ok(()), Ok(()), Ok(())]);
     assert_eq!((log.count("DeleteObjects"), log.count("DeleteObject")), (1, 2));
@@ -125,7 +125,8 @@ async fn deletes_that_nobody_answers_are_left_when_the_user_stops() {
         let store = Store::new(client_over(http, "http://localhost", "AKIDEXAMPLE", "secret"), None, false);
         let store = if together { store.with_delete_conditions() } else { store };
         let delete = |name: &str| {
-            let step = Step::Delete(Delete { key: key(name), size_bytes: 1, etag: Some(ETag::new("e")) });
+            let step =
+                Step::Delete(Delete { key: key(name), size_bytes: 1, etag: Some(ETag::new("e")), version: None });
             Action { bucket: bucket(), step, reason: Reason::NotInSource }
         };
         let (cancel, (events, _heard)) = (CancellationToken::new(), mpsc::channel(100));

@@ -32,6 +32,7 @@ mod relay;
 mod report;
 mod resilience;
 mod resume;
+mod retire;
 mod server_auth;
 mod server_checksums;
 mod server_conditions;

@@ -292,6 +292,38 @@ fn a_backup_puts_back_what_was_lost() {
     assert_eq!(scene.json(0, &["restore", &folder, "--yes"]).summary()["done"], 0);
 }
 
+/// What `apply` kept is of the layout's account, and `--local` has no other.
+#[test]
+fn what_apply_kept_is_put_back() {
+    let env = TestEnv::new();
+    let layout = |attach: &str| {
+        format!(
+            "version = 1\nlayout = \"ml\"\naccount = \"245966534215\"\n[[bucket]]\nname = \"lake-of-ml\"\n\
+             waive = {{ access-log = \"none in tests\" }}\n[[grant]]\npolicy = \"Reader\"\naccess = \"read\"\n\
+             on = [\"lake-of-ml\"]\nattach = [{attach}]\n"
+        )
+    };
+    for attach in ["{ role = \"trainer\" }", ""] {
+        env.write("layout.toml", layout(attach));
+        env.expect(0, &["apply", "--local", "--yes"]);
+    }
+    let role = || -> Value {
+        serde_json::from_str(&fs::read_to_string(env.path(&format!("{DIRECTORY}/roles/trainer.json"))).unwrap())
+            .unwrap()
+    };
+    assert_eq!(role()["policies"], json!([]));
+    let kept = files_below(&env.path(".bucketwright/backups/245966534215"));
+    let (manifest, _) = kept.iter().find(|(path, _)| path.ends_with("manifest.json")).unwrap();
+    let folder = manifest.parent().unwrap().to_str().unwrap();
+    let ran = env.expect(0, &["policy", "restore", folder, "--local", "--yes", "--output", "json"]);
+    assert_eq!(actions(&ran).last().unwrap().split(' ').next(), Some("done"), "{}", ran.stdout);
+    assert_eq!(role()["policies"], json!(["Reader"]));
+    assert_eq!(
+        env.expect(0, &["policy", "restore", folder, "--local", "--yes", "--output", "json"]).summary()["done"],
+        0
+    );
+}
+
 #[test]
 fn restore_leaves_alone_what_is_not_its_own() {
     let scene = Scene::new().with_versions();

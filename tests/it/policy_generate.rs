@@ -4,10 +4,12 @@
 //! order included, or `code` with what is said. `says` is expected on stderr in any case.
 
 use crate::testenv::TestEnv;
-use bucketwright::policy::Document;
+use bucketwright::policy::generate::operator::account::TABLE;
+use bucketwright::policy::{Caller, Context, Document, Policies, Policy, Request, Verdict, evaluate};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,4 +175,72 @@ fn what_is_too_large_comes_in_parts_that_each_fit() {
     assert_eq!(ran.of_type("finding")[0]["code"], "policy-split");
     let again = env.expect(0, &["policy", "generate", "--grant", "P", "--output", "json"]).of_type("policy");
     assert!(again == policies, "the same layout gives the same parts");
+}
+
+/// The names of the calls that the edges make of a service: each names itself in its errors.
+fn calls(files: &[std::path::PathBuf]) -> std::collections::BTreeSet<String> {
+    let verbs = ["Get", "List", "Create", "Put", "Set", "Delete", "Tag", "Attach", "Detach", "Update", "Describe"];
+    let mut found = std::collections::BTreeSet::new();
+    for file in files {
+        let text = std::fs::read_to_string(file).unwrap();
+        for literal in text.split('"').skip(1).step_by(2) {
+            let is_plain = literal.chars().all(|letter| letter.is_ascii_alphanumeric());
+            let behind = verbs.iter().find_map(|verb| literal.strip_prefix(verb));
+            if is_plain && behind.is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_uppercase())) {
+                found.insert(literal.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// Rights that another call asks for: making an association hands a role over and tags.
+const WITH_OTHERS: [&str; 2] = ["iam:PassRole", "eks:TagResource"];
+
+#[test]
+fn the_rights_of_the_operator_name_every_call() {
+    let edges = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws");
+    let mut iam = vec![edges.join("iam.rs")];
+    iam.extend(std::fs::read_dir(edges.join("iam")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut called: Vec<String> = calls(&iam).into_iter().map(|name| format!("iam:{name}")).collect();
+    called.extend(calls(&[edges.join("eks.rs")]).into_iter().map(|name| format!("eks:{name}")));
+    called.extend(WITH_OTHERS.map(str::to_owned));
+    let mut rights: Vec<String> = TABLE.iter().flat_map(|row| row.actions).map(|action| (*action).to_owned()).collect();
+    called.sort();
+    rights.sort();
+    assert!(called.len() > 30, "{called:?}");
+    assert_eq!(rights, called);
+}
+
+#[test]
+fn the_operator_writes_and_attaches_the_policies_of_the_grants_alone() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/policy/generate/operator-grants.json");
+    let case: Case = serde_json::from_str(&std::fs::read_to_string(case).unwrap()).unwrap();
+    let document = Document::parse(&case.documents.unwrap().to_string()).unwrap();
+    let policies =
+        Policies { identity: vec![Arc::new(Policy { name: "operator".to_owned(), document })], ..Policies::default() };
+    let account = "245966534215";
+    let caller = Caller::User { arn: format!("arn:aws:iam::{account}:user/me"), account: account.to_owned() };
+    let arn = |resource: &str| format!("arn:aws:iam::{account}:{resource}");
+    for (action, resource, key, value, allowed) in [
+        ("iam:CreatePolicy", "policy/Reader", None, "", true),
+        ("iam:CreatePolicy", "policy/Reader-2", None, "", true),
+        ("iam:CreatePolicy", "policy/Readers", None, "", false),
+        ("iam:DeletePolicy", "policy/Reader", None, "", false),
+        ("iam:AttachRolePolicy", "role/any", Some("iam:PolicyARN"), "policy/Reader", true),
+        ("iam:DetachRolePolicy", "role/any", Some("iam:PolicyARN"), "policy/Writer-1", true),
+        ("iam:AttachRolePolicy", "role/any", Some("iam:PolicyARN"), "policy/Administrator", false),
+        ("iam:AttachRolePolicy", "role/any", None, "", false),
+        ("iam:CreateRole", "role/pods", None, "", true),
+        ("iam:CreateRole", "role/trainer", None, "", false),
+        ("iam:PassRole", "role/pods", Some("iam:PassedToService"), "pods.eks.amazonaws.com", true),
+        ("iam:PassRole", "role/pods", Some("iam:PassedToService"), "ec2.amazonaws.com", false),
+        ("iam:PassRole", "role/made", Some("iam:PassedToService"), "pods.eks.amazonaws.com", false),
+    ] {
+        let value = if value.starts_with("policy/") { arn(value) } else { value.to_owned() };
+        let context = key.map_or_else(Context::default, |key| Context::default().with(key, value));
+        let request = Request::new(caller.clone(), action, &arn(resource)).unwrap().with_context(context);
+        let verdict = evaluate(&policies, &request).verdict;
+        assert_eq!(verdict == Verdict::Allow, allowed, "{action} on {resource} with {key:?}");
+    }
 }

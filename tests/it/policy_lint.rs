@@ -189,8 +189,15 @@ fn generated_documents_are_clean() {
     env.expect(0, &["new", "flyte", "--set", "name=lake"]);
     let checked = std::fs::read_to_string(env.path("layout.toml")).unwrap();
     env.write("checked.toml", checked.replace("[[bucket]]\n", "[[bucket]]\nmanage = \"verify\"\n"));
+    let grants = "attach = [{ irsa = { cluster = \"edu\", namespace = \"ns\", service_account = \"a\", role = \"made\" } }, \
+                  { pod_identity = { cluster = \"edu\", namespace = \"ns\", service_account = \"b\", role = \"pods\" } }]";
+    let head =
+        "version = 1\n[[bucket]]\nname = \"lake\"\n[[grant]]\npolicy = \"P\"\naccess = \"read\"\non = [\"lake\"]\n";
+    env.write("granted.toml", format!("{head}{grants}\n"));
     for (kind, arguments) in [
         ("identity", &["--bucket", "lake", "--prefix", "team-a/", "--access", "read", "--list", "root"][..]),
+        ("identity", &["granted.toml", "--for", "operator"]),
+        ("identity", &["granted.toml", "--for", "retire"]),
         ("identity", &["--bucket", "lake", "--bucket", "pond", "--access", "append", "--list", "bucket"]),
         ("identity", &["--bucket", "lake", "--prefix", "team-a/", "--access", "read-write", "--kms-key", key]),
         ("identity", &["layout.toml"]),

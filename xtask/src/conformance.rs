@@ -17,6 +17,7 @@ mod node;
 mod parliament;
 mod principals;
 mod resume;
+mod retire;
 mod simulate;
 mod syncs;
 pub(crate) mod venv;
@@ -63,6 +64,7 @@ const CASES: &[Case] = &[
     Case { name: "cluster-denied", run: clusters::denied },
     Case { name: "cluster-manifests", run: clusters::manifests },
     Case { name: "cluster-shards", run: clusters::shards },
+    Case { name: "retire-ministack", run: retire::ministack },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
     Case { name: "new-from-embedded", run: adopt::embedded_bucket },
     Case { name: "new-from-ministack", run: adopt::ministack_bucket },

@@ -9,7 +9,7 @@ use crate::aws::s3::Doomed;
 use crate::hashing;
 use crate::local::{ReadError, SourceFile};
 use crate::model::{Algorithm, Checksum};
-use crate::plan::{Action, Step, Upload};
+use crate::plan::{Action, Delete, Step, Upload};
 use crate::report::{ErrorRecord, Event, InFlight, Progress};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
@@ -238,7 +238,9 @@ fn size_of(action: &Action) -> usize {
 
 fn doomed_of(action: &Action) -> Option<Doomed> {
     match &action.step {
-        Step::Delete(delete) => Some(Doomed { key: delete.key.clone(), etag: delete.etag.clone() }),
+        Step::Delete(Delete { key, etag, version, .. }) => {
+            Some(Doomed { key: key.clone(), etag: etag.clone(), version: version.clone() })
+        }
         _ => None,
     }
 }
@@ -258,7 +260,7 @@ fn groups(batch: Vec<Action>, deletes_together: bool) -> VecDeque<Group> {
                     groups.push_back(Group::Small(std::mem::take(&mut small)));
                 }
             }
-            Step::Delete(_) if deletes_together => {
+            Step::Delete(delete) if deletes_together || delete.version.is_some() => {
                 let other_bucket = deletes.first().is_some_and(|first| first.bucket != action.bucket);
                 if other_bucket || deletes.len() >= GROUP_DELETES {
                     groups.push_back(Group::Deletes(std::mem::take(&mut deletes)));

@@ -94,7 +94,7 @@ impl Store {
     }
 
     /// True without objects, versions and delete markers; none if it may not be told.
-    async fn is_empty(&self, bucket: &BucketName) -> Result<Option<bool>, S3Error> {
+    pub(super) async fn is_empty(&self, bucket: &BucketName) -> Result<Option<bool>, S3Error> {
         let request = self.client().list_object_versions().bucket(bucket.as_str()).max_keys(1);
         match request.set_expected_bucket_owner(self.expected_owner()).send().await {
             Ok(output) => Ok(Some(output.versions().is_empty() && output.delete_markers().is_empty())),

@@ -22,6 +22,17 @@ pub struct Doomed {
     pub key: ObjectKey,
     /// Only if it still is this one.
     pub etag: Option<ETag>,
+    /// Only this version, for good: what it is never changes, so it needs no condition.
+    pub version: Option<String>,
+}
+
+/// A key, and the version of it that was asked for.
+type Name = (String, Option<String>);
+
+impl Doomed {
+    fn name(&self) -> Name {
+        (self.key.as_str().to_owned(), self.version.clone())
+    }
 }
 
 /// What became of one object: gone, or why not. One that was gone before is gone.
@@ -38,22 +49,22 @@ impl Store {
         let mut told = if named.is_empty() { HashMap::new() } else { self.delete_named(bucket, &named).await? };
         let mut results = Vec::with_capacity(doomed.len());
         for one in doomed {
-            results.push(match told.remove(one.key.as_str()) {
+            results.push(match told.remove(&one.name()) {
                 Some(result) => result,
-                None => gone(self.delete_object(bucket, &one.key, None, one.etag.as_ref()).await),
+                None => gone(self.delete_object(bucket, &one.key, one.version.as_deref(), one.etag.as_ref()).await),
             });
         }
         Ok(results)
     }
 
     /// What the answer to one DeleteObjects says of each key.
-    async fn delete_named(&self, bucket: &BucketName, doomed: &[&Doomed]) -> Result<HashMap<String, Deleted>, S3Error> {
+    async fn delete_named(&self, bucket: &BucketName, doomed: &[&Doomed]) -> Result<HashMap<Name, Deleted>, S3Error> {
         let unexpected =
             |key: &ObjectKey, message: &str| S3Error::unexpected("DeleteObjects", object_url(bucket, key), message);
         let mut delete = Delete::builder().quiet(false);
         for one in doomed {
-            let object =
-                ObjectIdentifier::builder().key(one.key.as_str()).set_e_tag(one.etag.as_ref().map(ETag::quoted));
+            let object = ObjectIdentifier::builder().key(one.key.as_str()).set_version_id(one.version.clone());
+            let object = object.set_e_tag(one.etag.as_ref().map(ETag::quoted));
             let object = object.build().map_err(|error| unexpected(&one.key, &error.to_string()))?;
             delete = delete.objects(object);
         }
@@ -62,11 +73,12 @@ impl Store {
         let request = self.client().delete_objects().bucket(bucket.as_str()).delete(delete);
         let answer = request.set_expected_bucket_owner(self.expected_owner()).send().await;
         let answer = answer.map_err(|error| S3Error::new("DeleteObjects", super::bucket_url(bucket), &error))?;
-        let silent =
-            |one: &&Doomed| (one.key.as_str().to_owned(), Err(unexpected(&one.key, "the answer does not name it")));
-        let mut told: HashMap<String, Deleted> = doomed.iter().map(silent).collect();
-        for key in answer.deleted().iter().filter_map(|deleted| deleted.key()) {
-            told.insert(key.to_owned(), Ok(()));
+        let silent = |one: &&Doomed| (one.name(), Err(unexpected(&one.key, "the answer does not name it")));
+        let mut told: HashMap<Name, Deleted> = doomed.iter().map(silent).collect();
+        for deleted in answer.deleted() {
+            if let Some(key) = deleted.key() {
+                told.insert(asked(&told, key, deleted.version_id()), Ok(()));
+            }
         }
         for refused in answer.errors() {
             let Some(key) = refused.key() else { continue };
@@ -80,7 +92,7 @@ impl Store {
                 status: None,
                 region: None,
             };
-            told.insert(key.to_owned(), gone(Err(error)));
+            told.insert(asked(&told, key, refused.version_id()), gone(Err(error)));
         }
         Ok(told)
     }
@@ -95,6 +107,39 @@ impl Store {
             return Err(S3Error { class: ErrorClass::Precondition, ..error });
         }
         gone(self.delete_object(bucket, &doomed.key, None, None).await)
+    }
+}
+
+/// The name that an answer means: the version's where one was asked for, else the key alone, whatever version it tells of.
+fn asked(told: &HashMap<Name, Deleted>, key: &str, version: Option<&str>) -> Name {
+    let exact = (key.to_owned(), version.map(str::to_owned));
+    if told.contains_key(&exact) { exact } else { (exact.0, None) }
+}
+
+impl Store {
+    /// Deletes a bucket in which nothing is left. Not every server refuses one that holds something, so it is looked at
+    /// first. One that is gone is no error.
+    ///
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html>
+    pub async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), S3Error> {
+        let url = super::bucket_url(bucket);
+        let conflict = |message: &str| S3Error {
+            class: ErrorClass::Conflict,
+            ..S3Error::unexpected("ListObjectVersions", &url, message)
+        };
+        match self.is_empty(bucket).await {
+            Ok(Some(true)) => {}
+            Ok(Some(false)) => return Err(conflict("the bucket is not empty: something was written meanwhile")),
+            Ok(None) => return Err(conflict("whether the bucket is empty cannot be told")),
+            Err(error) if error.class == ErrorClass::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let request = self.client().delete_bucket().bucket(bucket.as_str());
+        let answer = request.set_expected_bucket_owner(self.expected_owner()).send().await;
+        match answer.map_err(|error| S3Error::new("DeleteBucket", &url, &error)) {
+            Err(error) if error.class != ErrorClass::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

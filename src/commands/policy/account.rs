@@ -2,6 +2,7 @@
 
 use super::diff;
 use crate::access;
+pub(super) use crate::commands::consent;
 use crate::commands::{self, Closing, Context, Ending};
 use crate::config::Settings;
 use crate::error::CommandError;
@@ -16,7 +17,6 @@ use crate::report::{
     ActionRecord, Event, Finding, ManagedPolicyRecord, Outcome, PolicyVersionRecord, RoleRecord, Severity,
     StatementRecord, Status, Summary,
 };
-use crate::ui::Confirmation;
 use crate::world::World;
 use clap::Args;
 use std::fmt;
@@ -39,6 +39,15 @@ pub(super) fn with_account(world: World) -> Result<World, CommandError> {
 /// The same, saying who acts: for verbs that write.
 pub(super) async fn open_to_write(context: &Context) -> Result<World, CommandError> {
     let world = open(context).await?;
+    context.ui.event(&Event::Identity(world.identity_record()));
+    Ok(world)
+}
+
+/// The same, where what is written belongs to an account. The directory of `--local` has none of its own and answers for that
+/// one; elsewhere the credentials say whose account it is.
+pub(super) async fn open_to_write_for(account: Option<&AccountId>, context: &Context) -> Result<World, CommandError> {
+    let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
+    let world = commands::open(&settings, account, context).await?;
     context.ui.event(&Event::Identity(world.identity_record()));
     Ok(world)
 }
@@ -286,23 +295,6 @@ pub(super) fn role_record(role: &Role) -> Result<RoleRecord, CommandError> {
         owner: owner(&role.tags),
         tags: role.tags.clone(),
     })
-}
-
-/// Nothing is written before somebody said yes, unless `--yes` did.
-pub(super) async fn consent(question: String, context: &Context) -> Result<(), CommandError> {
-    if context.yes {
-        return Ok(());
-    }
-    let ui = context.ui.clone();
-    // Waiting for a person must not keep the program from hearing Ctrl-C.
-    let answer = tokio::task::spawn_blocking(move || ui.confirm(&question)).await;
-    match answer.unwrap_or(Confirmation::No) {
-        Confirmation::Yes => Ok(()),
-        Confirmation::No => Err(CommandError::new("declined", Outcome::Failed, "not confirmed; nothing was written")),
-        Confirmation::NobodyThere => {
-            Err(CommandError::usage("nobody is here to confirm, nothing was written").hint("pass `--yes`"))
-        }
-    }
 }
 
 /// An action on something that is no object.

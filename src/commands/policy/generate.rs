@@ -37,7 +37,8 @@ Examples:
   bucketwright policy generate --type bucket --bucket b --access read \\
       --principal arn:aws:iam::<other account>:role/reader       the bucket's half for another account
   bucketwright policy generate layout.toml --type trust --oidc-issuer my-cluster=https://oidc.eks...
-  bucketwright policy generate layout.toml --for operator        what this tool itself needs")]
+  bucketwright policy generate layout.toml --for operator        what this tool itself needs
+  bucketwright policy generate layout.toml --for retire          what `retire` needs beside that")]
 pub struct GenerateArgs {
     /// The layout file [default: layout.toml, unless options say it all]
     #[arg(value_name = "LAYOUT")]
@@ -53,7 +54,7 @@ pub struct GenerateArgs {
     /// The kind of document
     #[arg(long = "type", value_enum, default_value_t = DocumentType::Identity, value_name = "TYPE")]
     kind: DocumentType,
-    /// For whom, instead of the grants: `operator` is whoever runs this tool
+    /// For whom, instead of the grants: `operator` is whoever runs this tool, `retire` is beside that for `retire`
     #[arg(long = "for", value_enum, value_name = "WHO", conflicts_with_all = ["grant", "bucket", "flyte", "seed_compatible"])]
     audience: Option<Audience>,
     /// The plain documents of hand-made set-ups: no Sids, no multipart rights, folder limits ignored
@@ -131,6 +132,8 @@ enum DocumentType {
 enum Audience {
     /// Whoever runs this tool
     Operator,
+    /// Whoever runs `retire`, beside the operator's rights
+    Retire,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -192,7 +195,10 @@ struct Sources {
 pub fn run(args: &GenerateArgs, context: &Context) -> Result<Ending, CommandError> {
     let sources = sources(args, context)?;
     let documents = match (args.audience, args.kind) {
-        (Some(Audience::Operator), _) => operator::of_layout(layout_of(&sources)?, &sources.frame)?,
+        (Some(Audience::Operator), _) => {
+            operator::of_layout(layout_of(&sources)?, &sources.frame, sources.account.as_ref())?
+        }
+        (Some(Audience::Retire), _) => operator::of_retiring(layout_of(&sources)?, &sources.frame)?,
         (None, DocumentType::Identity) => identities(args, &sources, context)?,
         (None, DocumentType::Bucket) => bucket_side::documents(args, &sources, context)?,
         (None, DocumentType::Trust) => trust::documents(args, &sources, context)?,

@@ -30,7 +30,8 @@ Examples:
   bucketwright policy restore backups/245966534215/2026-11-23T120000Z
   bucketwright policy restore backups/245966534215/2026-11-23T120000Z FlyteMLS3Access role/trainer --yes
 
-A file that was changed since it was written is refused by its SHA-256. Exits 3 if something could not be put back.")]
+A file that was changed since it was written is refused by its SHA-256. With `--local` the directory answers for the account
+that the backup is of. Exits 3 if something could not be put back.")]
 pub struct RestoreArgs {
     /// The backup: the folder that holds manifest.json
     #[arg(value_name = "DIR")]
@@ -44,7 +45,7 @@ pub struct RestoreArgs {
 pub async fn run(args: &RestoreArgs, context: &Context) -> Result<Ending, CommandError> {
     let backup = read(&args.folder)?;
     let wanted = wanted(&args.names, &backup)?;
-    let world = account::open_to_write(context).await?;
+    let world = account::open_to_write_for(backup.manifest.account.as_ref(), context).await?;
     check_account(&backup, &world)?;
     let observed = observe(&backup, &world).await?;
     let plan = plan_restore(&backup, &wanted, &observed)?;

@@ -1,13 +1,16 @@
-//! The tool's own least rights: what `plan`, `apply`, `tree` and `verify` call for one layout, and nothing more.
+//! The tool's own least rights: what `plan`, `apply`, `tree` and `verify` call for one layout, and nothing more; and what
+//! `retire` takes beside that.
 //!
 //! A bucket that the layout only checks gets no right to write its settings, and a control that is given up none for
-//! that control.
+//! that control. What grants take of IAM and EKS stands in [`account`].
+
+pub mod account;
 
 use super::identity::{key_actions, via_service};
 use super::statement::{Test, allow, document, statement};
 use super::{Frame, GenerateError, Generated, MAX_MANAGED_POLICY_CHARACTERS, split};
 use crate::layout::{Bucket, FolderAccess, Layout, Manage};
-use crate::model::{Arn, BucketName, Control};
+use crate::model::{AccountId, Arn, BucketName, Control};
 use serde_json::{Value, json};
 
 /// What every verb reads of a bucket.
@@ -42,11 +45,60 @@ const fn control_actions(control: Control) -> &'static [&'static str] {
     }
 }
 
-/// The document, or its parts: a bucket's rights stay together.
-pub fn of_layout(layout: &Layout, frame: &Frame) -> Result<Vec<Generated>, GenerateError> {
-    let name = format!("{}-operator", layout.id.as_str().replace('/', "-"));
-    let mut render = |buckets: &[Bucket]| render(layout, buckets, frame);
-    let parts = split::parts(&name, MAX_MANAGED_POLICY_CHARACTERS, &layout.buckets, &mut render)?;
+/// The smallest parts that the document can be split into.
+enum Item<'layout> {
+    /// The rights on a bucket.
+    Bucket(&'layout Bucket),
+    /// A statement about the account.
+    Account(Value),
+}
+
+/// The document, or its parts: a bucket's rights stay together, and so does a statement about the account.
+///
+/// `account` is the one whose policies and roles are meant; any, if none is known.
+pub fn of_layout(layout: &Layout, frame: &Frame, account: Option<&AccountId>) -> Result<Vec<Generated>, GenerateError> {
+    let name = name_of(layout, "operator");
+    let account = account::statements(layout, frame, account).into_iter().map(Item::Account);
+    let items: Vec<Item<'_>> = layout.buckets.iter().map(Item::Bucket).chain(account).collect();
+    let mut render = |items: &[Item<'_>]| {
+        let buckets: Vec<&Bucket> = items
+            .iter()
+            .filter_map(|item| if let Item::Bucket(bucket) = item { Some(*bucket) } else { None })
+            .collect();
+        let mut statements = if buckets.is_empty() { Vec::new() } else { of_buckets(layout, &buckets, frame) };
+        statements.extend(items.iter().filter_map(|item| match item {
+            Item::Account(statement) => Some(statement.clone()),
+            Item::Bucket(_) => None,
+        }));
+        document(&statements)
+    };
+    let parts = split::parts(&name, MAX_MANAGED_POLICY_CHARACTERS, &items, &mut render)?;
+    Ok(split::named(&name, parts))
+}
+
+fn name_of(layout: &Layout, what: &str) -> String {
+    format!("{}-{what}", layout.id.as_str().replace('/', "-"))
+}
+
+/// What `retire` takes beside the operator's rights: a policy of its own, for as long as something is retired.
+///
+/// A delete on the condition that the object still is the one that was seen asks for the right to read it.
+///
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>
+pub fn of_retiring(layout: &Layout, frame: &Frame) -> Result<Vec<Generated>, GenerateError> {
+    let name = name_of(layout, "retire");
+    let managed: Vec<&Bucket> = layout.buckets.iter().filter(|bucket| bucket.manage == Manage::All).collect();
+    let mut render = |buckets: &[&Bucket]| {
+        let arns = |rest: &str| -> Vec<String> {
+            buckets.iter().map(|bucket| format!("{}{rest}", bucket.name.arn(&frame.partition))).collect()
+        };
+        let objects = ["s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"];
+        document(&[
+            allow("DeleteObjects", &objects, &arns("/*"), &[], frame),
+            allow("DeleteBuckets", &["s3:DeleteBucket"], &arns(""), &[], frame),
+        ])
+    };
+    let parts = split::parts(&name, MAX_MANAGED_POLICY_CHARACTERS, &managed, &mut render)?;
     Ok(split::named(&name, parts))
 }
 
@@ -69,14 +121,14 @@ fn setting_actions(bucket: &Bucket) -> Vec<&'static str> {
     actions
 }
 
-fn render(layout: &Layout, buckets: &[Bucket], frame: &Frame) -> Value {
+fn of_buckets(layout: &Layout, buckets: &[&Bucket], frame: &Frame) -> Vec<Value> {
     let arns = |wanted: &dyn Fn(&Bucket) -> bool, rest: &str| -> Vec<String> {
         let wanted = buckets.iter().filter(|bucket| wanted(bucket));
         wanted.map(|bucket| format!("{}{rest}", bucket.name.arn(&frame.partition))).collect()
     };
     let mut statements = vec![allow("ReadBuckets", &READ_BUCKET, &arns(&|_| true, ""), &[], frame)];
     let mut kinds: Vec<Vec<&str>> = Vec::new();
-    for actions in buckets.iter().map(setting_actions).filter(|actions| !actions.is_empty()) {
+    for actions in buckets.iter().map(|bucket| setting_actions(bucket)).filter(|actions| !actions.is_empty()) {
         if !kinds.contains(&actions) {
             kinds.push(actions);
         }
@@ -109,7 +161,7 @@ fn render(layout: &Layout, buckets: &[Bucket], frame: &Frame) -> Value {
     }
     let keys: Vec<&Arn> = buckets.iter().filter_map(|bucket| bucket.kms_key.as_ref()).collect();
     statements.extend(key_statements(&keys));
-    document(&statements)
+    statements
 }
 
 fn key_statements(keys: &[&Arn]) -> Vec<Value> {

@@ -20,3 +20,12 @@ pub(super) fn show(lines: &[Line], how: Voice, screen: &mut Screen) {
         row.hang(&escape(text), Hang::lead(screen.width, indent + 2), &mut |line| screen.answer_line(line));
     }
 }
+
+/// Prints lines that are meant to be copied, and so are not folded.
+pub(super) fn copied(lines: &[Line], how: Voice, screen: &mut Screen) {
+    screen.answer_gap();
+    for (indent, text) in lines {
+        let text = format!("{}{}", " ".repeat(*indent), escape(text));
+        screen.answer_line(&if *indent == 0 { how.out.paint(Role::Head, &text) } else { text });
+    }
+}

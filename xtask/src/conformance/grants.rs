@@ -3,6 +3,7 @@
 
 use super::endpoint::{Endpoint, Peer, moto};
 use super::lab::{Lab, Ran};
+use super::retire::User;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::fs;
@@ -129,7 +130,38 @@ pub(crate) fn ministack(lab: &Lab) -> Result<()> {
     same("the grant left", &seen.apply()?, &words(&["detach-policy"]))?;
     same("the last role", &seen.attached(roles[0])?, &Vec::new())?;
     same("after the revocation", &seen.apply()?, &Vec::new())?;
+    as_operator(&seen, roles)?;
     by_hand(&seen, roles[0])
+}
+
+/// The same by a user who has what `policy generate --for operator` prints, and nothing else.
+fn as_operator(seen: &Seen<'_>, roles: [&str; 2]) -> Result<()> {
+    let attach =
+        |roles: &[&str]| roles.iter().map(|role| format!("{{ role = \"{role}\" }}")).collect::<Vec<_>>().join(", ");
+    let policy = |access: &str, roles: &[&str]| {
+        seen.layout(access, &attach(roles))?;
+        let text = fs::read_to_string(seen.lab.path("layout.toml"))?;
+        fs::write(seen.lab.path("layout.toml"), text.replace(POLICY, "ByOperator")).map_err(anyhow::Error::from)
+    };
+    policy("read", &roles)?;
+    let user = User::with_rights(seen.lab, &seen.endpoint, "operator", &["operator"])?;
+    let apply = || -> Result<Vec<String>> {
+        let words = ["apply", "layout.toml", "--yes", "--only", "grants", "--output", "json"];
+        let ran = seen.lab.run(user.give(&seen.endpoint, seen.lab.bucketwright()).args(words))?.exit(0)?;
+        done(&ran.stdout)
+    };
+    same("the operator", &apply()?, &words(&["create-policy", "attach-policy", "attach-policy"]))?;
+    same("the operator once more", &apply()?, &Vec::new())?;
+    for access in ["append", "read-write", "read", "append", "read-write"] {
+        policy(access, &roles)?;
+        same(access, &apply()?, &words(&["create-policy-version"]))?;
+    }
+    policy("read-write", &roles[1..])?;
+    same("a role left", &apply()?, &words(&["detach-policy"]))?;
+    let other = ["iam", "create-role", "--role-name", "another", "--assume-role-policy-document", TRUST];
+    let refused = seen.lab.run(user.give(&seen.endpoint, seen.lab.client("aws")).args(other))?;
+    ensure!(!refused.status.success() && refused.stderr.contains("AccessDenied"), "roles are not its own\n{refused}");
+    Ok(())
 }
 
 /// A policy that somebody made by hand is refused, and stays as it is.

@@ -29,7 +29,7 @@ pub(crate) struct Floor {
 pub(crate) const FLOORS: &[Floor] = &[
     floor("main",     Shell, &["cli"]),
     floor("cli",      Shell, &["commands", "error", "world", "ui", "local", "config", "report", "model"]),
-    floor("commands", Shell, &["error", "apply", "world", "ui", "server", "local", "aws", "audit", "cluster", "infer", "page", "access",
+    floor("commands", Shell, &["error", "apply", "world", "ui", "server", "local", "aws", "audit", "cluster", "retire", "infer", "page", "access",
                                "verify", "doctor", "policy", "tree", "layout", "sync", "document", "plan", "report", "config", "hashing",
                                "model"]),
     floor("error",    Shell, &["apply", "world", "server", "local", "aws", "audit", "verify", "policy", "layout", "sync", "document",
@@ -46,6 +46,7 @@ pub(crate) const FLOORS: &[Floor] = &[
     floor("cluster",  Pure,  &["access", "policy", "layout", "report", "model"]),
     floor("infer",    Pure,  &["access", "policy", "layout", "document", "plan", "report", "model"]),
     floor("page",     Pure,  &["access", "policy", "tree", "layout", "document", "report", "hashing", "model"]),
+    floor("retire",   Pure,  &["access", "policy", "layout", "document", "plan", "report", "model"]),
     floor("access",   Pure,  &["policy", "layout", "document", "plan", "report", "model"]),
     floor("verify",   Pure,  &["policy", "layout", "document", "plan", "report", "hashing", "model"]),
     floor("doctor",   Pure,  &["policy", "layout", "document", "report", "model"]),
