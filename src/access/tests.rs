@@ -218,7 +218,7 @@ fn another_document_is_a_new_version_and_says_what_turns() {
     let layout = reader("");
     let mut state = account();
     state.with_policy(policy("reader", &[&stale()], whole_tags()), &[]);
-    let plan = check(&layout, &state, &["put-policy-version reader"], &[]);
+    let plan = check(&layout, &state, &["create-policy-version reader"], &[]);
     let reason = plan.actions[0].reason.to_string();
     assert!(reason.starts_with("replaces v1: opens ") && reason.contains("closes delete"), "{reason}");
 }
@@ -231,8 +231,8 @@ fn the_oldest_version_that_is_not_in_force_goes() {
     let mut full = policy("reader", &[&old; 5], whole_tags());
     full.default_version = VersionId(1);
     state.with_policy(full, &[]);
-    let plan = check(&layout, &state, &["put-policy-version reader"], &[]);
-    let crate::plan::AccountStep::PutPolicyVersion { prunes, .. } = &plan.actions[0].step else { panic!() };
+    let plan = check(&layout, &state, &["create-policy-version reader"], &[]);
+    let crate::plan::AccountStep::CreatePolicyVersion { prunes, .. } = &plan.actions[0].step else { panic!() };
     assert_eq!(*prunes, Some(VersionId(2)));
     assert!(plan.actions[0].reason.to_string().contains("v2 is backed up and removed"));
 }
@@ -244,7 +244,7 @@ fn what_is_not_ours_is_refused_or_adopted() {
     let mut state = account();
     state.with_policy(policy("reader", &[&stale()], Tags::new()), &["somebody"]);
     check(&plain, &state, &[], &["not-ours"]);
-    let adopted = ["tag-policy reader", "put-policy-version reader", "detach-policy reader from somebody"];
+    let adopted = ["tag-policy reader", "create-policy-version reader", "detach-policy reader from somebody"];
     let plan = check(&adopting, &state, &adopted, &[]);
     let impact: Vec<&str> = plan.findings.iter().map(|finding| finding.message.as_str()).collect();
     assert!(impact.iter().any(|message| message.contains("attached to `somebody`")), "{impact:?}");

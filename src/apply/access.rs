@@ -168,7 +168,7 @@ impl Grants<'_> {
                 }
             }
             AccountStep::TagPolicy { policy, tags } => Ok(account.tag_policy(policy, tags).await?),
-            AccountStep::PutPolicyVersion { policy, document, prunes, .. } => {
+            AccountStep::CreatePolicyVersion { policy, document, prunes, .. } => {
                 if let Some(version) = prunes {
                     account.delete_version(policy, *version).await?;
                 }
@@ -248,7 +248,7 @@ impl Done {
         let stale = action.step.policy().is_some_and(|policy| self.stale.contains(policy));
         let lacking = action.step.roles().iter().any(|role| self.lacking.contains(role));
         match &action.step {
-            AccountStep::PutPolicyVersion { .. } | AccountStep::AttachPolicy { .. } if stale => {
+            AccountStep::CreatePolicyVersion { .. } | AccountStep::AttachPolicy { .. } if stale => {
                 Some("the policy could not be made as it should be")
             }
             AccountStep::AttachPolicy { .. } | AccountStep::PutTrust { .. } | AccountStep::CreateAssociation { .. }
@@ -266,7 +266,7 @@ impl Done {
         match step {
             AccountStep::CreatePolicy { policy, .. }
             | AccountStep::TagPolicy { policy, .. }
-            | AccountStep::PutPolicyVersion { policy, .. } => {
+            | AccountStep::CreatePolicyVersion { policy, .. } => {
                 self.stale.insert(policy.clone());
             }
             AccountStep::CreateRole { role, .. }

@@ -414,7 +414,7 @@ fn nearest(case: &Case, decision: &Decision) -> String {
     let close = near(|missed| matches!(missed, Missed::Condition(_)))
         .or_else(|| near(|missed| matches!(missed, Missed::Resource { .. })));
     match (close, case.layers.identity.held()) {
-        (Some(close), _) => format!("no policy of {who} allows {action} there; closest is {close}"),
+        (Some(close), _) => format!("no policy of {who} allows {action} there; {close}"),
         (None, []) => format!("{who} has no policy at all, attached or inline"),
         (None, held) => {
             let names: Vec<String> = held.iter().take(5).map(Held::name).collect();

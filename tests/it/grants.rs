@@ -325,6 +325,6 @@ fn nothing_is_taken_away_that_could_not_be_kept() {
     let ran = env.expect(3, &["apply", "--local", "--yes", "--output", "json"]);
     let told = actions(&ran);
     assert!(told.contains(&"done create-policy arn:aws:iam::245966534215:policy/Second".to_owned()), "{told:?}");
-    assert!(told.contains(&format!("done put-policy-version {POLICY}")), "{told:?}");
+    assert!(told.contains(&format!("done create-policy-version {POLICY}")), "{told:?}");
     assert!(told.contains(&format!("failed detach-policy role/{}", NODE_ROLES[0])), "{told:?}");
 }
