@@ -225,6 +225,12 @@ fn trust(symptom: &Symptom) -> (String, String) {
             "the annotation `eks.amazonaws.com/role-arn` is no whole ARN of a role".to_owned(),
             "write `arn:aws:iam::ACCOUNT:role/NAME` into the annotation of the service account, and restart the pod".to_owned(),
         ),
+        _ if symptom.operation.as_deref() == Some("AssumeRoleForPodIdentity") => (
+            "EKS may not take the pod's role: the role's trust policy does not let Pod Identity in".to_owned(),
+            "let the service `pods.eks.amazonaws.com` do sts:AssumeRole and sts:TagSession in the role's trust policy; `bucketwright policy \
+             generate` writes it"
+                .to_owned(),
+        ),
         _ if web => (
             format!("{role} does not trust this service account: its trust policy names another issuer, namespace or service account"),
             "compare `sub` (system:serviceaccount:NAMESPACE:NAME), `aud` (sts.amazonaws.com) and the issuer in the role's trust policy \
@@ -314,6 +320,11 @@ fn credentials(symptom: &Symptom) -> (String, String) {
         Trouble::Expired => (
             "the session's credentials are past their time; policies have nothing to do with it",
             "sign in again (`aws sso login`), or restart the process: one that copied credentials into its environment never renews them",
+        ),
+        Trouble::BadRequest => (
+            "HEAD requests get a 400 without a word of explanation; mostly the credentials are past their time, or the request was signed for \
+             another Region",
+            "ask `aws sts get-caller-identity` with the same credentials, and set the client's Region to the bucket's",
         ),
         Trouble::LinkExpired => (
             "the presigned URL is past its time, or past that of the credentials that signed it",

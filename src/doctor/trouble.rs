@@ -11,6 +11,8 @@ pub enum Trouble {
     Denied,
     /// A 403 without a word more, as HEAD requests get.
     Forbidden,
+    /// A 400 without a word more, as HEAD requests get.
+    BadRequest,
     /// KMS refuses the key.
     KmsDenied,
     /// The key is disabled, deleted or elsewhere.
@@ -74,6 +76,7 @@ const KINDS: &[Kind] = &[
     kind(Trouble::TrustRefused, "doctor-trust-refused", 80, &[
         "not authorized to perform: sts:assumerole", "not authorized to perform sts:assumerole",
         "not authorized to perform: sts:tagsession", "is not authorized to assume",
+        "does not have permissions to assume the associated role",
     ]),
     kind(Trouble::NoOidcProvider, "doctor-no-oidc-provider", 80, &["no openidconnect provider found", "invalididentitytoken"]),
     kind(Trouble::BadRoleArn, "doctor-bad-role-arn", 80, &["request arn is invalid"]),
@@ -144,6 +147,7 @@ const KINDS: &[Kind] = &[
         // OpenDAL and object_store; gRPC has a code of that name.
         "permissiondenied (", "permissiondenied {", "permissiondeniederror",
     ]),
+    kind(Trouble::BadRequest, "doctor-bad-request", 55, &["(400) when calling the head", "object operation: bad request"]),
     kind(Trouble::NoKey, "doctor-no-key", 25, &["nosuchkey", "specified key does not exist"]),
     kind(Trouble::Forbidden, "doctor-forbidden", 40, &[
         "(403)", "403 forbidden", "statuscode: 403", "status code: 403", "status code 403", "status: 403", "http 403",
@@ -189,7 +193,8 @@ impl Trouble {
 
     /// True if looking at the bucket helps.
     pub const fn is_about_bucket(self) -> bool {
-        matches!(self, Self::WrongRegion | Self::NoBucket | Self::NoKey | Self::PublicBlocked | Self::AclsDisabled)
+        matches!(self, Self::WrongRegion | Self::BadRequest | Self::NoBucket | Self::NoKey)
+            || matches!(self, Self::PublicBlocked | Self::AclsDisabled)
             || self.is_about_policies()
     }
 }

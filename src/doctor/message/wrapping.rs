@@ -19,6 +19,7 @@ pub(super) struct Wrapping {
 const CALLS: &[&str] = &[
     "AbortMultipartUpload",
     "AssumeRole",
+    "AssumeRoleForPodIdentity",
     "AssumeRoleWithWebIdentity",
     "CompleteMultipartUpload",
     "CopyObject",
@@ -67,8 +68,9 @@ const SAYINGS: &[(&str, &str)] = &[
     ("defaults3client.deleteobject(", "DeleteObject"), ("defaults3client.copyobject(", "CopyObject"),
     ("getfilestatus on ", "HeadObject"), ("put 0-byte object on", "PutObject"), ("writing object on", "PutObject"),
     ("innermkdirs on ", "PutObject"), ("initiate multipart upload on", "CreateMultipartUpload"),
-    // DuckDB, flytestdlib and the aws CLI
+    // DuckDB, flytekit, flytestdlib and the aws CLI
     ("http get error on", "GetObject"), ("http head error on", "HeadObject"), ("http put error on", "PutObject"),
+    ("failed to put data from", "PutObject"), ("failed to get data from", "GetObject"),
     ("failed to write data", "PutObject"), ("upload failed:", "PutObject"), ("download failed:", "GetObject"),
     ("make_bucket failed:", "CreateBucket"),
 ];
