@@ -166,6 +166,7 @@ pub async fn try_access(
         no_write,
         via: None,
         simulate: false,
+        as_caller: false,
         grant: grant.to_vec(),
         wait: false,
         receipt: None,
