@@ -81,6 +81,8 @@ struct Done {
     stale: BTreeSet<Arn>,
     /// Roles that could not be made, or that lack a policy that they should have got.
     lacking: BTreeSet<RoleName>,
+    /// Roles whose trust policy could not be changed.
+    untrusting: BTreeSet<RoleName>,
     /// Something was made that not every server of the service knows yet.
     is_new: bool,
     /// The roles whose access changed.
@@ -108,7 +110,7 @@ impl Grants<'_> {
             }
             if action.planned_status() == Status::Skipped {
                 self.emit(Event::Action(action.record(Status::Skipped))).await;
-            } else if let Some(why) = done.obstacle(action) {
+            } else if let Some(why) = done.obstacle(action, actions) {
                 done.failed(&action.step);
                 self.skip(action, why).await;
             } else {
@@ -247,18 +249,28 @@ impl Grants<'_> {
 }
 
 impl Done {
-    /// Why a step cannot be done after what failed before.
-    fn obstacle(&self, action: &AccountAction) -> Option<&'static str> {
+    /// Why a step, one of `all`, cannot be done after what failed before.
+    fn obstacle(&self, action: &AccountAction, all: &[AccountAction]) -> Option<&'static str> {
+        let is_unfit = |role: &RoleName| self.lacking.contains(role) || self.untrusting.contains(role);
         let stale = action.step.policy().is_some_and(|policy| self.stale.contains(policy));
         let lacking = action.step.roles().iter().any(|role| self.lacking.contains(role));
         match &action.step {
             AccountStep::CreatePolicyVersion { .. } | AccountStep::AttachPolicy { .. } if stale => {
                 Some("the policy could not be made as it should be")
             }
-            AccountStep::AttachPolicy { .. } | AccountStep::PutTrust { .. } | AccountStep::CreateAssociation { .. }
-                if lacking =>
-            {
+            AccountStep::AttachPolicy { .. } | AccountStep::PutTrust { .. } if lacking => {
                 Some("the role could not be made as it should be")
+            }
+            AccountStep::CreateAssociation { .. } if action.step.roles().iter().any(is_unfit) => {
+                Some("the role could not be made as it should be")
+            }
+            // A service account has one association, so that the old one goes first.
+            AccountStep::DeleteAssociation { .. }
+                if all
+                    .iter()
+                    .any(|next| follows(&action.step, &next.step) && next.step.roles().iter().any(is_unfit)) =>
+            {
+                Some("the service account's new role could not be made as it should be")
             }
             AccountStep::DetachPolicy { .. } if lacking => Some("the role did not get what it should have instead"),
             _ => None,
@@ -280,8 +292,22 @@ impl Done {
             | AccountStep::DeleteAssociation { role, .. } => {
                 self.lacking.insert(role.clone());
             }
+            AccountStep::PutTrust { role, .. } => {
+                self.untrusting.insert(role.clone());
+            }
             _ => {}
         }
+    }
+}
+
+/// True if a step hands a role to the service account that another step takes one from.
+fn follows(taken: &AccountStep, given: &AccountStep) -> bool {
+    match (taken, given) {
+        (
+            AccountStep::DeleteAssociation { cluster, namespace, service_account, .. },
+            AccountStep::CreateAssociation { cluster: its, namespace: space, service_account: account, .. },
+        ) => (cluster, namespace, service_account) == (its, space, account),
+        _ => false,
     }
 }
 
@@ -309,7 +335,7 @@ fn means_the_same(one: &PolicyJson, other: &PolicyJson) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Done, ErrorClass, as_waited_for};
-    use crate::model::{Arn, PolicyJson, Tags};
+    use crate::model::{Arn, PolicyJson, RoleName, Tags};
     use crate::plan::{AccountAction, AccountStep, Reason};
 
     fn arn(resource: &str) -> Arn {
@@ -341,13 +367,53 @@ mod tests {
             tags: Tags::new(),
         };
         done.failed(&create);
-        assert!(done.obstacle(&attach("nodes", "new")).is_some(), "a policy that is not there is attached to nobody");
-        assert!(done.obstacle(&attach("nodes", "other")).is_none());
-        assert!(done.obstacle(&detach("nodes", "old")).is_none());
+        assert!(
+            done.obstacle(&attach("nodes", "new"), &[]).is_some(),
+            "a policy that is not there is attached to nobody"
+        );
+        assert!(done.obstacle(&attach("nodes", "other"), &[]).is_none());
+        assert!(done.obstacle(&detach("nodes", "old"), &[]).is_none());
         // What is left out counts as failed.
         done.failed(&attach("nodes", "new").step);
-        assert!(done.obstacle(&detach("Nodes", "old")).is_some(), "who did not get the new one keeps the old one");
-        assert!(done.obstacle(&detach("others", "old")).is_none());
+        assert!(done.obstacle(&detach("Nodes", "old"), &[]).is_some(), "who did not get the new one keeps the old one");
+        assert!(done.obstacle(&detach("others", "old"), &[]).is_none());
+    }
+
+    #[test]
+    fn a_service_account_keeps_its_role_where_the_new_one_is_not_ready() {
+        let (cluster, namespace, service_account) = ("edu".to_owned(), "flyte".to_owned(), "sa".to_owned());
+        let new: RoleName = "new".parse().unwrap();
+        let trust = PolicyJson("{}".to_owned());
+        let id = "a-1".to_owned();
+        let take = action(AccountStep::DeleteAssociation {
+            cluster: cluster.clone(),
+            id,
+            namespace: namespace.clone(),
+            service_account: service_account.clone(),
+            role: "old".parse().unwrap(),
+        });
+        let give = |service_account: &str| {
+            let (cluster, namespace, tags) = (cluster.clone(), namespace.clone(), Tags::new());
+            let service_account = service_account.to_owned();
+            let role = arn("role/new");
+            action(AccountStep::CreateAssociation { cluster, namespace, service_account, role, tags })
+        };
+        let same = [take.clone(), give("sa")];
+        assert!(Done::default().obstacle(&take, &same).is_none());
+        let create = AccountStep::CreateRole {
+            role: new.clone(),
+            path: "/".to_owned(),
+            description: String::new(),
+            trust: trust.clone(),
+            tags: Tags::new(),
+        };
+        for failed in [create, AccountStep::PutTrust { role: new, trust }] {
+            let mut done = Done::default();
+            done.failed(&failed);
+            assert!(done.obstacle(&take, &same).is_some(), "{failed:?}");
+            assert!(done.obstacle(&give("sa"), &same).is_some(), "{failed:?}");
+            assert!(done.obstacle(&take, &[take.clone(), give("another")]).is_none(), "{failed:?}");
+        }
     }
 
     #[test]

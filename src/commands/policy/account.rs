@@ -18,7 +18,7 @@ use crate::report::{
     StatementRecord, Status, Summary,
 };
 use crate::world::World;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::fmt;
 use std::str::FromStr;
 
@@ -304,7 +304,8 @@ pub(super) fn action(status: Status, action: &'static str, target: String, reaso
 
 /// Whom a policy is attached to or detached from: roles by name, or those of node groups.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
+#[group(skip)]
+#[command(group(ArgGroup::new("targets").args(["role", "eks_cluster"]).required(true).multiple(true)))]
 pub(super) struct TargetArgs {
     /// A role: its name or ARN; can be repeated
     #[arg(long, value_name = "ROLE", value_parser = parse_role)]
@@ -312,13 +313,6 @@ pub(super) struct TargetArgs {
     /// An EKS cluster, whose node groups' roles are meant
     #[arg(long, value_name = "NAME")]
     eks_cluster: Option<String>,
-    #[command(flatten)]
-    of_cluster: OfCluster,
-}
-
-/// Apart, because it names nobody by itself.
-#[derive(Debug, Args)]
-struct OfCluster {
     /// Only these node groups, separated by commas: names, or patterns with `*` and `?`
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "eks_cluster")]
     node_groups: Vec<String>,
@@ -357,8 +351,7 @@ impl TargetArgs {
                 return Err(hidden(&format!("the node groups of cluster `{name}`"), why));
             }
             let all = ["*".to_owned()];
-            let named = &self.of_cluster.node_groups;
-            let wanted = if named.is_empty() { &all[..] } else { named };
+            let wanted = if self.node_groups.is_empty() { &all[..] } else { &self.node_groups };
             let roles = cluster.node_roles(wanted).map_err(|error| missing(error.to_string()))?;
             for node in roles {
                 let Some(role) = RoleName::of_arn(&node.role) else { continue };
