@@ -114,7 +114,7 @@ pub(crate) fn ministack(lab: &Lab) -> Result<()> {
 
     for access in ["append", "read-write", "read", "append", "read-write"] {
         seen.layout(access, &both)?;
-        same(access, &seen.apply()?, &words(&["put-policy-version"]))?;
+        same(access, &seen.apply()?, &words(&["create-policy-version"]))?;
     }
     let mut versions = seen.versions(&arn)?;
     versions.sort();
