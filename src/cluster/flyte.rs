@@ -155,7 +155,7 @@ fn two(layout: &Layout, buckets: &FlyteBuckets, backend: Option<&Identity<'_>>) 
 
 #[cfg(test)]
 mod tests {
-    use super::{FlyteVersion, NoFlyte, flyte_values};
+    use super::{FlyteVersion, flyte_values};
     use crate::layout::{Layout, ParseOptions};
     use std::collections::BTreeMap;
 
@@ -207,6 +207,5 @@ mod tests {
         assert!(!values.contains("role-arn") && values.contains("name: flyte\n"), "{values}");
         assert_eq!(remarks.len(), 2, "{remarks:?}");
         assert!(remarks[0].contains("by Pod Identity") && remarks[1].contains("the tasks get what their node has"));
-        assert_eq!(flyte_values(&layout(""), FlyteVersion::One), Err(NoFlyte));
     }
 }
