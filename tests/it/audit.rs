@@ -116,8 +116,8 @@ fn what_was_left_behind_is_found_with_its_evidence() {
     scene.json(0, &["--fail-on", "security-warning", "--only", "keys,buckets"]);
     assert_eq!(new(&scene.json(4, &["--only", "keys", "--fail-on", "warning"])), LITTER[3..]);
     // The user who asks is told of their own key.
-    let ran = scene.json(0, &["--only", "keys", "--as", "user/alice"]);
-    assert_eq!(new(&ran), ["audit-static-key user/alice", "audit-caller-key user/alice"]);
+    let ran = scene.json(3, &["--only", "keys", "--as", "user/alice"]);
+    assert_eq!(new(&ran), ["account-hidden account/users the list of users", "audit-caller-key user/alice"]);
     scene.text(2, &["--only", "grants"]);
     scene.text(2, &["--env", "prod"]);
 }
@@ -211,6 +211,10 @@ fn what_may_not_be_read_is_exit_3() {
     assert_eq!(new(&ran), ["no-iam ml-workflows"]);
     let ran = scene.json(3, &["--as", "nobody", "--only", "buckets"]);
     assert_eq!(new(&ran), ["account-hidden account/buckets the list of buckets"]);
+    let ran = scene.json(3, &["layout.toml", "--as", "nobody", "--only", "policies,keys"]);
+    let lists = ["policies", "roles", "users"].map(|list| format!("account-hidden account/{list} the list of {list}"));
+    assert_eq!(new(&ran), lists, "the directory tells nobody but its owner");
+    scene.0.expect(1, &["policy", "prune", "--unattached", "--layout", "layout.toml", "--local", "--as", "nobody"]);
     // Somebody may accept that as well.
     let accepted = ["--as", "nobody", "--only", "buckets", "--write-baseline", "audit.toml", "--reason", "by design"];
     scene.json(0, &accepted);

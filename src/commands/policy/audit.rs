@@ -2,17 +2,18 @@
 
 mod look;
 
-use super::account;
 use super::lint::{FailOn, by_severity};
 use super::read_text;
 use crate::audit::baseline::{Acceptor, Baseline};
 use crate::audit::{self, Audit, HIDDEN, Limits, Parts};
 use crate::commands::uploads::abort::parse_age;
-use crate::commands::{Closing, Context, Ending, LayoutArgs, load, reach};
+use crate::commands::{self, Closing, Context, Ending, LayoutArgs, load, reach};
+use crate::config::Settings;
 use crate::error::CommandError;
 use crate::layout::Layout;
 use crate::local;
 use crate::report::{Event, Finding, Outcome, Severity, Summary};
+use crate::world::World;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use jiff::civil::Date;
@@ -122,7 +123,7 @@ pub async fn run(args: &AuditArgs, context: &Context) -> Result<Ending, CommandE
     let layout = loaded.as_ref().map(|loaded| &loaded.layout);
     let world = match layout {
         Some(layout) => reach(layout, context).await?,
-        None => account::open_to_write(context).await?,
+        None => open(context).await?,
     };
     let limits = Limits { now: context.now, unused_after: args.unused_after };
     let observed = look::look(parts, layout, limits, &world, context).await?;
@@ -131,6 +132,14 @@ pub async fn run(args: &AuditArgs, context: &Context) -> Result<Ending, CommandE
     audited.waived.iter().for_each(|check| context.ui.event(&Event::Check(check.clone())));
     context.ui.show_findings(&audited.findings);
     Ok(ending(args, &audited))
+}
+
+/// Connects as the flags say. Whoever may not look at the account may still look at buckets.
+async fn open(context: &Context) -> Result<World, CommandError> {
+    let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
+    let world = commands::open(&settings, None, context).await?;
+    context.ui.event(&Event::Identity(world.identity_record()));
+    Ok(world)
 }
 
 fn read(path: &Path) -> Result<Baseline, CommandError> {

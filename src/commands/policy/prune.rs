@@ -94,7 +94,7 @@ pub async fn run(args: &PruneArgs, context: &Context) -> Result<Ending, CommandE
         None => None,
     };
     let world = match &loaded {
-        Some(loaded) => reach(&loaded.layout, context).await?,
+        Some(loaded) => account::with_account(reach(&loaded.layout, context).await?)?,
         None => account::open_to_write(context).await?,
     };
     let rules = args.rules(context);
@@ -153,7 +153,7 @@ async fn candidates(
         true => world.account.policies().await?,
         false => named(&args.names, world, context).await?,
     };
-    let names = loaded.map(|loaded| access::names_of(&loaded.layout, world.region.partition()));
+    let names = loaded.map(|loaded| access::names_of(&loaded.layout, world.partition()));
     if let Some(loaded) = loaded {
         let owner = TagValue::from(&loaded.layout.id);
         policies.retain(|policy| {

@@ -23,12 +23,23 @@ pub(super) async fn look(
     context: &Context,
 ) -> Result<Observed, CommandError> {
     let mut observed = Observed::default();
-    if parts.policies {
+    let (policies_wanted, keys_wanted) = match world.no_account() {
+        // The directory asks nobody for rights, so nothing of it is read for those who may have none.
+        Some(why) => {
+            let hidden = || why.to_owned();
+            observed.policies = parts.policies.then(|| Seen::Hidden(hidden()));
+            observed.roles = parts.policies.then(|| Seen::Hidden(hidden()));
+            observed.users = parts.keys.then(|| Seen::Hidden(hidden()));
+            (false, false)
+        }
+        None => (parts.policies, parts.keys),
+    };
+    if policies_wanted {
         let looking = "looking at policies and what IAM remembers of their use";
         observed.policies = Some(announced(looking, policies(world, limits), context).await?);
         observed.roles = Some(announced("looking at roles", roles(world), context).await?);
     }
-    if parts.keys {
+    if keys_wanted {
         observed.users = Some(announced("looking at users and their keys", world.account.users(), context).await?);
     }
     if let Some(layout) = layout.filter(|_| parts.grants) {
