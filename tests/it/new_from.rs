@@ -145,7 +145,7 @@ async fn the_seed_as_it_was_made_by_hand() {
         text.lines().skip_while(|line| *line != "# [[grant]]").map(|line| format!("{}\n", &line[2..])).collect();
     hand.env.write("layout.toml", format!("{text}\n{grant}"));
     let planned = hand.env.expect(0, &["plan", "--local", "--output", "json"]);
-    assert_eq!(actions(&planned), ["tag-policy", "put-policy-version"]);
+    assert_eq!(actions(&planned), ["tag-policy", "create-policy-version"]);
 }
 
 #[tokio::test]
