@@ -293,11 +293,12 @@ pub(super) fn action(status: Status, action: &'static str, target: String, reaso
 }
 
 /// Whom a policy is attached to or detached from: roles by name, or those of node groups.
+///
+/// Said by the argument and not by the group: a group with other arguments flattened into it has no members to require.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 pub(super) struct TargetArgs {
     /// A role: its name or ARN; can be repeated
-    #[arg(long, value_name = "ROLE", value_parser = parse_role)]
+    #[arg(long, value_name = "ROLE", value_parser = parse_role, required_unless_present = "eks_cluster")]
     role: Vec<RoleRef>,
     /// An EKS cluster, whose node groups' roles are meant
     #[arg(long, value_name = "NAME")]
