@@ -3,6 +3,7 @@
 
 mod adoption;
 mod bad_input;
+mod breakages;
 mod copy;
 mod dataset;
 mod deletes;
@@ -16,6 +17,7 @@ mod killed;
 mod layout_cases;
 mod listing;
 mod main_job;
+mod manual_steps;
 mod odd_files;
 mod output;
 mod policy;
