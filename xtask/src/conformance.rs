@@ -2,6 +2,7 @@
 //! written by others. Peers are installed under target/; traffic stays on the loopback interface.
 
 mod access;
+mod breakages;
 mod clients;
 mod crash;
 mod endpoint;
@@ -51,6 +52,8 @@ const CASES: &[Case] = &[
     Case { name: "access-matrix-ministack", run: access::ministack_matrix },
     Case { name: "aws-cli-as-role", run: principals::aws_as_role },
     Case { name: "s5cmd-as-role", run: principals::s5cmd_as_role },
+    Case { name: "breakages-ministack", run: breakages::ministack },
+    Case { name: "breakages-moto-eks", run: breakages::moto_eks },
     Case { name: "grants-ministack", run: grants::ministack },
     Case { name: "grants-moto-eks", run: grants::moto_eks },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
