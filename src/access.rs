@@ -101,7 +101,7 @@ pub fn plan(layout: &Layout, state: &AccountState) -> AccountPlan {
 const fn phase(action: &AccountAction) -> u8 {
     match (&action.step, &action.reason) {
         (
-            AccountStep::CreatePolicy { .. } | AccountStep::TagPolicy { .. } | AccountStep::PutPolicyVersion { .. },
+            AccountStep::CreatePolicy { .. } | AccountStep::TagPolicy { .. } | AccountStep::CreatePolicyVersion { .. },
             _,
         ) => 0,
         (AccountStep::CreateRole { .. } | AccountStep::TagRole { .. } | AccountStep::PutTrust { .. }, _) => 1,

@@ -13,12 +13,13 @@ pub use failure::{ErrorClass, ServiceError};
 
 use crate::model::{AccountId, Arn, Endpoint, Identity, Region};
 use aws_config::identity::IdentityCache;
-use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
-use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future::ProvideCredentials as Providing;
+use aws_sdk_s3::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -138,7 +139,7 @@ impl Recipe {
         if let Some(url) = &connection.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        let config = profile_first(loader.load().await, connection.profile.as_deref());
+        let config = of_profile(loader.load().await, connection.profile.as_deref());
         as_role(config, connection.as_role.as_ref()).await
     }
 
@@ -213,6 +214,8 @@ pub fn connect_in_process(http_client: SharedHttpClient, keys: Keys<'_>, region:
         .endpoint_url("http://localhost")
         .http_client(http_client)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        // A machine that is busy lets requests to its own process wait for longer than the SDK takes for a dead line.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
     let s3_config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
     Clients {
@@ -225,17 +228,47 @@ pub fn connect_in_process(http_client: SharedHttpClient, keys: Keys<'_>, region:
     }
 }
 
-/// The same configuration with the credentials of a profile that was named by hand before all others: without this, keys in
-/// the environment would be used in silence, and the two sides of a copy could not be told apart.
-fn profile_first(config: SdkConfig, profile: Option<&str>) -> SdkConfig {
-    let (Some(profile), Some(others)) = (profile, config.credentials_provider()) else { return config };
+/// The same configuration with the credentials of the profile that was named by hand, and of nothing else: keys in the
+/// environment would otherwise be used in silence, of another account maybe, and the two sides of a copy could not be told
+/// apart. The AWS CLI does not look at the environment's keys either once a profile is named.
+///
+/// Source: <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html>
+fn of_profile(config: SdkConfig, profile: Option<&str>) -> SdkConfig {
+    let Some(profile) = profile else { return config };
     let mut around = ProviderConfig::without_region().with_region(config.region().cloned());
     if let Some(client) = config.http_client() {
         around = around.with_http_client(client);
     }
-    let named = ProfileFileCredentialsProvider::builder().configure(&around).profile_name(profile).build();
-    let chain = CredentialsProviderChain::first_try("NamedProfile", named).or_else("Others", others);
-    config.into_builder().credentials_provider(SharedCredentialsProvider::new(chain)).build()
+    let found = ProfileFileCredentialsProvider::builder().configure(&around).profile_name(profile).build();
+    let named = NamedProfile { name: profile.to_owned(), found };
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(named)).build()
+}
+
+/// A profile that somebody named, which says its name where it gives nothing.
+#[derive(Debug)]
+struct NamedProfile {
+    name: String,
+    found: ProfileFileCredentialsProvider,
+}
+
+impl NamedProfile {
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        match self.found.provide_credentials().await {
+            Err(CredentialsError::CredentialsNotLoaded(_)) => {
+                Err(CredentialsError::not_loaded(format!("the profile `{}` gives no credentials", self.name)))
+            }
+            other => other,
+        }
+    }
+}
+
+impl ProvideCredentials for NamedProfile {
+    fn provide_credentials<'a>(&'a self) -> Providing<'a>
+    where
+        Self: 'a,
+    {
+        Providing::new(self.credentials())
+    }
 }
 
 /// The same configuration with the credentials of `role`, taken with those it had.

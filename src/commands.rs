@@ -238,13 +238,17 @@ fn introduce(world: World, layout: &Layout, context: &Context) -> Result<World, 
 pub async fn open(settings: &Settings, account: Option<&AccountId>, context: &Context) -> Result<World, CommandError> {
     World::open(settings, account).await.map_err(|error| {
         let failed = CommandError::from(error);
-        let named = match &settings.target {
-            Target::Remote { profile, .. } => profile.as_ref().or_else(|| context.environment.get("AWS_PROFILE")),
-            Target::Local { .. } => None,
-        };
-        match named {
-            Some(profile) if failed.is("no-credentials") => failed
-                .hint(format!("the profile is `{profile}`: `aws configure list-profiles` shows those that there are")),
+        match &settings.target {
+            Target::Remote { profile: Some(_), .. } if failed.is("no-credentials") => failed.with_hints([
+                "`aws configure list-profiles` shows the profiles that there are",
+                "where a profile is named, keys of the environment and roles of this machine are not used",
+            ]),
+            Target::Remote { .. } if failed.is("no-credentials") => match context.environment.get("AWS_PROFILE") {
+                Some(profile) => failed.hint(format!(
+                    "the profile is `{profile}`: `aws configure list-profiles` shows those that there are"
+                )),
+                None => failed,
+            },
             _ => failed,
         }
     })

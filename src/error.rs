@@ -125,6 +125,15 @@ impl CommandError {
         self
     }
 
+    /// The same error with these hints instead of its own.
+    #[must_use]
+    pub fn with_hints<const N: usize>(mut self, hints: [&str; N]) -> Self {
+        if let Some(last) = self.records.last_mut() {
+            last.hints = hints.map(str::to_owned).to_vec();
+        }
+        self
+    }
+
     /// The same error with one more hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

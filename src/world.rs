@@ -212,6 +212,26 @@ impl World {
         Ok(Session { store: self.store.acting_as(keys_of(&issued).credentials()), arn: issued.arn })
     }
 
+    /// Why the caller may not look at roles and policies here, if that is so before anybody is asked.
+    pub fn no_account(&self) -> Option<&'static str> {
+        // The directory asks nobody for rights, so only the folder's owner gets at it.
+        let is_owner = || self.identity.arn.as_deref().is_some_and(|arn| arn.ends_with(":root"));
+        match &self.account {
+            Account::Remote { .. } if self.endpoint == Endpoint::Embedded => {
+                Some("roles and policies of an embedded endpoint are files; pass `--local=DIR` to reach them")
+            }
+            Account::Local(_) if !is_owner() => {
+                Some("only the owner of the embedded endpoint's folder may look at roles and policies")
+            }
+            _ => None,
+        }
+    }
+
+    /// The partition of ARNs here: `aws`, `aws-cn`, `aws-us-gov`. The embedded endpoint knows only the first.
+    pub fn partition(&self) -> &'static str {
+        if self.is_local() { "aws" } else { self.region.partition() }
+    }
+
     /// True for the embedded endpoint of `--local`, which issues sessions itself.
     pub const fn is_local(&self) -> bool {
         matches!(self.origin, Origin::Local(_))

@@ -29,7 +29,8 @@ impl Planner<'_> {
     }
 
     /// What left the layout. A policy with our tag is ours, and so is whom it is attached to; nobody is taken anything
-    /// from because of what could not be read.
+    /// from because of what could not be read. A role that a grant names which is left alone keeps all that it has, because
+    /// that grant may give what the other one gave.
     pub(super) fn revocations(&mut self, wanted: &Wanted<'_>) {
         for resolved in wanted.grants.iter().filter(|resolved| resolved.hidden.is_empty()) {
             for (name, _) in &resolved.documents {
@@ -41,14 +42,14 @@ impl Planner<'_> {
                 };
                 if is_ours {
                     let why = format!("grant `{}` does not name this role", resolved.grant.policy);
-                    self.revoke(policy, &resolved.roles, &why);
+                    self.revoke(policy, &resolved.roles, wanted, &why);
                 }
             }
         }
         match &self.state.former {
             Seen::Here(former) => {
                 for policy in former {
-                    self.revoke(policy, &BTreeSet::new(), "no grant names this policy any more");
+                    self.revoke(policy, &BTreeSet::new(), wanted, "no grant names this policy any more");
                 }
             }
             Seen::Hidden(why) => self.former_unread(why),
@@ -69,7 +70,7 @@ impl Planner<'_> {
     }
 
     /// Takes a policy of ours from every role that is not among `named`.
-    fn revoke(&mut self, policy: &ManagedPolicy, named: &BTreeSet<RoleName>, why: &str) {
+    fn revoke(&mut self, policy: &ManagedPolicy, named: &BTreeSet<RoleName>, wanted: &Wanted<'_>, why: &str) {
         let found = match self.state.attachments.get(&policy.arn) {
             Some(Seen::Here(found)) => found,
             Some(Seen::Hidden(words)) => {
@@ -84,11 +85,25 @@ impl Planner<'_> {
             Some(Seen::Absent) | None => return,
         };
         for role in found.roles.iter().filter(|role| !named.contains(role)) {
+            if let Some(left_alone) = wanted.left_alone(role) {
+                self.kept(policy, role, &left_alone.grant.policy);
+                continue;
+            }
             let step = AccountStep::DetachPolicy { role: role.clone(), policy: policy.arn.clone() };
             self.push(step, Reason::LeftLayout(why.to_owned()));
         }
         self.elsewhere(&policy.name, &policy.arn, &found.users, "user");
         self.elsewhere(&policy.name, &policy.arn, &found.groups, "group");
+    }
+
+    /// Says that a role keeps a policy for now.
+    fn kept(&mut self, policy: &ManagedPolicy, role: &RoleName, grant: &str) {
+        let message = format!(
+            "role `{role}` keeps policy `{}`, which it is to lose, as long as grant `{grant}` is left alone",
+            policy.name
+        );
+        let finding = Finding::new("not-revoked", Severity::Warning, format!("role/{role}"), message);
+        self.find(finding.with_fix("use a profile that may read what that grant needs"));
     }
 
     /// Layouts speak of roles only, so others are told and left alone.

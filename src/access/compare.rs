@@ -98,7 +98,7 @@ impl Planner<'_> {
         if let Some(pruned) = prunes {
             reason = format!("{reason}; {pruned} is backed up and removed, for IAM keeps no more versions");
         }
-        let step = AccountStep::PutPolicyVersion {
+        let step = AccountStep::CreatePolicyVersion {
             policy: found.arn.clone(),
             document: document.clone(),
             prunes,

@@ -70,7 +70,7 @@ fn meant(target: &AttachTarget, clusters: &BTreeMap<String, Seen<Cluster>>) -> V
         AttachTarget::Irsa(to) | AttachTarget::PodIdentity(to) => to.role.parse().into_iter().collect(),
         AttachTarget::NodeGroups { cluster, node_groups } => {
             let Some(cluster) = clusters.get(cluster).and_then(Seen::here) else { return Vec::new() };
-            groups(cluster, node_groups).filter_map(|(_, role)| RoleName::of_arn(role)).collect()
+            cluster.groups(node_groups).filter_map(|(_, role)| RoleName::of_arn(role)).collect()
         }
     }
 }
@@ -105,6 +105,8 @@ pub(super) struct Resolved<'layout> {
     pub documents: Vec<(PolicyName, PolicyJson)>,
     /// The roles that get them.
     pub roles: BTreeSet<RoleName>,
+    /// True if it names roles besides, which cannot be told.
+    pub has_hidden_roles: bool,
     /// What may not be read; such a grant is left alone.
     pub hidden: Vec<Hidden>,
 }
@@ -155,7 +157,8 @@ impl<'layout> Wanted<'layout> {
                     findings.push(finding.with_fix("give one of the grants another `policy`"));
                 }
             }
-            let mut resolved = Resolved { grant, documents, roles: BTreeSet::new(), hidden: Vec::new() };
+            let (roles, hidden) = (BTreeSet::new(), Vec::new());
+            let mut resolved = Resolved { grant, documents, roles, has_hidden_roles: false, hidden };
             resolved.look_at_policies(state);
             for target in &grant.attach {
                 wanted.target(target, &mut resolved, state, findings);
@@ -205,13 +208,17 @@ impl<'layout> Wanted<'layout> {
                 self.wish(role, resolved);
             }
             AttachTarget::NodeGroups { cluster, node_groups } => {
-                let Some(found) = cluster_of(cluster, resolved, state, findings) else { return };
+                let Some(found) = cluster_of(cluster, resolved, state, findings) else {
+                    resolved.has_hidden_roles = true;
+                    return;
+                };
                 if let Some(why) = found.unread(ClusterPart::NodeGroups) {
                     let rights = "eks:ListNodegroups and eks:DescribeNodegroup";
+                    resolved.has_hidden_roles = true;
                     return resolved.hidden.push(part_of(found, "node groups", why, rights));
                 }
                 findings.extend(unknown_groups(found, node_groups));
-                for (_, role) in groups(found, node_groups) {
+                for (_, role) in found.groups(node_groups) {
                     let Some(name) = RoleName::of_arn(role) else { continue };
                     let Some(wish) = self.wish(name.as_str(), resolved) else { continue };
                     wish.arn = Some(role.clone());
@@ -235,15 +242,16 @@ impl<'layout> Wanted<'layout> {
                 }
             }
             AttachTarget::PodIdentity(to) => {
+                // Who may take the role is the same whatever cluster it is, so one that may not be read takes nothing away.
+                if let Some(wish) = self.wish(&to.role, resolved) {
+                    wish.trusted.pod_identity = true;
+                }
                 let Some(found) = cluster_of(&to.cluster, resolved, state, findings) else { return };
                 if let Some(why) = found.unread(ClusterPart::Associations) {
                     let rights = "eks:ListPodIdentityAssociations and eks:DescribePodIdentityAssociation";
                     return resolved.hidden.push(part_of(found, "Pod Identity associations", why, rights));
                 }
                 findings.extend(missing_agent(found).filter(|finding| !findings.contains(finding)));
-                if let Some(wish) = self.wish(&to.role, resolved) {
-                    wish.trusted.pod_identity = true;
-                }
             }
         }
     }
@@ -253,6 +261,12 @@ impl<'layout> Wanted<'layout> {
         let name: RoleName = role.parse().ok()?;
         resolved.roles.insert(name.clone());
         Some(self.roles.entry(name).or_default())
+    }
+
+    /// The grant that is left alone and names this role, or may name it.
+    pub(super) fn left_alone(&self, role: &RoleName) -> Option<&Resolved<'layout>> {
+        let mut left_alone = self.grants.iter().filter(|resolved| !resolved.hidden.is_empty());
+        left_alone.find(|resolved| resolved.has_hidden_roles || resolved.roles.contains(role))
     }
 
     /// The service accounts that grants hand a role to by Pod Identity, whether the grants are left alone or not.
@@ -334,21 +348,10 @@ pub(super) fn near<'names>(wrong: &str, names: impl IntoIterator<Item = &'names 
     nearest(wrong, names).map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
 }
 
-/// The node groups that names and globs mean, each with its role. Nodes of EKS Auto Mode belong to all groups.
-fn groups<'state>(
-    cluster: &'state Cluster,
-    wanted: &'state [String],
-) -> impl Iterator<Item = (&'state str, &'state Arn)> {
-    let means = |name: &str| wanted.iter().any(|glob| is_match(glob, name));
-    let managed = cluster.node_groups.iter().filter(move |group| means(&group.name));
-    let auto = cluster.auto_mode_role.as_ref().filter(|_| wanted.iter().any(|glob| glob == "*"));
-    managed.map(|group| (group.name.as_str(), &group.role)).chain(auto.map(|role| ("Auto Mode", role)))
-}
-
 /// A finding for each name or glob that no node group answers to.
 fn unknown_groups(cluster: &Cluster, wanted: &[String]) -> Vec<Finding> {
     let names: Vec<&str> = cluster.node_groups.iter().map(|group| group.name.as_str()).collect();
-    let unknown = wanted.iter().filter(|glob| groups(cluster, std::slice::from_ref(*glob)).next().is_none());
+    let unknown = wanted.iter().filter(|glob| cluster.groups(std::slice::from_ref(*glob)).next().is_none());
     unknown
         .map(|glob| {
             let near = near(glob, names.iter().copied());
@@ -362,31 +365,6 @@ fn unknown_groups(cluster: &Cluster, wanted: &[String]) -> Vec<Finding> {
                 .with_fix("correct `node_groups`; roles of nodes outside of managed groups are named with `role`")
         })
         .collect()
-}
-
-/// True if a name is what a text with `*` and `?` stands for.
-fn is_match(glob: &str, name: &str) -> bool {
-    let (glob, name) = (glob.as_bytes(), name.as_bytes());
-    // The place behind the last star, and how much of the name that star has taken.
-    let (mut at, mut reached, mut star) = (0, 0, None);
-    while reached < name.len() {
-        match glob.get(at) {
-            Some(b'*') => {
-                star = Some((at + 1, reached));
-                at += 1;
-            }
-            Some(letter) if *letter == b'?' || *letter == name[reached] => {
-                at += 1;
-                reached += 1;
-            }
-            _ => {
-                let Some((behind, taken)) = star else { return false };
-                star = Some((behind, taken + 1));
-                (at, reached) = (behind, taken + 1);
-            }
-        }
-    }
-    glob[at..].iter().all(|letter| *letter == b'*')
 }
 
 /// The issuer of a cluster whose provider the account has, or may have.
@@ -441,28 +419,4 @@ fn missing_agent(cluster: &Cluster) -> Option<Finding> {
         format!("cluster `{name}` lacks the add-on eks-pod-identity-agent: its pods get no role from associations");
     let fix = format!("aws eks create-addon --cluster-name {name} --addon-name eks-pod-identity-agent");
     Some(Finding::new("no-pod-identity-agent", Severity::Warning, &cluster.arn, message).with_fix(fix))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_match;
-
-    #[test]
-    fn globs_mean_whole_names() {
-        for (glob, name, matches) in [
-            ("*", "any", true),
-            ("*", "", true),
-            ("node-*", "node-group-1", true),
-            ("node-*-1", "node-group-1", true),
-            ("node-*-1", "node-group-12", false),
-            ("*group*", "node-group-1", true),
-            ("node-group-?", "node-group-1", true),
-            ("node-group-?", "node-group-", false),
-            ("a*b*c", "aXbXbc", true),
-            ("node", "node-1", false),
-            ("", "a", false),
-        ] {
-            assert_eq!(is_match(glob, name), matches, "{glob} {name}");
-        }
-    }
 }

@@ -25,7 +25,12 @@ fn layout(grants: &str) -> Layout {
 
 /// The grant `reader` with these attach targets, and more keys.
 fn reader(attach: &str) -> Layout {
-    layout(&format!("[[grant]]\npolicy = \"reader\"\naccess = \"read\"\non = [\"lake-one\"]\n{attach}\n"))
+    layout(&grant("reader", attach))
+}
+
+/// A grant of this name with these attach targets, and more keys.
+fn grant(name: &str, attach: &str) -> String {
+    format!("[[grant]]\npolicy = \"{name}\"\naccess = \"read\"\non = [\"lake-one\"]\n{attach}\n")
 }
 
 fn arn(resource: &str) -> Arn {
@@ -213,7 +218,7 @@ fn another_document_is_a_new_version_and_says_what_turns() {
     let layout = reader("");
     let mut state = account();
     state.with_policy(policy("reader", &[&stale()], whole_tags()), &[]);
-    let plan = check(&layout, &state, &["put-policy-version reader"], &[]);
+    let plan = check(&layout, &state, &["create-policy-version reader"], &[]);
     let reason = plan.actions[0].reason.to_string();
     assert!(reason.starts_with("replaces v1: opens ") && reason.contains("closes delete"), "{reason}");
 }
@@ -226,8 +231,8 @@ fn the_oldest_version_that_is_not_in_force_goes() {
     let mut full = policy("reader", &[&old; 5], whole_tags());
     full.default_version = VersionId(1);
     state.with_policy(full, &[]);
-    let plan = check(&layout, &state, &["put-policy-version reader"], &[]);
-    let crate::plan::AccountStep::PutPolicyVersion { prunes, .. } = &plan.actions[0].step else { panic!() };
+    let plan = check(&layout, &state, &["create-policy-version reader"], &[]);
+    let crate::plan::AccountStep::CreatePolicyVersion { prunes, .. } = &plan.actions[0].step else { panic!() };
     assert_eq!(*prunes, Some(VersionId(2)));
     assert!(plan.actions[0].reason.to_string().contains("v2 is backed up and removed"));
 }
@@ -239,7 +244,7 @@ fn what_is_not_ours_is_refused_or_adopted() {
     let mut state = account();
     state.with_policy(policy("reader", &[&stale()], Tags::new()), &["somebody"]);
     check(&plain, &state, &[], &["not-ours"]);
-    let adopted = ["tag-policy reader", "put-policy-version reader", "detach-policy reader from somebody"];
+    let adopted = ["tag-policy reader", "create-policy-version reader", "detach-policy reader from somebody"];
     let plan = check(&adopting, &state, &adopted, &[]);
     let impact: Vec<&str> = plan.findings.iter().map(|finding| finding.message.as_str()).collect();
     assert!(impact.iter().any(|message| message.contains("attached to `somebody`")), "{impact:?}");
@@ -289,9 +294,8 @@ fn roles_of_services_are_left_alone() {
 
 #[test]
 fn what_may_not_be_read_stops_its_grant_alone() {
-    let two = "[[grant]]\npolicy = \"reader\"\naccess = \"read\"\non = [\"lake-one\"]\nattach = [{ role = \"nodes-a\" }]\n\
-               [[grant]]\npolicy = \"other\"\naccess = \"read\"\non = [\"lake-one\"]\nattach = [{ role = \"dark\" }]\n";
-    let layout = layout(two);
+    let to = |role: &str| format!("attach = [{{ role = \"{role}\" }}]");
+    let layout = layout(&format!("{}{}", grant("reader", &to("nodes-a")), grant("other", &to("dark"))));
     let hidden = || "not authorized".to_owned();
     let mut state = account();
     state.roles.insert("dark".parse().unwrap(), Seen::Hidden(hidden()));
@@ -305,6 +309,60 @@ fn what_may_not_be_read_stops_its_grant_alone() {
     state.former = Seen::Hidden(hidden());
     let plan = check(&layout, &state, &rest, &[]);
     assert_eq!(codes(&plan, Severity::Warning), ["account-hidden", "account-hidden"]);
+}
+
+#[test]
+fn nobody_loses_what_a_grant_that_is_left_alone_may_give_instead() {
+    let former = policy("gone", &[&stale()], owner("mine"));
+    let mut state = account();
+    let attachments = Attachments { roles: names(&["nodes-a", "nodes-b"]), ..Attachments::default() };
+    state.attachments.insert(former.arn.clone(), Seen::Here(attachments));
+    state.former = Seen::Here(vec![former]);
+    let lost = ["detach-policy gone from nodes-a", "detach-policy gone from nodes-b"];
+    // Whose nodes are meant cannot be told.
+    let mut dark = state.clone();
+    dark.clusters.insert("edu".to_owned(), Seen::Hidden("not authorized".to_owned()));
+    let plan = check(&reader(ALL_NODES), &dark, &["apply-grant reader"], &[]);
+    assert_eq!(codes(&plan, Severity::Warning), ["account-hidden", "not-revoked", "not-revoked"]);
+    let unread = vec![crate::model::Unread { part: crate::model::ClusterPart::NodeGroups, why: "no".to_owned() }];
+    dark.clusters.insert("edu".to_owned(), Seen::Here(Cluster { node_groups: Vec::new(), unread, ..cluster() }));
+    check(&reader(ALL_NODES), &dark, &["apply-grant reader"], &[]);
+    // Only one of the roles is named by the grant that is left alone.
+    let mut dark = state.clone();
+    dark.policies.insert("reader".parse().unwrap(), Seen::Hidden("not authorized".to_owned()));
+    let layout_a = reader(r#"attach = [{ role = "nodes-a" }]"#);
+    let plan = check(&layout_a, &dark, &[lost[1], "apply-grant reader"], &[]);
+    assert!(codes(&plan, Severity::Warning).contains(&"not-revoked"), "{:#?}", plan.findings);
+    // A role that went from one grant to another which is left alone.
+    let two = layout(&format!("{}{}", grant("reader", ""), grant("other", r#"attach = [{ role = "nodes-a" }]"#)));
+    let mut moved = account();
+    moved.with_policy(policy("reader", &[&wanted(&two)], whole_tags()), &["nodes-a"]);
+    moved.policies.insert("other".parse().unwrap(), Seen::Hidden("not authorized".to_owned()));
+    check(&two, &moved, &["apply-grant other"], &[]);
+}
+
+#[test]
+fn a_cluster_that_may_not_be_read_takes_nothing_from_a_trust_policy() {
+    let pods = PODS.replace("\"edu\"", "\"dark\"");
+    let both = layout(&format!("{}{}", grant("reader", &pods), grant("other", IRSA)));
+    let mut state = account();
+    let plan = plan(&both, &state);
+    let mut pods = role("pods", &[], owner("mine"));
+    pods.trust = PolicyJson(
+        r#"{"Version":"2012-10-17","Statement":[{"Sid":"BucketwrightPodIdentity","Effect":"Allow","Principal":{"Service":"pods.eks.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}]}"#
+            .to_owned(),
+    );
+    assert_eq!(codes(&plan, Severity::Error), ["cluster-missing"]);
+    state.with_role(pods);
+    state.clusters.insert("dark".to_owned(), Seen::Hidden("not authorized".to_owned()));
+    let plan = check(
+        &both,
+        &state,
+        &["create-policy other", "put-trust pods", "attach-policy other to pods", "apply-grant reader"],
+        &[],
+    );
+    let sids: Vec<_> = trust(&plan)["Statement"].as_array().unwrap().iter().map(|one| one["Sid"].clone()).collect();
+    assert_eq!(sids, ["BucketwrightServiceAccounts", "BucketwrightPodIdentity"]);
 }
 
 #[test]
@@ -476,13 +534,12 @@ fn the_directory_gets_the_roles_that_a_layout_names() {
 
 #[test]
 fn two_grants_share_a_role_and_its_trust() {
-    let grant = |name: &str, account: &str| {
+    let to = |account: &str| {
         format!(
-            "[[grant]]\npolicy = \"{name}\"\naccess = \"read\"\non = [\"lake-one\"]\nattach = [{{ irsa = {{ cluster = \"edu\", namespace = \"ns\", \
-             service_account = \"{account}\", role = \"pods\" }} }}]\n"
+            "attach = [{{ irsa = {{ cluster = \"edu\", namespace = \"ns\", service_account = \"{account}\", role = \"pods\" }} }}]"
         )
     };
-    let layout = layout(&format!("{}{}", grant("one", "a"), grant("two", "b")));
+    let layout = layout(&format!("{}{}", grant("one", &to("a")), grant("two", &to("b"))));
     let made = [
         "create-policy one",
         "create-policy two",

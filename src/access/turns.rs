@@ -97,7 +97,7 @@ fn afterwards<'here>(
             AccountStep::CreatePolicy { policy, document, .. } => {
                 documents.insert(policy, document);
             }
-            AccountStep::PutPolicyVersion { policy, document, .. } => {
+            AccountStep::CreatePolicyVersion { policy, document, .. } => {
                 documents.insert(policy, document);
                 if let Some(in_force) = held.get_mut(policy) {
                     *in_force = document;

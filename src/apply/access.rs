@@ -143,7 +143,7 @@ impl Grants<'_> {
                 Err(error) => error,
             };
             let wait = match &error {
-                GrantError::Account(error) => patience.after(error.class(), started.elapsed()),
+                GrantError::Account(error) => patience.after(as_waited_for(action, error.class()), started.elapsed()),
                 _ => None,
             };
             let Some(wait) = wait else { return Err(error) };
@@ -168,7 +168,7 @@ impl Grants<'_> {
                 }
             }
             AccountStep::TagPolicy { policy, tags } => Ok(account.tag_policy(policy, tags).await?),
-            AccountStep::PutPolicyVersion { policy, document, prunes, .. } => {
+            AccountStep::CreatePolicyVersion { policy, document, prunes, .. } => {
                 if let Some(version) = prunes {
                     account.delete_version(policy, *version).await?;
                 }
@@ -248,7 +248,7 @@ impl Done {
         let stale = action.step.policy().is_some_and(|policy| self.stale.contains(policy));
         let lacking = action.step.roles().iter().any(|role| self.lacking.contains(role));
         match &action.step {
-            AccountStep::PutPolicyVersion { .. } | AccountStep::AttachPolicy { .. } if stale => {
+            AccountStep::CreatePolicyVersion { .. } | AccountStep::AttachPolicy { .. } if stale => {
                 Some("the policy could not be made as it should be")
             }
             AccountStep::AttachPolicy { .. } | AccountStep::PutTrust { .. } | AccountStep::CreateAssociation { .. }
@@ -266,7 +266,7 @@ impl Done {
         match step {
             AccountStep::CreatePolicy { policy, .. }
             | AccountStep::TagPolicy { policy, .. }
-            | AccountStep::PutPolicyVersion { policy, .. } => {
+            | AccountStep::CreatePolicyVersion { policy, .. } => {
                 self.stale.insert(policy.clone());
             }
             AccountStep::CreateRole { role, .. }
@@ -280,6 +280,14 @@ impl Done {
     }
 }
 
+/// The class of a failure, as patience takes it: EKS calls a role that it does not know yet an invalid parameter.
+fn as_waited_for(action: &AccountAction, class: ErrorClass) -> ErrorClass {
+    match (&action.step, class) {
+        (AccountStep::CreateAssociation { .. }, ErrorClass::Invalid) => ErrorClass::NotFound,
+        _ => class,
+    }
+}
+
 /// True if the owner tag is the one that was to be written.
 fn is_ours(found: &Tags, wanted: &Tags) -> bool {
     let owner = TagKey::owner();
@@ -290,5 +298,60 @@ fn means_the_same(one: &PolicyJson, other: &PolicyJson) -> bool {
     match (Document::parse(one), Document::parse(other)) {
         (Ok(one), Ok(other)) => one.means_the_same_as(&other),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Done, ErrorClass, as_waited_for};
+    use crate::model::{Arn, PolicyJson, Tags};
+    use crate::plan::{AccountAction, AccountStep, Reason};
+
+    fn arn(resource: &str) -> Arn {
+        format!("arn:aws:iam::111122223333:{resource}").parse().unwrap()
+    }
+
+    fn action(step: AccountStep) -> AccountAction {
+        AccountAction { step, reason: Reason::Missing }
+    }
+
+    fn attach(role: &str, policy: &str) -> AccountAction {
+        let policy = arn(&format!("policy/{policy}"));
+        action(AccountStep::AttachPolicy { role: role.parse().unwrap(), policy })
+    }
+
+    fn detach(role: &str, policy: &str) -> AccountAction {
+        let policy = arn(&format!("policy/{policy}"));
+        action(AccountStep::DetachPolicy { role: role.parse().unwrap(), policy })
+    }
+
+    #[test]
+    fn what_failed_is_not_built_upon() {
+        let mut done = Done::default();
+        let create = AccountStep::CreatePolicy {
+            policy: arn("policy/new"),
+            name: "new".parse().unwrap(),
+            description: String::new(),
+            document: PolicyJson("{}".to_owned()),
+            tags: Tags::new(),
+        };
+        done.failed(&create);
+        assert!(done.obstacle(&attach("nodes", "new")).is_some(), "a policy that is not there is attached to nobody");
+        assert!(done.obstacle(&attach("nodes", "other")).is_none());
+        assert!(done.obstacle(&detach("nodes", "old")).is_none());
+        // What is left out counts as failed.
+        done.failed(&attach("nodes", "new").step);
+        assert!(done.obstacle(&detach("Nodes", "old")).is_some(), "who did not get the new one keeps the old one");
+        assert!(done.obstacle(&detach("others", "old")).is_none());
+    }
+
+    #[test]
+    fn a_role_that_eks_does_not_know_yet_is_waited_for() {
+        let (cluster, namespace) = ("edu".to_owned(), "flyte".to_owned());
+        let (service_account, role, tags) = ("sa".to_owned(), arn("role/pods"), Tags::new());
+        let associate = action(AccountStep::CreateAssociation { cluster, namespace, service_account, role, tags });
+        assert_eq!(as_waited_for(&associate, ErrorClass::Invalid), ErrorClass::NotFound);
+        assert_eq!(as_waited_for(&associate, ErrorClass::Denied), ErrorClass::Denied);
+        assert_eq!(as_waited_for(&attach("nodes", "new"), ErrorClass::Invalid), ErrorClass::Invalid);
     }
 }

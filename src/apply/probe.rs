@@ -288,6 +288,13 @@ impl Trial<'_> {
         }
         for key in &self.unsure {
             let found: Result<Vec<_>, _> = self.who.caller.list_uploads(bucket, key.as_str()).try_concat().await;
+            // Whether one was begun cannot be told, so it is not said that nothing stays.
+            left.extend(
+                found
+                    .as_ref()
+                    .err()
+                    .map(|refused| remains("an unfinished upload, if there is one,", bucket, key, refused)),
+            );
             for open in found.unwrap_or_default().into_iter().filter(|open| open.key == *key) {
                 let (bucket, key) = (bucket.clone(), key.clone());
                 let upload = MultipartUpload { bucket, key, upload_id: open.upload_id, algorithm: Algorithm::Md5 };

@@ -83,6 +83,15 @@ async fn delete(store: &Store, probe: &Probe) -> Answer {
         (Ok(()), Err(error)) => {
             Answer::Worked(format!("a noncurrent version of {} stays until it expires: {}", probe.key, error.message))
         }
-        (Err(error), _) => refused(&error),
+        (Err(error), Ok(_)) => refused(&error),
+        (Err(error), Err(_)) => match refused(&error) {
+            Answer::Refused(text) => Answer::Refused(stays(probe, &text)),
+            Answer::Failed(text) => Answer::Failed(stays(probe, &text)),
+            other => other,
+        },
     }
+}
+
+fn stays(probe: &Probe, text: &str) -> String {
+    format!("{text}; `{}` could not be removed", probe.key)
 }

@@ -4,33 +4,35 @@
 //! it to the transfers. Deletes wait until everything else is known to be right.
 
 pub mod checked;
+mod ending;
+mod pauses;
 pub mod saved;
 
 use super::extras::Extras;
-use super::leftovers::{self, Scope};
 use super::lessons::Lessons;
-use super::pipeline::{Compared, Listing, Look, LookError, Memory, Seen, Side, look};
-use super::sync_receipt::{ReceiptRequest, ReceiptRows};
+use super::pipeline::{Compared, Listing, Look, LookError, Memory, Objects, Seen, Side, look};
+use super::sync_receipt::{ReceiptPlace, ReceiptRows};
 use super::transfer::{Proven, Run, Tally, TransferOptions};
 use crate::aws::s3::{S3Error, Store};
-use crate::local::{CachePlace, Journal, TargetTree, Visited};
+use crate::local::{CachePlace, TargetTree, Visited};
 use crate::model::{Filter, ObjectKey, Odd, escaped};
 use crate::plan::{Action, ODD_FILE};
 use crate::report::{Event, Finding, Progress, Severity, Work};
 use crate::sync::compare::{By, Compare, Verdict};
 use crate::sync::decide::{Decider, Decision, Route};
-use crate::sync::deletes::{Refusal, Situation, may_delete};
+use crate::sync::deletes::Refusal;
 use crate::sync::diff;
 use crate::sync::item::Item;
 use crate::sync::shard::Shard;
+use ending::{Closing, Leftovers, Stay};
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use pauses::TellsPauses;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How many batches of the plan may wait for their transfer. Looking is much faster than sending, so that the totals are
@@ -57,7 +59,7 @@ pub struct SyncRequest {
     /// Where it is remembered what files hold; none to look at all of them again.
     pub cache: Option<CachePlace>,
     /// Where a receipt is wanted.
-    pub receipt: Option<ReceiptRequest>,
+    pub receipt: Option<ReceiptPlace>,
     /// When the run began, in nanoseconds since the epoch.
     pub started_ns: i128,
     /// Where what exceeds memory goes.
@@ -155,7 +157,7 @@ impl Notes {
     fn of(request: &SyncRequest) -> Self {
         Self {
             lessons: request.cache.as_ref().map(|place| Lessons::new(place, request)),
-            receipt: request.receipt.as_ref().map(ReceiptRows::new),
+            receipt: request.receipt.as_ref().map(|place| ReceiptRows::new(place, &request.spill_folder)),
             equal: None,
         }
     }
@@ -247,14 +249,18 @@ impl SyncRequest {
         (look, visited)
     }
 
-    /// The same request with the listing of one side sorted here.
-    fn sorted(&mut self, side: diff::Side) {
+    /// Has the listing of one side sorted here. False if it is, or if there is none: then that helps nobody.
+    fn sorted(&mut self, side: diff::Side) -> bool {
         let side = match side {
             diff::Side::Source => &mut self.source,
             diff::Side::Target => &mut self.target,
         };
-        if let Side::Objects(objects) = side {
-            objects.listing = Listing::Sorted;
+        match side {
+            Side::Objects(Objects { listing, .. }) if *listing == Listing::Streamed => {
+                *listing = Listing::Sorted;
+                true
+            }
+            Side::Objects(_) | Side::Files(_) | Side::Nothing => false,
         }
     }
 }
@@ -273,15 +279,19 @@ async fn plan_once(
     let mut extras = Extras::new(&request.route, &request.spill_folder);
     let mut decider = Decider::new(request.route.clone());
     let (wanted, visited) = request.look();
-    let batches = look(wanted).await?;
+    let batches = tokio::select! {
+        biased;
+        () = listener.cancel.cancelled() => return Ok((tallied, extras)),
+        batches = look(wanted) => batches?,
+    };
     let mut batches = std::pin::pin!(batches);
-    loop {
+    let saw_all = loop {
         let batch = tokio::select! {
             biased;
-            () = listener.cancel.cancelled() => break,
+            () = listener.cancel.cancelled() => break false,
             batch = batches.next() => batch,
         };
-        let Some(batch) = batch.transpose()? else { break };
+        let Some(batch) = batch.transpose()? else { break true };
         tallied.source_items += batch.source_items;
         tallied.target_items += batch.target_items;
         let mut transfers = Vec::new();
@@ -306,13 +316,12 @@ async fn plan_once(
         tallied.transfers += transfers.len() as u64;
         tallied.bytes += transfers.iter().filter_map(|action| action.step.bytes()).sum::<u64>();
         if !take(transfers).await {
-            break;
+            break false;
         }
-    }
+    };
     if let Some(notes) = notes {
-        // Who stops does not wait for a listing that may be in trouble.
-        let seen = if listener.cancel.is_cancelled() { None } else { visited.await.ok() };
-        notes.visited(seen);
+        // Who ends early does not wait: the merge tells only at its end, and goes on only while somebody takes its batches.
+        notes.visited(if saw_all { visited.await.ok() } else { None });
     }
     tallied.extras = extras.count();
     Ok((tallied, extras))
@@ -346,7 +355,7 @@ pub async fn run(
     let tree = tree(&request.route).await?;
     let run = Run::below(store, tree.clone(), options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
-    let _telling = TellsPauses::begin(store, listener);
+    let _telling = TellsPauses::begin(store, options, listener);
     let leftovers = Leftovers::of(&request, store, options);
     leftovers.give_up(Stay::Usable, listener).await;
     let notes = Notes::of(&request);
@@ -371,7 +380,7 @@ pub async fn run(
                 synced.seen = tallied;
                 break extras;
             }
-            Err(LookError::Order(error)) => request.sorted(error.side),
+            Err(LookError::Order(error)) if request.sorted(error.side) => {}
             Err(error) => return Err(error),
         }
     };
@@ -400,140 +409,12 @@ async fn move_fed(run: &Arc<Run>, fed: mpsc::Receiver<Vec<Action>>, notes: &Note
     moving.await
 }
 
-/// What is left to do once everything was moved.
-struct Closing<'run> {
-    request: &'run SyncRequest,
-    run: &'run Arc<Run>,
-    tree: Option<Arc<TargetTree>>,
-    leftovers: Leftovers<'run>,
-    notes: Notes,
-}
-
-impl Closing<'_> {
-    /// Deletes, tidies up, and writes down what is to be remembered.
-    async fn close(
-        self,
-        mut synced: Synced,
-        extras: Extras,
-        store: &Store,
-        options: &TransferOptions,
-        listener: &Listener,
-    ) -> Result<Synced, LookError> {
-        let Self { request, run, tree, leftovers, notes } = self;
-        let deleted = match request.delete {
-            Some(rules) => delete(run, request, rules, extras, &mut synced).await,
-            None => Ok(()),
-        };
-        let all_sent = synced.failed == 0 && synced.cancelled == 0 && !run.is_cancelled();
-        // A shard, or a run that leaves files out, does not know what the others still go on with.
-        if all_sent && request.shard.is_none() && !request.filter.has_flags() {
-            leftovers.give_up(Stay::None, listener).await;
-        }
-        if let Some(tree) = tree {
-            settle_tree(tree, request, listener).await;
-        }
-        synced.kept_uploads = run.kept_uploads();
-        synced.cause = run.common_cause();
-        let in_place = all_sent && synced.seen.odd == 0;
-        synced.receipt = notes.close(request, store, options, listener, in_place).await;
-        deleted.map(|()| synced)
-    }
-}
-
-/// Tells when the run waits for other credentials, for as long as this lives.
-struct TellsPauses(Option<JoinHandle<()>>);
-
-impl TellsPauses {
-    fn begin(store: &Store, listener: &Listener) -> Self {
-        let events = listener.events.clone();
-        Self(store.pauses().map(|mut pauses| {
-            tokio::spawn(async move {
-                while pauses.changed().await.is_ok() {
-                    let Some(patience) = *pauses.borrow_and_update() else { continue };
-                    let message = format!("the credentials have expired: waiting {} s for others", patience.as_secs());
-                    let finding = Finding::new("credentials-expired", Severity::Warning, "the run", message);
-                    let fix = "sign in again in another terminal; the profile is read again every few seconds";
-                    let _ = events.send(Event::Finding(finding.with_fix(fix))).await;
-                    // Findings are shown once something else follows them, which now would take too long.
-                    let (target, reason) = ("the run".to_owned(), "the credentials have expired".to_owned());
-                    let _ = events.send(Event::Progress(Progress::Retried { target, reason })).await;
-                }
-            })
-        }))
-    }
-}
-
-impl Drop for TellsPauses {
-    fn drop(&mut self) {
-        if let Some(telling) = &self.0 {
-            telling.abort();
-        }
-    }
-}
-
-/// Uploads in parts that earlier runs of this very sync left unfinished.
-struct Leftovers<'run> {
-    store: &'run Store,
-    journal: Option<(&'run Journal, Scope)>,
-}
-
-/// Which of them stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stay {
-    /// Those whose file is still what it was: the run may go on with them.
-    Usable,
-    /// None: everything is in place, so nobody goes on with them.
-    None,
-}
-
-impl<'run> Leftovers<'run> {
-    fn of(request: &SyncRequest, store: &'run Store, options: &'run TransferOptions) -> Self {
-        let scope = match (&request.route, &request.source) {
-            (Route::Upload { bucket, folder }, Side::Files(files)) => {
-                Some(Scope { source: files.root.clone(), bucket: bucket.clone(), folder: folder.clone() })
-            }
-            _ => None,
-        };
-        Self { store, journal: options.journal.as_ref().zip(scope) }
-    }
-
-    async fn give_up(&self, stay: Stay, listener: &Listener) {
-        if let Some((journal, scope)) = &self.journal {
-            let is_wanted = |_: &ObjectKey| stay == Stay::Usable;
-            leftovers::reconcile(self.store, journal, scope, &is_wanted, &listener.events).await;
-        }
-    }
-}
-
 /// The directory of a download, opened or made once.
 async fn tree(route: &Route) -> Result<Option<Arc<TargetTree>>, LookError> {
     let Route::Download { root, .. } = route else { return Ok(None) };
     let root = root.clone();
     let tree = tokio::task::spawn_blocking(move || TargetTree::open(&root)).await??;
     Ok(Some(Arc::new(tree)))
-}
-
-/// Clears away what killed downloads left, and waits until the disk has what arrived, before anything remembers it.
-async fn settle_tree(tree: Arc<TargetTree>, request: &SyncRequest, listener: &Listener) {
-    let found = match &request.target {
-        Side::Files(files) => std::mem::take(&mut *files.leftovers.lock().unwrap_or_else(PoisonError::into_inner)),
-        Side::Objects(_) | Side::Nothing => Vec::new(),
-    };
-    let settling = tokio::task::spawn_blocking(move || {
-        for folder in found {
-            // A folder that is reached through a link is not written to, and what lies there is not ours to clear.
-            let _ = match folder.parse() {
-                Ok(folder) => tree.remove_leftovers(Some(&folder)),
-                Err(_) => tree.remove_leftovers(None),
-            };
-        }
-        tree.flush()
-    });
-    if let Ok(Err(error)) = settling.await {
-        let finding = Finding::new("not-flushed", Severity::Warning, target_of(&request.route), error.to_string());
-        let fix = "what arrived may be lost if the machine stops now; run `sync` again to be sure";
-        let _ = listener.events.send(Event::Finding(finding.with_fix(fix))).await;
-    }
 }
 
 const fn work_of(route: &Route) -> Work {
@@ -564,55 +445,4 @@ fn target_of(route: &Route) -> String {
         Route::Upload { bucket, folder } | Route::Copy { bucket, folder, .. } => format!("s3://{bucket}/{folder}"),
         Route::Download { root, .. } => escaped(root),
     }
-}
-
-/// Why nothing would be deleted, if that is so: told as a finding.
-async fn refusal(
-    request: &SyncRequest,
-    rules: DeleteRules,
-    seen: &Tallied,
-    failed: u64,
-    events: &mpsc::Sender<Event>,
-) -> Option<Refusal> {
-    let situation = Situation {
-        source_items: seen.source_items,
-        target_items: seen.target_items,
-        candidates: seen.extras,
-        odd: seen.odd,
-        failed,
-        max_delete: rules.max_delete,
-        consented: rules.consented,
-    };
-    let refusal = may_delete(&situation).err()?;
-    let target = target_of(&request.route);
-    let finding = Finding::new("deletes-refused", Severity::Warning, target, refusal.to_string());
-    let _ = events.send(Event::Finding(finding.with_fix(refusal.hint()))).await;
-    Some(refusal)
-}
-
-/// Deletes what is too much in the target, if that is known for sure.
-async fn delete(
-    run: &Arc<Run>,
-    request: &SyncRequest,
-    rules: DeleteRules,
-    extras: Extras,
-    synced: &mut Synced,
-) -> Result<(), LookError> {
-    if run.is_cancelled() {
-        return Ok(());
-    }
-    let failed = synced.failed + synced.cancelled;
-    synced.refused = refusal(request, rules, &synced.seen, failed, run.events()).await;
-    if synced.refused.is_some() {
-        return Ok(());
-    }
-    let objects = extras.count();
-    for progress in [Progress::Work(Work::Delete), Progress::Expect { objects, bytes: 0 }, Progress::AllExpected] {
-        run.tell(Event::Progress(progress)).await;
-    }
-    let (batches, mut lost) = (extras.into_batches()?, None);
-    let batches = batches.map_while(|batch| batch.map_err(|error| lost = Some(error)).ok());
-    let tally = run.move_all(stream::iter(batches), |_, _| {}).await;
-    settle(run, tally, synced, false).await;
-    lost.map_or(Ok(()), |error| Err(error.into()))
 }

@@ -23,15 +23,6 @@ use tokio::task::JoinError;
 /// How many bytes of rows are held in memory before they go to the disk.
 const BUDGET_BYTES: usize = 16 * 1024 * 1024;
 
-/// Where a receipt goes, and where its rows may be sorted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceiptRequest {
-    /// Where it goes.
-    pub place: ReceiptPlace,
-    /// A folder for temporary files.
-    pub spill: PathBuf,
-}
-
 /// Where a receipt goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiptPlace {
@@ -69,15 +60,17 @@ pub enum ReceiptFailure {
 /// The rows so far.
 #[derive(Debug)]
 pub(super) struct ReceiptRows {
-    request: ReceiptRequest,
+    place: ReceiptPlace,
+    spill_folder: PathBuf,
     /// The first failure ends the collecting; the sync goes on.
     rows: Mutex<Result<Sorter, SpillError>>,
 }
 
 impl ReceiptRows {
-    pub(super) fn new(request: &ReceiptRequest) -> Self {
-        let rows = Mutex::new(Ok(Sorter::new(&request.spill, BUDGET_BYTES)));
-        Self { request: request.clone(), rows }
+    /// None yet of a receipt that goes to `place`; what exceeds memory will be sorted in `spill_folder`.
+    pub(super) fn new(place: &ReceiptPlace, spill_folder: &Path) -> Self {
+        let rows = Mutex::new(Ok(Sorter::new(spill_folder, BUDGET_BYTES)));
+        Self { place: place.clone(), spill_folder: spill_folder.to_owned(), rows }
     }
 
     /// An object that holds what it should already.
@@ -112,7 +105,7 @@ impl ReceiptRows {
         events: &mpsc::Sender<Event>,
     ) -> Result<u64, ReceiptFailure> {
         let rows = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner)?;
-        match self.request.place {
+        match self.place {
             ReceiptPlace::File(path) => {
                 tokio::task::spawn_blocking(move || {
                     let mut count = 0;
@@ -122,7 +115,7 @@ impl ReceiptRows {
                 .await?
             }
             ReceiptPlace::Object { bucket, key } => {
-                let spill = self.request.spill;
+                let spill = self.spill_folder;
                 let (file, count) = tokio::task::spawn_blocking(move || in_temporary_file(rows, &spill)).await??;
                 send(store, options, events, &bucket, key, &file).await?;
                 Ok(count)

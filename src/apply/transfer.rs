@@ -115,6 +115,13 @@ impl TransferOptions {
         let requests = usize::try_from(memory_bytes / CONNECTION_BYTES).unwrap_or(usize::MAX);
         Self { requests: requests.clamp(1, MOST_REQUESTS), body_bytes: memory_bytes / 16 * 5, ..self }
     }
+
+    /// Lets requests of a run to `store` wait for other credentials once theirs have expired, at both ends of a copy.
+    pub(super) fn wait_for_credentials(&self, store: &Store) {
+        for end in [Some(store), self.copies.reader()].into_iter().flatten() {
+            end.wait_for_credentials(self.retry_for);
+        }
+    }
 }
 
 /// An object that is in place, and how that is known.
@@ -285,7 +292,7 @@ impl Run {
         events: &mpsc::Sender<Event>,
         cancel: &CancellationToken,
     ) -> Arc<Self> {
-        store.wait_for_credentials(options.retry_for);
+        options.wait_for_credentials(store);
         Arc::new(Self {
             store: store.clone(),
             options: options.clone(),
@@ -416,13 +423,13 @@ impl Run {
         if let Step::Upload(upload) = &action.step {
             return self.send_file(&action.bucket, upload, None).await;
         }
-        let (mut retry, began) = (Retry::new(self.options.situation, self.options.retry_for), Instant::now());
+        let mut retry = Retry::new(self.options.situation, self.options.retry_for);
         loop {
             match self.try_one(action).await {
                 Ok(proven) => return Ok(proven),
                 Err(error) => {
                     let error = self.as_planned(error, || action.target())?;
-                    self.rest(self.pause(&mut retry, &error, began), error, action.target()).await?;
+                    self.rest(self.pause(&mut retry, &error), error, action.target()).await?;
                 }
             }
         }
@@ -459,13 +466,15 @@ impl Run {
 
     /// How long to wait before the next try; none if there should be none. Where nothing at all gets through, items that
     /// begin late wait no longer than those that began first.
-    fn pause(&self, retry: &mut Retry, error: &TransferError, began: Instant) -> Option<Duration> {
-        let TransferError::S3(refused) = error else { return retry.after(error, began.elapsed()) };
-        if self.store.has_waited(refused.class) {
-            return None;
-        }
-        let elapsed = if retry::passes(refused.class) { self.outage.goes_on(Instant::now()) } else { Duration::ZERO };
-        retry.after(error, began.elapsed().max(elapsed))
+    fn pause(&self, retry: &mut Retry, error: &TransferError) -> Option<Duration> {
+        let now = Instant::now();
+        let elapsed = retry.failed(now);
+        let outage = match error {
+            TransferError::S3(refused) if self.store.has_waited(refused.class) => return None,
+            TransferError::S3(refused) if retry::passes(refused.class) => self.outage.goes_on(now),
+            _ => Duration::ZERO,
+        };
+        retry.after(error, elapsed.max(outage))
     }
 
     /// Waits before the next try, and says so; gives the error back if there should be none.
@@ -488,12 +497,14 @@ impl Run {
     async fn delete(&self, bucket: &BucketName, delete: &Delete) -> Result<Proven, TransferError> {
         let _slot = self.requests.acquire().await;
         let doomed = Doomed { key: delete.key.clone(), etag: delete.etag.clone() };
-        let deleted = if self.store.honours_delete_conditions() {
-            self.store.delete_object(bucket, &doomed.key, None, doomed.etag.as_ref()).await
-        } else {
-            self.store.delete_after_look(bucket, &doomed).await
+        let deleting = async {
+            Ok(if self.store.honours_delete_conditions() {
+                self.store.delete_object(bucket, &doomed.key, None, doomed.etag.as_ref()).await
+            } else {
+                self.store.delete_after_look(bucket, &doomed).await
+            })
         };
-        match deleted {
+        match self.unless_cancelled(deleting).await? {
             Err(error) if error.class == ErrorClass::Precondition => {
                 Err(TransferError::ChangedThere(object_url(bucket, &delete.key)))
             }
@@ -531,7 +542,7 @@ impl Run {
         mut failed: Option<TransferError>,
     ) -> Result<Proven, TransferError> {
         let mut expected = upload.fingerprint;
-        let (mut retry, began) = (Retry::new(self.options.situation, self.options.retry_for), Instant::now());
+        let mut retry = Retry::new(self.options.situation, self.options.retry_for);
         loop {
             let error = match failed.take() {
                 Some(error) => error,
@@ -541,7 +552,7 @@ impl Run {
                 },
             };
             let error = self.as_planned(error, || escaped(&upload.path))?;
-            self.rest(self.pause(&mut retry, &error, began), error, object_url(bucket, &upload.key)).await?;
+            self.rest(self.pause(&mut retry, &error), error, object_url(bucket, &upload.key)).await?;
             // What the file is now is what counts: the next try sends that, or sees it change again.
             if !self.options.as_planned {
                 let path = upload.path.clone();

@@ -218,9 +218,16 @@ pub(super) fn class_of_answer(code: Option<&str>, status: u16) -> ErrorClass {
         "MalformedPolicyDocument" | "InvalidInput" | "ValidationError" | "InvalidParameterException" => {
             ErrorClass::Invalid
         }
-        "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests" => {
-            ErrorClass::Throttled
-        }
+        "SlowDown"
+        | "ServiceUnavailable"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "TooManyRequests" => ErrorClass::Throttled,
+        // The service waited in vain for the rest of the request: a line that was slow or dead, or this machine was.
+        "RequestTimeout" | "RequestTimeoutException" => ErrorClass::Unreachable,
+        // Also where the answer began as a success.
+        "InternalError" | "InternalFailure" => ErrorClass::ServerFault,
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => ErrorClass::ExpiredCredentials,
         "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
@@ -248,6 +255,7 @@ pub(super) fn class_of_answer(code: Option<&str>, status: u16) -> ErrorClass {
             301 | 307 | 308 => ErrorClass::WrongRegion,
             403 | 401 => ErrorClass::Denied,
             404 => ErrorClass::NotFound,
+            408 => ErrorClass::Unreachable,
             412 => ErrorClass::Precondition,
             405 | 501 => ErrorClass::Unsupported,
             429 | 503 => ErrorClass::Throttled,
@@ -308,7 +316,7 @@ pub(super) fn message_text(message: Option<&str>, code: Option<&str>, status: Op
 }
 
 /// What the layers between us and the socket say about themselves, which helps nobody.
-const LAYERS: [&str; 8] = [
+const LAYERS: [&str; 9] = [
     "dispatch failure",
     "io error",
     "timeout",
@@ -317,6 +325,7 @@ const LAYERS: [&str; 8] = [
     "client error (SendRequest)",
     "tcp connect error",
     "an error occurred while loading credentials",
+    "the credential provider was not enabled",
 ];
 
 /// A chain of causes without the names of the layers that it went through.
@@ -352,6 +361,10 @@ mod tests {
                 "dispatch failure: other: the credential provider was not enabled: no credentials found in chain. Att",
                 "no credentials were found in the environment, the profile, or a role of this machine",
             ),
+            (
+                "dispatch failure: other: the credential provider was not enabled: the profile `x` gives no credentials",
+                "the profile `x` gives no credentials",
+            ),
             ("dispatch failure", "dispatch failure"),
         ] {
             assert_eq!(plain(chain), words);
@@ -367,8 +380,12 @@ mod tests {
             (Some("ExpiredToken"), 400, ErrorClass::ExpiredCredentials),
             (Some("SlowDown"), 503, ErrorClass::Throttled),
             (Some("BadDigest"), 400, ErrorClass::DigestRefused),
+            (Some("RequestTimeout"), 400, ErrorClass::Unreachable),
+            (Some("InternalError"), 200, ErrorClass::ServerFault),
+            (Some("InternalError"), 0, ErrorClass::ServerFault),
             (None, 403, ErrorClass::Denied),
             (None, 404, ErrorClass::NotFound),
+            (None, 408, ErrorClass::Unreachable),
             (None, 501, ErrorClass::Unsupported),
             (None, 200, ErrorClass::NotS3),
             (Some("NoSuchEntity"), 404, ErrorClass::NotFound),

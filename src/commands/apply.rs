@@ -24,11 +24,12 @@ use tokio::sync::mpsc;
 /// The largest saved plan that is read: a plan of a million uploads stays below.
 const MAX_PLAN_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Make buckets, settings, folders and datasets as the layout says
+/// Make buckets, settings, folders, datasets and grants as the layout says
 ///
 /// Shows the plan and asks on a terminal; elsewhere it needs `--yes` or a saved plan. A second run writes nothing, and a
 /// run that was interrupted goes on where it ended. What exists without this tool's tag is left alone unless the layout
-/// says `adopt = true`.
+/// says `adopt = true`. Policies and roles are written after the folders; what is replaced or taken away is backed up
+/// first.
 ///
 /// Where access of a role changed and the role can be taken from here, the run ends when the change is in force: three
 /// answers in a row are as planned, for two minutes at most.

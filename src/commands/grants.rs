@@ -37,13 +37,8 @@ pub(super) async fn plan(layout: &Layout, world: &World, context: &Context) -> R
 
 /// The account whose policies and roles can be asked for.
 fn account_of(world: &World) -> Result<AccountId, String> {
-    if world.endpoint == Endpoint::Embedded && matches!(world.account, Account::Remote { .. }) {
-        return Err("roles and policies of an embedded endpoint are files; pass `--local=DIR` to reach them".to_owned());
-    }
-    // The directory asks nobody for rights, so only the folder's owner gets at it.
-    let is_owner = world.identity.arn.as_deref().is_some_and(|arn| arn.ends_with(":root"));
-    if matches!(world.account, Account::Local(_)) && !is_owner {
-        return Err("only the owner of the embedded endpoint's folder may look at roles and policies".to_owned());
+    if let Some(why) = world.no_account() {
+        return Err(why.to_owned());
     }
     world.identity.account.clone().ok_or_else(|| "this endpoint speaks only S3".to_owned())
 }
@@ -68,7 +63,7 @@ fn out_of_reach(layout: &Layout, why: &str) -> AccountPlan {
 /// Looks at all that the grants speak of.
 async fn look(layout: &Layout, world: &World, id: AccountId) -> Result<AccountState, AccountError> {
     let account = &world.account;
-    let partition = world.region.partition().to_owned();
+    let partition = world.partition().to_owned();
     let clusters = ask(access::clusters_of(layout), |name: String| async move { account.cluster(&name).await }).await?;
     let cluster_names = match clusters.values().any(|cluster| *cluster == Seen::Absent) {
         true => account.clusters().await.unwrap_or_default(),
@@ -77,9 +72,10 @@ async fn look(layout: &Layout, world: &World, id: AccountId) -> Result<AccountSt
     let roles = access::roles_of(layout, &clusters);
     let roles = ask(roles, |name: RoleName| async move { account.role(&name).await }).await?;
     let is_directory = matches!(account, Account::Local(_));
-    let (policies, former) = policies(layout, account, access::names_of(layout, &partition)).await?;
+    // Some servers count attachments wrongly.
+    let counts = world.endpoint == Endpoint::Aws;
+    let (policies, former) = policies(layout, account, counts, access::names_of(layout, &partition)).await?;
     let attached = policies.values().filter_map(Seen::here).chain(former.here().into_iter().flatten());
-    // Some servers count attachments wrongly, so every policy is asked for.
     let attached = attached.map(|policy| policy.arn.clone()).collect();
     Ok(AccountState {
         account: id,
@@ -121,10 +117,17 @@ async fn ask<K: Ord + Clone, V, F: Future<Output = Result<V, AccountError>>>(
 
 type Policies = (BTreeMap<PolicyName, Seen<ManagedPolicy>>, Seen<Vec<ManagedPolicy>>);
 
-/// The policies that grants name, and those that carry the layout's tag and that no grant names. Where the whole list may
-/// not be read, the former are asked for one by one.
-async fn policies(layout: &Layout, account: &Account, names: BTreeSet<PolicyName>) -> Result<Policies, AccountError> {
-    match account.policies().await {
+/// The policies that grants name, and those that carry the layout's tag and that no grant names; where attachments are
+/// counted, only those that somebody has. Where the whole list may not be read, the former are asked for one by one.
+async fn policies(
+    layout: &Layout,
+    account: &Account,
+    counts: bool,
+    names: BTreeSet<PolicyName>,
+) -> Result<Policies, AccountError> {
+    let matters = |policy: &ManagedPolicy| !counts || policy.attachments > 0 || names.contains(&policy.name);
+    let found = account.policies_that(matters).await;
+    match found {
         Ok(all) => {
             let (named, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|policy| names.contains(&policy.name));
             let mut policies: BTreeMap<_, _> = names.into_iter().map(|name| (name, Seen::Absent)).collect();

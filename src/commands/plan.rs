@@ -12,8 +12,9 @@ use std::path::PathBuf;
 
 /// Show what `apply` would do, each action with its reason
 ///
-/// Looks at every bucket of the layout and compares it with what is wanted: `+` makes something, `~` changes something
-/// that is there, `!` leaves something out for the reason given. No bucket is written to.
+/// Looks at every bucket of the layout, and at the policies, roles and clusters of its grants, and compares them with what
+/// is wanted: `+` makes something, `~` changes something that is there, `-` takes something away, `!` leaves something out
+/// for the reason given. None of them is written to.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

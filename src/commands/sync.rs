@@ -223,7 +223,7 @@ async fn run_between(
         compare: choices.compare.mode(),
         shard: choices.shard,
         cache: places.cache(args, context),
-        receipt: receipt::wanted(meant, args, context)?,
+        receipt: receipt::wanted(meant, args)?,
         started_ns: context.started_ns,
         spill_folder: temporary_folder(&context.environment),
         retry_for: args.retry_for.unsigned_abs(),
@@ -285,20 +285,24 @@ async fn carry_out(
     summary.planned = synced.seen.transfers;
     summary.unchanged = synced.seen.unchanged;
     summary.skipped += synced.seen.odd;
-    let kept = super::apply::kept(synced.kept_uploads);
-    let last_word = if context.stop.is_asked() {
-        let stopped = CommandError::stopped("what has arrived stays");
-        let stopped = stopped.hint("run the same command again: it goes on from here");
-        Some(kept.into_iter().fold(stopped, CommandError::hint))
-    } else {
-        kept.into_iter().for_each(|kept| context.ui.hint(&kept));
-        let cause = synced.cause.clone().map(|cause| CommandError::from(cause).at(&places.world().place));
-        cause.map(|cause| cause.hint("what is done stays done: run the same command again for the rest"))
-    };
     let outcome = if context.stop.is_asked() { Outcome::Interrupted } else { outcome(&synced, &summary) };
-    let last_word = last_word.or_else(|| plan.and_then(|_| saved::moved_meanwhile(synced.moved)));
+    let last_word = last_word(&synced, plan.is_some(), places, context);
     summary.closing = Some(closing::sentence(&places.route, &synced, &summary));
     Ok(Ending { summary, outcome, closing: Closing::Shown, last_word })
+}
+
+/// What is to be said at the end of all: that the run was stopped, or what several items failed of.
+fn last_word(synced: &Synced, is_planned: bool, places: &Places, context: &Context) -> Option<CommandError> {
+    let kept = super::apply::kept(synced.kept_uploads);
+    if context.stop.is_asked() {
+        let stopped = CommandError::stopped("what has arrived stays");
+        let stopped = stopped.hint("run the same command again: it goes on from here");
+        return Some(kept.into_iter().fold(stopped, CommandError::hint));
+    }
+    kept.into_iter().for_each(|kept| context.ui.hint(&kept));
+    let cause = synced.cause.clone().map(|cause| CommandError::from(cause).at(&places.world().place));
+    let cause = cause.map(|cause| cause.hint("what is done stays done: run the same command again for the rest"));
+    cause.or_else(|| if is_planned { saved::moved_meanwhile(synced.moved) } else { None })
 }
 
 fn options(checksum: ChecksumChoice, args: &SyncArgs) -> TransferOptions {

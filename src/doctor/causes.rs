@@ -3,10 +3,11 @@
 use super::alone::no_allow_code;
 use super::diagnosis::Case;
 use super::fix::deny::denial;
-use super::fix::layout_edit::{documents, has, is_of, targets};
+use super::fix::layout_edit::{has, is_about, is_of, with_documents};
 use super::fix::{allows, replaced};
 use super::seen::{Around, Elsewhere, Held, RoleKind, SeenRole, Standing};
 use super::words::{agreement, instance_role, one, place_words, statement_words};
+use crate::layout::Grant;
 use crate::model::Existence;
 use crate::policy::{Because, Compared, Decision, Effect, Layer, Missed, Outcome, Verdict, operation};
 use crate::report::{Finding, RemedyRecord, Severity};
@@ -126,15 +127,27 @@ fn denied(case: &Case, decision: &Decision) -> Vec<Finding> {
     };
     let more = if count > 1 { format!("; {} more statements deny it, too", count - 1) } else { String::new() };
     let message = format!(
-        "{} of {} ({}) denies {} to {}{conditions}, and no Allow overrides a Deny{}{more}",
+        "{} of {} ({}) denies {} to {}{conditions}, and no Allow overrides a Deny{}{more}{}",
         statement_words(because),
         held.map_or_else(|| because.policy.clone(), Held::name),
         because.layer,
         case.request.action(),
         case.request.caller,
         held.map(|held| belongs(case, held, because)).unwrap_or_default(),
+        untold(because),
     );
     vec![about(case, "doctor-explicit-deny", message)]
+}
+
+/// A Deny that rests on what nobody told of the request.
+fn untold(because: &Because) -> String {
+    let Outcome::Applied { conditions, .. } = &because.outcome else { return String::new() };
+    let is_untold =
+        |compared: &&Compared| compared.found.is_none() && compared.key.to_ascii_lowercase().starts_with("aws:");
+    let key = conditions.iter().find(is_untold).map(|compared| compared.key.as_str());
+    key.map_or_else(String::new, |key| {
+        format!("; whether the request carries `{key}` is not known here: `--context {key}=VALUE` tells")
+    })
 }
 
 /// Whose a Deny is.
@@ -185,26 +198,41 @@ fn lacking(case: &Case, decision: &Decision) -> Vec<Finding> {
 
 /// Why the caller's own policies do not give it.
 fn not_given(case: &Case, decision: &Decision) -> Vec<Finding> {
-    if let Standing::Hidden(why) = &case.layers.identity {
+    if let Some(why) = case.unseen(Layer::Identity) {
+        let all = if matches!(case.layers.identity, Standing::Hidden(_)) { "the" } else { "not all" };
         let message = format!(
-            "no policy that could be seen allows it; the policies of {} were not seen: {why}",
+            "no policy that could be seen allows it; {all} policies of {} were not seen: {why}",
             case.request.caller
         );
         return vec![about(case, "doctor-no-allow", message)];
     }
     let mut found = Vec::new();
-    found.extend(other_role(case));
+    let elsewhere = other_role(case);
+    // Who has a policy of its own for the bucket is rarely the wrong one; what that policy lacks is told first.
+    let (before, behind) = match elsewhere {
+        Some(other) if other.code != "doctor-node-role" && has_own(case) => (None, Some(other)),
+        other => (other, None),
+    };
+    found.extend(before);
     found.extend(drifted(case));
     found.extend(older_version(case));
     found.extend(listing_trap(case, decision));
     if found.is_empty() {
-        found.push(about(case, "doctor-no-allow", nearest(case, decision)));
+        let code = if case.is_about_key() { "doctor-kms-denied" } else { "doctor-no-allow" };
+        found.push(about(case, code, nearest(case, decision)));
     }
+    found.extend(behind);
     // One of them is the cause, the others are what else was seen on the way.
     for other in found.iter_mut().skip(1) {
         other.severity = Severity::Warning;
     }
     found
+}
+
+/// True if the caller has the policy of a grant on the bucket that is asked for.
+fn has_own(case: &Case) -> bool {
+    let Some((layout, _)) = &case.around.layout else { return false };
+    layout.grants.iter().any(|grant| is_about(grant, case) && has(&case.layers, grant))
 }
 
 /// The policy that would allow it, and who has it instead.
@@ -272,21 +300,11 @@ fn holder_words(case: &Case, holder: &super::seen::Holder) -> String {
 /// The caller has the layout's policy, which does not say any more what the layout makes.
 fn drifted(case: &Case) -> Option<Finding> {
     let (layout, file) = case.around.layout.as_ref()?;
-    let grant = layout.grants.iter().find(|grant| has(&case.layers, grant) && !documents_differ(case, grant))?;
-    let made = documents(layout, grant)?;
-    let mut after = case.layers.clone();
-    for held in case.layers.identity.held().iter().filter(|held| is_of(grant, &held.policy.name)) {
-        after = replaced(&after, Layer::Identity, &held.policy.name, None);
-    }
-    if let Standing::Held(held) = &mut after.identity {
-        for policy in made {
-            let text = crate::model::PolicyJson(String::new());
-            held.push(Held { policy, text, arn: None, owner: None, version: None, since: None, others: Vec::new() });
-        }
-    }
-    if !allows(case, &after) {
-        return None;
-    }
+    let gives = |grant: &&Grant| {
+        let as_it_says = with_documents(case, &case.layers, layout, grant);
+        has(&case.layers, grant) && as_it_says.is_some_and(|after| allows(case, &after))
+    };
+    let grant = layout.grants.iter().find(gives)?;
     let held = case.layers.identity.held().iter().find(|held| is_of(grant, &held.policy.name))?;
     let since = held.since.map(|since| format!(", in force since {since},")).unwrap_or_default();
     let message = format!(
@@ -296,12 +314,6 @@ fn drifted(case: &Case) -> Option<Finding> {
         case.request.action()
     );
     Some(about(case, "doctor-policy-differs", message))
-}
-
-/// True if the documents of a grant are in force word for word.
-fn documents_differ(case: &Case, grant: &crate::layout::Grant) -> bool {
-    // A layout whose grant does not target this role says nothing of it.
-    !targets(case, grant) && !has(&case.layers, grant)
 }
 
 /// An older version of a policy that allowed it.
@@ -407,7 +419,7 @@ fn nearest(case: &Case, decision: &Decision) -> String {
     let places = decision.because.iter().filter(allows).filter(|one| place(one).is_some());
     let close = near(|missed| matches!(missed, Missed::Condition(_))).or_else(|| places.rev().max_by_key(&place));
     match (close, case.layers.identity.held()) {
-        (Some(close), _) => format!("no policy of {who} allows {action} there; closest is {close}"),
+        (Some(close), _) => format!("no policy of {who} allows {action} there; {close}"),
         (None, []) => format!("{who} has no policy at all, attached or inline"),
         (None, held) => {
             let names: Vec<String> = held.iter().take(5).map(Held::name).collect();

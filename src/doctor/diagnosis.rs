@@ -4,9 +4,9 @@ use super::causes;
 use super::fix;
 use super::message::Symptom;
 use super::rows;
-use super::seen::{Around, Held, Layers};
+use super::seen::{Around, Held, Layers, Standing};
 use super::suspects;
-use crate::policy::{Caller, Request, Verdict, explain};
+use crate::policy::{Caller, Layer, Request, Verdict, explain};
 use crate::report::{DecisionRecord, Finding, LayerRecord, RemedyRecord, Severity};
 
 /// Everything that is known about one refusal.
@@ -48,6 +48,8 @@ impl Diagnosis {
 
 /// Finds out why a request was refused.
 pub fn diagnose(case: &Case) -> Diagnosis {
+    let (layers, untold) = fix::deny::untold(case);
+    let case = &Case { layers, ..case.clone() };
     let decision = fix::decide(case, &case.layers);
     let allowed = decision.verdict == Verdict::Allow;
     let mut findings = causes::places(case);
@@ -57,8 +59,9 @@ pub fn diagnose(case: &Case) -> Diagnosis {
     if allowed && !is_nowhere {
         findings.extend(suspects::find(case, &decision));
     } else if !is_nowhere {
-        findings.extend(causes::refused(case, &decision, &remedies));
+        findings.extend(as_told(case, causes::refused(case, &decision, &remedies)));
     }
+    findings.extend(untold);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     if let Some(symptom) = &case.symptom {
         let known: Vec<&str> = findings.iter().map(|finding| finding.code).collect();
@@ -76,6 +79,16 @@ pub fn diagnose(case: &Case) -> Diagnosis {
     }
 }
 
+/// The causes that were seen, behind the one that the message names and that could not be seen.
+fn as_told(case: &Case, seen: Vec<Finding>) -> Vec<Finding> {
+    let Some(told) = suspects::hidden_layer(case, "what was seen does not allow it either") else { return seen };
+    // What nobody could look at refuses nothing, where the message says what does.
+    let is_guess = case.unseen(Layer::Identity).is_some();
+    let seen = seen.into_iter().filter(|one| !is_guess || one.code != told.code);
+    let seen = seen.map(|one| if is_guess { Finding { severity: Severity::Warning, ..one } } else { one });
+    std::iter::once(told.clone()).chain(seen).collect()
+}
+
 impl Case {
     /// The name of the role that asks; none for others than roles.
     pub fn role_name(&self) -> Option<String> {
@@ -83,6 +96,20 @@ impl Case {
             Caller::RoleSession { role, .. } => role.rsplit('/').next().map(str::to_owned),
             _ => None,
         }
+    }
+
+    /// Why a layer was not seen, or not all of it; none if it was.
+    pub(super) fn unseen(&self, layer: Layer) -> Option<String> {
+        match self.layers.standing(layer) {
+            Standing::Hidden(why) => Some(why.clone()),
+            _ if layer == Layer::Identity && !self.around.unread.is_empty() => Some(self.around.unread.join("; ")),
+            _ => None,
+        }
+    }
+
+    /// True for a request to KMS, which S3 makes in the caller's name.
+    pub(super) fn is_about_key(&self) -> bool {
+        self.request.action().to_ascii_lowercase().starts_with("kms:")
     }
 
     /// The ARN that policies name the caller by: a session's role.

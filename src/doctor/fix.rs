@@ -65,7 +65,8 @@ pub(super) fn gets_further(case: &Case, before: &Decision, layers: &Layers) -> b
 /// What gives what is missing, in the layer that lacks it.
 fn grant(case: &Case, layers: &Layers, decision: &Decision) -> Option<Change> {
     if decision.layer == Layer::Identity {
-        if matches!(layers.identity, Standing::Hidden(_)) {
+        // What was not seen may give it already.
+        if case.unseen(Layer::Identity).is_some() {
             return None;
         }
         return layout_edit::change(case, layers, decision)

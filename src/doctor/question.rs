@@ -2,6 +2,7 @@
 
 use super::message::Symptom;
 use super::words::{bucket_of, key_of};
+use crate::model::Arn;
 use crate::policy::operation::{Call, demands};
 use crate::policy::{Caller, Context, Request, operation};
 
@@ -68,6 +69,27 @@ impl Question {
         }
     }
 
+    /// The same question where ARNs are of this partition: a place that was named without one says nothing of it.
+    #[must_use]
+    pub fn in_partition(self, partition: &str) -> Self {
+        let place = self.resource.as_deref().and_then(|resource| resource.strip_prefix("arn:aws:s3:::"));
+        let resource = place.map(|place| format!("arn:{partition}:s3:::{place}"));
+        Self { resource: resource.or(self.resource), ..self }
+    }
+
+    /// The same question, which is about `key` if it is one about the KMS key of a bucket that nobody named.
+    #[must_use]
+    pub fn of_key(self, key: Option<&Arn>) -> Self {
+        let resource = key.filter(|_| self.lacks_key()).map(ToString::to_string);
+        Self { resource: resource.or(self.resource), ..self }
+    }
+
+    /// True if it is about a KMS key, and only the object is known: no policy speaks of using a key on an object.
+    fn lacks_key(&self) -> bool {
+        let is_about_key = self.action.as_deref().is_some_and(|action| action.to_ascii_lowercase().starts_with("kms:"));
+        is_about_key && self.resource.as_deref().is_some_and(|resource| !resource.contains(":kms:"))
+    }
+
     /// The bucket that it is about.
     pub fn bucket(&self) -> Option<&str> {
         self.resource.as_deref().map(bucket_of).filter(|bucket| !bucket.is_empty())
@@ -89,6 +111,9 @@ impl Question {
         let (Some(principal), Some(resource)) = (&self.principal, &self.resource) else {
             return Err(QuestionError::Missing(self.missing()));
         };
+        if self.lacks_key() {
+            return Err(QuestionError::Missing(vec!["which key (`--resource`)"]));
+        }
         let (action, resource, own) = self.demand(resource).ok_or_else(|| QuestionError::Missing(self.missing()))?;
         let caller =
             Caller::parse(principal, known.role.as_deref()).map_err(|error| QuestionError::Form(error.to_string()))?;
@@ -220,6 +245,14 @@ mod tests {
             (Some("s3:ListBucket"), None, object, Some("a/"), "s3:ListBucket on arn:aws:s3:::lake prefix=[\"a/\"]"),
             (Some("s3:ListBucket"), Some("GetObject"), object, None, "s3:ListBucket on arn:aws:s3:::lake"),
             (None, None, object, None, "for which action (`--action`) not known"),
+            (Some("kms:Decrypt"), None, object, None, "which key (`--resource`) not known"),
+            (
+                Some("kms:Decrypt"),
+                Some("GetObject"),
+                "arn:aws:kms:eu-west-1:111122223333:key/0a",
+                None,
+                "kms:Decrypt on arn:aws:kms:eu-west-1:111122223333:key/0a",
+            ),
         ] {
             assert_eq!(asked(action, operation, resource, prefix), expected);
         }

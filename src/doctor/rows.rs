@@ -18,6 +18,9 @@ pub(super) fn rows(case: &Case, decision: &Decision) -> Vec<LayerRecord> {
             Standing::Unlimited => rows.push(bare(layer, "none", format!("there is no {layer}"))),
             Standing::Hidden(why) => rows.push(bare(layer, "hidden", why.clone())),
         }
+        if layer == Layer::Identity {
+            rows.extend(case.around.unread.iter().map(|why| bare(layer, "hidden", why.clone())));
+        }
     }
     rows
 }

@@ -149,6 +149,8 @@ pub struct Around {
     pub layout: Option<(Layout, String)>,
     /// The role that asks.
     pub role: SeenRole,
+    /// Policies that the role has and that could not be read, each with why: any of them may allow or deny.
+    pub unread: Vec<String>,
     /// The bucket.
     pub bucket: SeenBucket,
     /// Policies that would allow it and that the caller does not have.
@@ -163,6 +165,7 @@ impl Around {
         Self {
             layout: None,
             role: SeenRole::Unseen,
+            unread: Vec::new(),
             bucket: SeenBucket {
                 existence: None,
                 region: None,

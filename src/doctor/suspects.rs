@@ -3,7 +3,6 @@
 use super::alone::no_allow_code;
 use super::diagnosis::Case;
 use super::message::{Denial, SaidBy};
-use super::seen::Standing;
 use super::words::{bucket_of, key_of, one, place_words};
 use crate::model::Arn;
 use crate::policy::{Context, Decision, Layer, Policies, Request, Verdict, evaluate};
@@ -12,7 +11,7 @@ use crate::report::{Finding, Severity};
 /// What may have refused a request that is allowed by all that was seen.
 pub(super) fn find(case: &Case, decision: &Decision) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
-    found.extend(hidden_layer(case));
+    found.extend(hidden_layer(case, "all that was seen allows it"));
     found.extend(missing_key(case));
     found.extend(kms(case));
     if case.symptom.is_some() {
@@ -29,18 +28,19 @@ fn about(case: &Case, code: &'static str, severity: Severity, message: String) -
     Finding::new(code, severity, place_words(case.request.resource()), message)
 }
 
-/// The message names a layer that could not be seen.
-fn hidden_layer(case: &Case) -> Option<Finding> {
+/// The message names a layer that could not be seen; `rest` says what was seen otherwise.
+pub(super) fn hidden_layer(case: &Case, rest: &str) -> Option<Finding> {
     let symptom = case.symptom.as_ref()?;
     let Some(SaidBy::Layer(layer)) = symptom.said_by else { return None };
-    let Standing::Hidden(why) = case.layers.standing(layer) else { return None };
+    if case.is_about_key() && layer == Layer::Resource {
+        return Some(key_policy(case, symptom.denial, rest));
+    }
+    let why = case.unseen(layer)?;
     let does = if symptom.denial == Some(Denial::Explicit) { "denies it" } else { "does not allow it" };
     let code = if symptom.denial == Some(Denial::Explicit) { "doctor-explicit-deny" } else { no_allow_code(layer) };
     let named = symptom.policy.as_ref().map(|arn| format!(" (`{arn}`)")).unwrap_or_default();
-    let message = format!(
-        "{}{named} {does}, as the message says; it was not seen here ({why}), and all that was seen allows it",
-        one(layer)
-    );
+    let message =
+        format!("{}{named} {does}, as the message says; it was not seen here ({why}), and {rest}", one(layer));
     let fix = match layer {
         Layer::Scp | Layer::Rcp => {
             "give the message to the organization's administrators: only they can see and change that policy"
@@ -52,6 +52,15 @@ fn hidden_layer(case: &Case) -> Option<Finding> {
         _ => "run this with credentials that may read it",
     };
     Some(about(case, code, Severity::Error, message).with_fix(fix))
+}
+
+/// The resource-based policy that a message of KMS names is the key's, which is not read here.
+fn key_policy(case: &Case, denial: Option<Denial>, rest: &str) -> Finding {
+    let does = if denial == Some(Denial::Explicit) { "denies it" } else { "does not allow it" };
+    let message = format!("the key's own policy {does}, as the message says; it is not read here, and {rest}");
+    let fix = "let the key's policy name the caller, or delegate to the account (`arn:aws:iam::ACCOUNT:root`); a key of another account \
+               must name this one";
+    about(case, "doctor-kms-denied", Severity::Error, message).with_fix(fix)
 }
 
 /// A 403 for an object that is not there.
@@ -95,7 +104,7 @@ fn kms(case: &Case) -> Option<Finding> {
         _ => return None,
     };
     let lacking: Vec<&str> = needed.iter().copied().filter(|action| !may_use(case, key, action)).collect();
-    if lacking.is_empty() || matches!(case.layers.identity, Standing::Hidden(_)) {
+    if lacking.is_empty() || case.unseen(Layer::Identity).is_some() {
         return None;
     }
     let message = format!(
@@ -178,7 +187,7 @@ fn allowed_now(case: &Case, decision: &Decision) -> Finding {
         .layers
         .all()
         .iter()
-        .filter(|(_, standing)| matches!(standing, Standing::Hidden(_)))
+        .filter(|(layer, _)| case.unseen(*layer).is_some())
         .map(|(layer, _)| layer.to_string())
         .collect();
     let newest = case

@@ -109,12 +109,16 @@ const KINDS: &[Kind] = &[
         "unable to load credentials", "unable to load aws credentials", "failed to refresh cached credentials",
         "no ec2 imds role found", "could not load credentials", "credential provider was not enabled",
         "missing credentials in config", "non-empty access key (akid)", "failed to load credentials",
-        "credentialsnotloaded",
+        "credentialsnotloaded", "error when retrieving credentials from", "error performing put http://169.254.169.254",
+        "error sending request for url (http://169.254.169.254",
     ]),
     kind(Trouble::WrongRegion, "doctor-wrong-region", 65, &[
         "permanentredirect", "authorization header is malformed; the region", "authorizationheadermalformed",
-        "illegallocationconstraint", "must be addressed using the specified endpoint", "moved permanently", "movedpermanently",
+        "illegallocationconstraint", "must be addressed using the specified endpoint", "movedpermanently",
+        // Other services answer so, too.
+        "operation: moved permanently", "moved permanently (service: ", "error code: 301 moved permanently",
         "looks like the configured region is", "bucketregionerror", "incorrect region", "bucket is in this region",
+        "incorrectly configured region",
     ]),
     kind(Trouble::NoBucket, "doctor-no-bucket", 60, &["nosuchbucket", "specified bucket does not exist"]),
     kind(Trouble::BucketTaken, "doctor-bucket-taken", 60, &["bucketalreadyexists", "requested bucket name is not available"]),
@@ -128,12 +132,17 @@ const KINDS: &[Kind] = &[
     kind(Trouble::SseCBlocked, "doctor-sse-c-blocked", 60, &[
         "sse-c is blocked", "blocked encryption type", "blockedencryptiontype", "blocks sse-c", "customer-provided keys (sse-c) is blocked",
     ]),
-    kind(Trouble::ShutByAws, "doctor-shut-by-aws", 60, &["allaccessdisabled", "all access to this"]),
+    kind(Trouble::ShutByAws, "doctor-shut-by-aws", 60, &["allaccessdisabled", "all access to this object has been disabled"]),
     kind(Trouble::Archived, "doctor-archived", 60, &["invalidobjectstate", "not valid for the object's storage class"]),
-    kind(Trouble::LocalFile, "doctor-local-file", 45, &["[errno 13] permission denied", "oserror: [errno 13]"]),
+    kind(Trouble::LocalFile, "doctor-local-file", 45, &[
+        "[errno 13] permission denied", "oserror: [errno 13]", "permission denied (os error 13)",
+        "java.nio.file.accessdeniedexception: /",
+    ]),
     kind(Trouble::Denied, "doctor-denied", 50, &[
-        "accessdenied", "access denied", "access_denied", "is not authorized to perform", "permissiondenied",
+        "accessdenied", "access denied", "access_denied", "is not authorized to perform",
         "lacked the necessary privileges",
+        // OpenDAL and object_store; gRPC has a code of that name.
+        "permissiondenied (", "permissiondenied {", "permissiondeniederror",
     ]),
     kind(Trouble::NoKey, "doctor-no-key", 25, &["nosuchkey", "specified key does not exist"]),
     kind(Trouble::Forbidden, "doctor-forbidden", 40, &[
@@ -143,7 +152,7 @@ const KINDS: &[Kind] = &[
 ];
 
 /// Refusals that have nothing to do with AWS and look alike.
-const FOREIGN: &[&str] = &["access denied for user", "pam_", "sudo:"];
+const FOREIGN: &[&str] = &["access denied for user", "pam_unix(", "sudo: ", "invalidtokenerror"];
 
 const fn kind(trouble: Trouble, code: &'static str, telling: u8, phrases: &'static [&'static str]) -> Kind {
     Kind { trouble, code, telling, phrases }
@@ -204,7 +213,18 @@ mod tests {
 
     #[test]
     fn refusals_of_other_programs_are_not_awss() {
-        assert_eq!(Trouble::of("error 1045: access denied for user 'root'@'localhost'"), None);
-        assert_eq!(Trouble::of("everything is fine"), None);
+        for line in [
+            "error 1045: access denied for user 'root'@'localhost'",
+            "sshd[1]: pam_unix(sshd:auth): access denied",
+            "rpc error: code = PermissionDenied desc = workflow is not yours",
+            "jwt.exceptions.InvalidTokenError: Not enough segments",
+            "HTTP/1.1 301 Moved Permanently",
+            "all access to this dataset is logged",
+            "everything is fine",
+        ] {
+            assert_eq!(Trouble::of(&line.to_lowercase()), None, "{line}");
+        }
+        let spam = "upload failed: ./m.bin to s3://lake/spam_detection/m.bin An error occurred (AccessDenied)";
+        assert_eq!(Trouble::of(&spam.to_lowercase()), Some(Trouble::Denied));
     }
 }

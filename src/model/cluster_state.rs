@@ -63,6 +63,9 @@ pub struct NoNodeGroup {
     there: String,
 }
 
+/// What nodes of EKS Auto Mode are called where groups are named.
+const AUTO_MODE: &str = "Auto Mode";
+
 /// The role of nodes, and the groups that share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRole {
@@ -73,24 +76,31 @@ pub struct NodeRole {
 }
 
 impl Cluster {
-    /// The roles of the node groups that `wanted` names, each once: names, or patterns with `*` and `?`. A name or pattern
-    /// that fits no group is an error, because somebody meant one.
-    pub fn node_roles(&self, wanted: &[impl AsRef<str>]) -> Result<Vec<NodeRole>, NoNodeGroup> {
-        let fits = |wanted: &str, name: &str| glob(wanted.as_bytes(), name.as_bytes());
-        let vain = wanted.iter().find(|one| !self.node_groups.iter().any(|group| fits(one.as_ref(), &group.name)));
-        if let Some(vain) = vain {
+    /// The node groups that `wanted` means, each with its role: names, or patterns with `*` and `?`. Nodes of EKS Auto Mode
+    /// are in no managed group, and `*` means them as well.
+    pub fn groups<'own>(&'own self, wanted: &'own [String]) -> impl Iterator<Item = (&'own str, &'own Arn)> {
+        let means = |name: &str| wanted.iter().any(|one| glob(one.as_bytes(), name.as_bytes()));
+        let managed = self.node_groups.iter().filter(move |group| means(&group.name));
+        let auto = self.auto_mode_role.as_ref().filter(|_| wanted.iter().any(|one| one == "*"));
+        managed.map(|group| (group.name.as_str(), &group.role)).chain(auto.map(|role| (AUTO_MODE, role)))
+    }
+
+    /// The roles of the node groups that `wanted` means, each once. A name or pattern that fits no group is an error, because
+    /// somebody meant one.
+    pub fn node_roles(&self, wanted: &[String]) -> Result<Vec<NodeRole>, NoNodeGroup> {
+        if let Some(vain) = wanted.iter().find(|one| self.groups(std::slice::from_ref(*one)).next().is_none()) {
             let names: Vec<&str> = self.node_groups.iter().map(|group| group.name.as_str()).collect();
             let there = match &names[..] {
                 [] => "it has no managed node groups".to_owned(),
                 names => format!("it has {}", names.join(", ")),
             };
-            return Err(NoNodeGroup { cluster: self.name.clone(), wanted: format!("`{}`", vain.as_ref()), there });
+            return Err(NoNodeGroup { cluster: self.name.clone(), wanted: format!("`{vain}`"), there });
         }
         let mut roles: Vec<NodeRole> = Vec::new();
-        for group in self.node_groups.iter().filter(|group| wanted.iter().any(|one| fits(one.as_ref(), &group.name))) {
-            match roles.iter_mut().find(|known| known.role == group.role) {
-                Some(known) => known.groups.push(group.name.clone()),
-                None => roles.push(NodeRole { role: group.role.clone(), groups: vec![group.name.clone()] }),
+        for (group, role) in self.groups(wanted) {
+            match roles.iter_mut().find(|known| known.role == *role) {
+                Some(known) => known.groups.push(group.to_owned()),
+                None => roles.push(NodeRole { role: role.clone(), groups: vec![group.to_owned()] }),
             }
         }
         Ok(roles)
@@ -161,6 +171,10 @@ mod tests {
             ("*-1", "gpu-11-1", true),
             ("a*b*c", "a-b-b-d", false),
             ("gpu", "gpu-1", false),
+            ("*group*", "node-group-1", true),
+            ("gpu-?", "gpu-", false),
+            ("a*b*c", "aXbXbc", true),
+            ("", "a", false),
         ] {
             assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), fits, "{pattern} {name}");
         }
@@ -183,11 +197,21 @@ mod tests {
             auto_mode_role: None,
             unread: Vec::new(),
         };
-        let roles = cluster.node_roles(&["*"]).unwrap();
-        let groups: Vec<_> = roles.iter().map(|role| role.groups.join(" ")).collect();
-        assert_eq!(groups, ["a c", "b"]);
-        assert_eq!(cluster.node_roles(&["b"]).unwrap().len(), 1);
-        let error = cluster.node_roles(&["a", "gpu-*"]).unwrap_err().to_string();
+        let roles = |cluster: &Cluster, wanted: &[&str]| {
+            let wanted: Vec<String> = wanted.iter().map(|one| (*one).to_owned()).collect();
+            let roles = cluster.node_roles(&wanted).map_err(|error| error.to_string())?;
+            Ok::<Vec<_>, String>(roles.iter().map(|role| role.groups.join(" ")).collect())
+        };
+        assert_eq!(roles(&cluster, &["*"]).unwrap(), ["a c", "b"]);
+        assert_eq!(roles(&cluster, &["b"]).unwrap(), ["b"]);
+        let error = roles(&cluster, &["a", "gpu-*"]).unwrap_err();
         assert_eq!(error, "cluster `lab` has no node group `gpu-*`; it has a, b, c");
+        // Nodes of Auto Mode are meant by all, and by no name.
+        let auto = Cluster { auto_mode_role: Some(group("", "auto").role), node_groups: Vec::new(), ..cluster };
+        assert_eq!(roles(&auto, &["*"]).unwrap(), ["Auto Mode"]);
+        assert_eq!(
+            roles(&auto, &["a*"]).unwrap_err(),
+            "cluster `lab` has no node group `a*`; it has no managed node groups"
+        );
     }
 }

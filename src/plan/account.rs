@@ -40,7 +40,7 @@ pub enum AccountStep {
         tags: Tags,
     },
     /// Makes a new version of a policy and puts it in force.
-    PutPolicyVersion {
+    CreatePolicyVersion {
         /// Which.
         policy: Arn,
         /// The document.
@@ -128,7 +128,7 @@ impl AccountStep {
     /// The role whose access changes, where it is one; a new version of a policy changes it for all that have it.
     pub fn roles(&self) -> Vec<RoleName> {
         match self {
-            Self::PutPolicyVersion { held_by, .. } => held_by.clone(),
+            Self::CreatePolicyVersion { held_by, .. } => held_by.clone(),
             Self::CreateRole { role, .. }
             | Self::PutTrust { role, .. }
             | Self::DeleteAssociation { role, .. }
@@ -146,7 +146,7 @@ impl AccountStep {
         match self {
             Self::CreatePolicy { policy, .. }
             | Self::TagPolicy { policy, .. }
-            | Self::PutPolicyVersion { policy, .. }
+            | Self::CreatePolicyVersion { policy, .. }
             | Self::AttachPolicy { policy, .. }
             | Self::DetachPolicy { policy, .. } => Some(policy),
             _ => None,
@@ -168,7 +168,7 @@ impl AccountAction {
             | AccountStep::CreateAssociation { .. }
             | AccountStep::AttachPolicy { .. } => Effect::Create,
             AccountStep::TagPolicy { .. }
-            | AccountStep::PutPolicyVersion { .. }
+            | AccountStep::CreatePolicyVersion { .. }
             | AccountStep::TagRole { .. }
             | AccountStep::PutTrust { .. } => Effect::Change,
             AccountStep::DetachPolicy { .. } | AccountStep::DeleteAssociation { .. } => Effect::Delete,
@@ -186,7 +186,7 @@ impl AccountAction {
         match self.step {
             AccountStep::CreatePolicy { .. } => "create-policy",
             AccountStep::TagPolicy { .. } => "tag-policy",
-            AccountStep::PutPolicyVersion { .. } => "put-policy-version",
+            AccountStep::CreatePolicyVersion { .. } => "create-policy-version",
             AccountStep::CreateRole { .. } => "create-role",
             AccountStep::TagRole { .. } => "tag-role",
             AccountStep::PutTrust { .. } => "put-trust",
@@ -203,7 +203,7 @@ impl AccountAction {
         match &self.step {
             AccountStep::CreatePolicy { policy, .. }
             | AccountStep::TagPolicy { policy, .. }
-            | AccountStep::PutPolicyVersion { policy, .. } => policy.to_string(),
+            | AccountStep::CreatePolicyVersion { policy, .. } => policy.to_string(),
             AccountStep::CreateRole { role, .. }
             | AccountStep::TagRole { role, .. }
             | AccountStep::PutTrust { role, .. }
@@ -223,7 +223,7 @@ impl AccountAction {
             |policy: &Arn| PolicyName::of_arn(policy).map_or_else(|| policy.to_string(), |name| name.to_string());
         match &self.step {
             AccountStep::CreatePolicy { name, .. } | AccountStep::SkipGrant { name } => name.to_string(),
-            AccountStep::TagPolicy { policy, .. } | AccountStep::PutPolicyVersion { policy, .. } => named(policy),
+            AccountStep::TagPolicy { policy, .. } | AccountStep::CreatePolicyVersion { policy, .. } => named(policy),
             AccountStep::CreateRole { role, .. }
             | AccountStep::TagRole { role, .. }
             | AccountStep::PutTrust { role, .. } => role.to_string(),

@@ -21,7 +21,7 @@ const fn words(action: &'static str, plain: &'static str, past: &'static str, on
     Words { action, plain, past, ongoing }
 }
 
-const WORDS: [Words; 24] = [
+const WORDS: [Words; 23] = [
     words("create-bucket", "create", "created", "creating"),
     words("put-setting", "set", "set", "setting"),
     words("put-marker", "make", "made", "making"),
@@ -33,7 +33,7 @@ const WORDS: [Words; 24] = [
     words("create-policy", "create policy", "created policy", "creating policy"),
     words("attach-policy", "attach policy", "attached policy", "attaching policy"),
     words("detach-policy", "detach policy", "detached policy", "detaching policy"),
-    words("put-policy-version", "update policy", "updated policy", "updating policy"),
+    words("create-policy-version", "update policy", "updated policy", "updating policy"),
     words("tag-policy", "tag policy", "tagged policy", "tagging policy"),
     words("create-role", "create role", "created role", "creating role"),
     words("put-trust", "set trust of", "set trust of", "setting trust of"),
@@ -41,7 +41,6 @@ const WORDS: [Words; 24] = [
     words("create-association", "give role", "gave role", "giving role"),
     words("delete-association", "take role", "took role", "taking role"),
     words("apply-grant", "grant", "granted", "granting"),
-    words("create-policy-version", "add a version to", "added a version to", "adding a version to"),
     words("set-default-version", "put in force", "put in force", "putting in force"),
     words("put-inline-policy", "put inline policy", "put inline policy", "putting inline policy"),
     words("write-backup", "write", "wrote", "writing"),
@@ -91,7 +90,12 @@ impl ActionRecord {
                 let toward = if self.action == "detach-policy" { "from" } else { "to" };
                 format!("{policy} {toward} {}", self.target)
             }
-            (None, None) => self.target.clone(),
+            (None, None) => match self.action {
+                "create-role" | "tag-role" => self.target.strip_prefix("role/").unwrap_or(&self.target).to_owned(),
+                "create-association" => format!("to {}", self.target),
+                "delete-association" => format!("from {}", self.target),
+                _ => self.target.clone(),
+            },
         }
     }
 
@@ -158,6 +162,14 @@ mod tests {
             (Status::Done, "detach-policy", "revoked", "detached policy s3://b/k (revoked)"),
         ] {
             assert_eq!(record(status, action, reason).to_string(), text);
+        }
+        for (action, target, text) in [
+            ("create-role", "role/pods", "created role pods"),
+            ("create-role", "arn:aws:iam::111122223333:role/pods", "created role arn:aws:iam::111122223333:role/pods"),
+            ("create-association", "edu/flyte/sa", "gave role to edu/flyte/sa"),
+        ] {
+            let record = ActionRecord { target: target.to_owned(), ..record(Status::Done, action, "missing") };
+            assert_eq!(record.to_string(), text);
         }
     }
 

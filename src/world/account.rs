@@ -142,11 +142,23 @@ impl Account {
         }
     }
 
-    /// All customer managed policies.
+    /// All customer managed policies. Where there are many, asking for the tags of each takes its time.
     pub async fn policies(&self) -> Result<Vec<ManagedPolicy>, AccountError> {
+        self.policies_that(|_| true).await
+    }
+
+    /// The customer managed policies that matter. `matters` knows no tags.
+    pub async fn policies_that(
+        &self,
+        matters: impl Fn(&ManagedPolicy) -> bool,
+    ) -> Result<Vec<ManagedPolicy>, AccountError> {
         match self {
-            Self::Remote { iam, .. } => Ok(iam.policies().await?),
-            Self::Local(local) => blocking(local, LocalAccount::policies).await,
+            Self::Remote { iam, .. } => Ok(iam.policies(matters).await?),
+            Self::Local(local) => {
+                let mut policies = blocking(local, LocalAccount::policies).await?;
+                policies.retain(matters);
+                Ok(policies)
+            }
         }
     }
 
@@ -193,17 +205,6 @@ impl Account {
         match self {
             Self::Remote { iam, .. } => Ok(iam.oidc_providers().await?),
             Self::Local(_) => Ok(Seen::Absent),
-        }
-    }
-
-    /// Makes the role in the directory of the embedded endpoint if it is not there; elsewhere nothing is done.
-    pub async fn ensure_local_role(&self, name: &RoleName) -> Result<(), AccountError> {
-        match self {
-            Self::Remote { .. } => Ok(()),
-            Self::Local(local) => {
-                let name = name.clone();
-                blocking(local, move |local| local.ensure_role(&name)).await
-            }
         }
     }
 

@@ -231,11 +231,27 @@ fn a_profile_without_credentials_is_named() {
     let mut env = TestEnv::new();
     env.write("layout.toml", LAYOUT);
     env.set("AWS_REGION", "us-east-1");
-    let ran = env.expect(1, &["plan", "--profile", "nobody"]);
-    assert!(ran.stderr.starts_with("error: no credentials were found"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("the profile is `nobody`"), "{}", ran.stderr);
+    env.write("home/config", "[profile bare]\nregion = us-east-1\n");
+    let check = |env: &TestEnv, more: &[&str], named: &str| {
+        let ran = env.expect(1, &[&["plan"], more].concat());
+        assert!(
+            ran.stderr.starts_with(&format!("error: the profile `{named}` gives no credentials\n")),
+            "{}",
+            ran.stderr
+        );
+        assert!(ran.stderr.contains("hint: `aws configure list-profiles`"), "{}", ran.stderr);
+    };
+    check(&env, &["--profile", "nobody"], "nobody");
+    check(&env, &["--profile", "bare"], "bare");
     env.set("AWS_PROFILE", "nobody-else");
     assert!(env.expect(1, &["plan"]).stderr.contains("the profile is `nobody-else`"));
+    // Keys of somebody else must not stand in for those of a profile that was named.
+    env.set("AWS_ACCESS_KEY_ID", "AKIDSOMEBODY");
+    env.set("AWS_SECRET_ACCESS_KEY", "none");
+    check(&env, &["--profile", "nobody"], "nobody");
+    env.write("layout.toml", LAYOUT.replacen("version = 1\n", "version = 1\nprofile = \"bare\"\n", 1));
+    check(&env, &[], "bare");
+    check(&env, &["--profile", "nobody"], "nobody");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::wire::{
 };
 use aws_sdk_s3::types::ChecksumAlgorithm;
 use bucketwright::apply::transfer::{CopyTask, Proven, TransferError, TransferOptions, Way, copy};
-use bucketwright::aws::s3::Store;
+use bucketwright::aws::s3::{ErrorClass, Store};
 use bucketwright::hashing::digest;
 use bucketwright::model::{Algorithm, ETag, ObjectAttributes, ObjectEncryption};
 use bucketwright::report::{Event, Progress};
@@ -342,6 +342,25 @@ async fn a_copy_whose_answer_got_lost_is_looked_for() {
         let (store, _) = with_retries(&endpoint, quick_retries(), |_| None, after);
         assert_eq!(run(&store, &planned, way, &options()).await.0.unwrap().rung, Rung::AsSource, "{way:?}");
         assert_eq!((endpoint.get("copies/key").await.len(), open_uploads(&endpoint).await), (6 * MIB, 0));
+    }
+}
+
+/// Neither end was changed by anybody: nobody could look.
+#[tokio::test]
+async fn a_look_that_fails_tells_of_no_change() {
+    for (end, way) in [("key", &Way::INSIDE), ("copies/key", &Way::INSIDE), ("copies/key", &IN_PARTS)] {
+        let endpoint = Endpoint::with_bucket().await;
+        let planned = put_source(&endpoint, "key", &content(6 * MIB), ChecksumAlgorithm::Crc64Nvme).await;
+        let before = move |request: &Request| match request.operation() {
+            "CopyObject" | "CompleteMultipartUpload" => Some(Answer::error(412, "PreconditionFailed")),
+            "HeadObject" if request.target.contains(&format!("/bucket/{end}")) => Some(Answer::error(503, "SlowDown")),
+            _ => None,
+        };
+        let (store, _) = tampered(&endpoint, before, |_, _| {});
+        let error = run(&store, &planned, way, &options()).await.0.unwrap_err();
+        let class = if let TransferError::S3(error) = &error { Some(error.class) } else { None };
+        assert_eq!(class, Some(ErrorClass::Throttled), "{end}: {error}");
+        assert_eq!(open_uploads(&endpoint).await, 0);
     }
 }
 

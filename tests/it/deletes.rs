@@ -1,9 +1,17 @@
 //! Deletes with the real SDK client: only the very object that was seen, and a word on every key.
 
-use crate::server_env::Endpoint;
+use crate::server_env::{Endpoint, client_over};
 use crate::wire::{Answer, bucket, key, listened, tampered};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use bucketwright::apply::transfer::{TransferOptions, upload_all};
 use bucketwright::aws::s3::{Doomed, ErrorClass, Store};
-use bucketwright::model::ETag;
+use bucketwright::model::{Algorithm, ETag};
+use bucketwright::plan::{Action, Delete, Reason, Step};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 
 async fn seen(endpoint: &Endpoint, name: &str) -> Doomed {
     let head = endpoint.client.head_object().bucket("bucket").key(name).send().await.unwrap();
@@ -95,4 +103,40 @@ async fn one_by_one_and_after_a_look() {
     store.delete_after_look(&bucket(), &now).await.unwrap();
     store.delete_after_look(&bucket(), &now).await.unwrap();
     assert_eq!(left(&endpoint).await, [""; 0]);
+}
+
+/// An endpoint that never answers, and tells when it is asked.
+#[derive(Debug, Clone)]
+struct Silent(Arc<Notify>);
+
+impl HttpConnector for Silent {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        self.0.notify_one();
+        HttpConnectorFuture::new(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn deletes_that_nobody_answers_are_left_when_the_user_stops() {
+    for together in [true, false] {
+        let asked = Arc::new(Notify::new());
+        let connector = SharedHttpConnector::new(Silent(Arc::clone(&asked)));
+        let http = http_client_fn(move |_, _| connector.clone());
+        let store = Store::new(client_over(http, "http://localhost", "AKIDEXAMPLE", "secret"), None, false);
+        let store = if together { store.with_delete_conditions() } else { store };
+        let delete = |name: &str| {
+            let step = Step::Delete(Delete { key: key(name), size_bytes: 1, etag: Some(ETag::new("e")) });
+            Action { bucket: bucket(), step, reason: Reason::NotInSource }
+        };
+        let (cancel, (events, _heard)) = (CancellationToken::new(), mpsc::channel(100));
+        let options = TransferOptions::with_checksum(Algorithm::Crc64Nvme);
+        let deleting = upload_all(&store, vec![delete("a"), delete("b")], &options, &events, &cancel);
+        let stopping = async {
+            asked.notified().await;
+            cancel.cancel();
+        };
+        let both = async { tokio::join!(deleting, stopping).0 };
+        let ended = tokio::time::timeout(Duration::from_secs(10), both).await.expect("it ends");
+        assert_eq!((ended.cancelled, ended.failed), (2, 0), "together: {together}");
+    }
 }

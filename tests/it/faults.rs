@@ -10,6 +10,7 @@ use bucketwright::apply::Apply;
 use bucketwright::apply::patience::Situation;
 use bucketwright::apply::transfer::{self, TransferOptions};
 use bucketwright::aws::s3::Store;
+use bucketwright::aws::{Keys, connect_in_process};
 use bucketwright::layout::controls::Circumstances;
 use bucketwright::layout::scaffold::{Sections, marker_keys, plan};
 use bucketwright::layout::{Layout, ParseOptions, parse};
@@ -17,7 +18,9 @@ use bucketwright::model::{AccountId, Algorithm, Endpoint as Kind, Identity, Regi
 use bucketwright::plan::{Plan, Upload};
 use bucketwright::report::{Event, Outcome, Progress, Status, Summary};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -174,4 +177,30 @@ async fn a_call_that_the_endpoint_lacks_is_skipped_with_its_reason() {
     ])
     .await;
     assert_eq!((summary.outcome(), summary.skipped), (Outcome::Partly, 2), "{summary}");
+}
+
+/// An endpoint that is busy for a while before it takes the body of a request.
+#[derive(Debug, Clone)]
+struct Busy(Arc<AtomicUsize>);
+
+impl HttpConnector for Busy {
+    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        HttpConnectorFuture::new(async {
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::empty()))
+        })
+    }
+}
+
+/// Six seconds without a movement of the body are a dead line to the SDK. In one process they are a busy machine.
+#[tokio::test]
+async fn the_endpoint_in_this_process_may_take_its_time() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let connector = SharedHttpConnector::new(Busy(Arc::clone(&asked)));
+    let keys = Keys { access_key: "AKIDEXAMPLE", secret_key: "secret", session_token: None };
+    let http = http_client_fn(move |_, _| connector.clone());
+    let clients = connect_in_process(http, keys, Region::us_east_1(), String::new());
+    clients.s3.put_object().bucket("bucket").key("key").body(b"content".to_vec().into()).send().await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
 }

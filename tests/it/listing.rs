@@ -1,15 +1,13 @@
 //! Listings in ranges side by side: always the keys of the serial listing, in order, for a bounded number of requests.
 
 use crate::server_env::Endpoint;
-use crate::wire::{Answer, Request, bucket, listened, tampered};
+use crate::wire::{Answer, Request, bucket, listened, tampered, to_bucket};
 use bucketwright::apply::listing::{ListingError, ListingLimits, list, list_sorted};
-use bucketwright::apply::pipeline::{Files, Listing, Objects, Side};
 use bucketwright::apply::sync::{self, Listener, SyncRequest};
 use bucketwright::apply::transfer::TransferOptions;
 use bucketwright::aws::s3::Store;
-use bucketwright::model::{Algorithm, Filter, ObjectEntry, Prefix};
+use bucketwright::model::{Algorithm, ObjectEntry, Prefix};
 use bucketwright::sync::compare::Compare;
-use bucketwright::sync::decide::Route;
 use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
 use proptest::collection::btree_set;
@@ -192,26 +190,7 @@ async fn nothing_is_sent_for_the_order_of_a_listing() {
     let served = Served { keys, knows_start_after: true };
     let list = move |request: &Request| (request.operation() == "ListObjectsV2").then(|| served.answer(request));
     let (store, log) = tampered(&endpoint, list, |_, _| {});
-    let leftovers = Arc::default();
-    let request = SyncRequest {
-        route: Route::Upload { bucket: bucket(), folder: Prefix::root() },
-        source: Side::Files(Files { root: files.path().to_owned(), rename: None, leftovers }),
-        target: Side::Objects(Objects {
-            store: store.clone(),
-            bucket: bucket(),
-            folder: Prefix::root(),
-            listing: Listing::Streamed,
-        }),
-        filter: Filter::none(),
-        compare: Compare::Size,
-        shard: None,
-        delete: None,
-        cache: None,
-        receipt: None,
-        started_ns: 0,
-        retry_for: Duration::ZERO,
-        spill_folder: spill.path().to_owned(),
-    };
+    let request = SyncRequest { compare: Compare::Size, ..to_bucket(files.path(), &store, spill.path()) };
     let (events, mut heard) = mpsc::channel(100);
     tokio::spawn(async move { while heard.recv().await.is_some() {} });
     let listener = Listener { events, cancel: CancellationToken::new() };
@@ -241,21 +220,7 @@ async fn nothing_is_shown_for_the_order_of_a_listing_that_is_told_late() {
     let (events, mut heard) = mpsc::channel(1000);
     tokio::spawn(async move { while heard.recv().await.is_some() {} });
     let listener = Listener { events, cancel: CancellationToken::new() };
-    let (folder, listing, leftovers) = (Prefix::root(), Listing::Streamed, Arc::default());
-    let request = SyncRequest {
-        route: Route::Upload { bucket: bucket(), folder: folder.clone() },
-        source: Side::Files(Files { root: files.path().to_owned(), rename: None, leftovers }),
-        target: Side::Objects(Objects { store, bucket: bucket(), folder, listing }),
-        filter: Filter::none(),
-        compare: Compare::Size,
-        shard: None,
-        delete: None,
-        cache: None,
-        receipt: None,
-        started_ns: 0,
-        retry_for: Duration::ZERO,
-        spill_folder: spill.path().to_owned(),
-    };
+    let request = SyncRequest { compare: Compare::Size, ..to_bucket(files.path(), &store, spill.path()) };
     let planned = sync::saved::plan(request, &listener).await.unwrap();
     let mut shown = Vec::new();
     planned.show(async |action| shown.push(action.target())).await.unwrap();

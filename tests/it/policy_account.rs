@@ -83,7 +83,16 @@ fn attach_adds_and_says_nothing_to_do_the_second_time() {
     let again = scene.run(0, &["attach", "reader", "--role", "trainer"]);
     assert_eq!(again.stdout, "Attach: nothing to do, 1 has it already\n");
     assert_eq!(files_below(&scene.0.path(DIRECTORY)), before);
-    scene.run(0, &["detach", "Reader", "--role", "role/trainer"]);
+    let refused = scene.run(2, &["detach", "Reader", "--role", "role/trainer"]);
+    assert!(
+        refused.stdout.contains("would detach policy arn:aws:iam::000000000000:policy/Reader from role trainer"),
+        "{}",
+        refused.stdout
+    );
+    assert_eq!(files_below(&scene.0.path(DIRECTORY)), before, "nobody said yes");
+    let ran = scene.json(0, &["detach", "Reader", "--role", "role/trainer", "--role", "nobody", "--yes"]);
+    let text = "detach-policy arn:aws:iam::000000000000:policy/Reader from role trainer";
+    assert_eq!(actions(&ran), [format!("planned {text}"), format!("done {text}")]);
     assert_eq!(scene.get("roles/trainer.json")["policies"], json!(["Other"]));
     let again = scene.run(0, &["detach", "Reader", "--role", "trainer"]);
     assert_eq!(again.stdout, "Detach: nothing to do, 1 does not have it\n");
@@ -101,7 +110,7 @@ fn roles_of_node_groups_are_resolved_each_once() {
         ]
     );
     assert_eq!(ran.of_type("action")[0]["reason"], "node groups cpu, default of cluster lab");
-    scene.run(0, &["detach", "Reader", "--eks-cluster", "lab", "--node-groups", "gpu-*"]);
+    scene.run(0, &["detach", "Reader", "--eks-cluster", "lab", "--node-groups", "gpu-*", "--yes"]);
     assert_eq!(scene.get("roles/gpu-node.json")["policies"], json!([]));
     assert_eq!(scene.get("roles/shared-node.json")["policies"], json!(["Reader"]));
     let vain = scene.run(1, &["attach", "Reader", "--eks-cluster", "lab", "--node-groups", "cpu,tpu-*"]);
@@ -323,6 +332,45 @@ fn a_layout_is_backed_up_with_its_buckets() {
     assert_eq!(names("buckets", "bucket"), ["lake-of-ml"]);
     assert!(scene.0.path(&folder).join("buckets/lake-of-ml/policy.json").exists());
     assert!(scene.0.path(&folder).join("buckets/lake-of-ml/lifecycle.json").exists());
+}
+
+#[test]
+fn a_policy_of_several_parts_is_shown_and_backed_up_with_all_of_them() {
+    let scene = Scene::new();
+    let projects: Vec<String> = (0..70).map(|number| format!("a-rather-long-name-of-a-project-{number:02}")).collect();
+    let listed = |before: &str| {
+        let quoted: Vec<String> = projects.iter().map(|project| format!("\"{before}{project}\"")).collect();
+        quoted.join(", ")
+    };
+    let text = layout("Large")
+        .replace("projects = [\"a\"]", &format!("projects = [{}]", listed("")))
+        .replace("on = [\"lake-of-ml\"]", &format!("on = [{}]", listed("lake-of-ml/")));
+    scene.0.write("layout.toml", text);
+    scene.0.expect(0, &["apply", "layout.toml", "--local", "--yes", "--only", "grants"]);
+    let shown = scene.json(0, &["show", "layout.toml"]);
+    let names: Vec<Value> = shown.of_type("managed-policy").iter().map(|policy| policy["name"].clone()).collect();
+    assert!(names.len() > 1 && names[0] == "Large-1" && names[1] == "Large-2", "{names:?}");
+    let folder = scene.backup(&["layout.toml"]);
+    let manifest = fs::read_to_string(scene.0.path(&folder).join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["policies"].as_array().unwrap().len(), names.len(), "{manifest}");
+}
+
+#[test]
+fn a_role_of_the_directory_has_no_rights_over_it() {
+    let scene = Scene::new();
+    scene.0.write("layout.toml", layout("Reader"));
+    let before = files_below(&scene.0.path(DIRECTORY));
+    for words in [
+        &["attach", "Reader", "--role", "trainer", "--as", "trainer"][..],
+        &["show", "Reader", "--as", "trainer"],
+        &["show", "layout.toml", "--as", "trainer"],
+        &["backup", "layout.toml", "--to", "backups", "--as", "trainer"],
+    ] {
+        let ran = scene.json(1, words);
+        assert_eq!(ran.of_type("error")[0]["kind"], "denied", "{words:?}: {}", ran.stdout);
+    }
+    assert_eq!(files_below(&scene.0.path(DIRECTORY)), before);
 }
 
 #[test]

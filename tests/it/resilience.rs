@@ -204,6 +204,71 @@ async fn keys_of_the_environment_cannot_be_renewed_and_are_not_waited_for() {
     assert!(errors[0]["message"].as_str().unwrap().contains("environment"), "{errors:?}");
 }
 
+/// A judge that calls the keys in `ended` expired wherever `is_meant` says so, and notes that it did.
+fn ends(
+    ended: &Arc<Mutex<String>>,
+    noted: &Arc<AtomicBool>,
+    is_meant: impl Fn(&Asked<'_>) -> bool + Send + Sync + 'static,
+) -> impl Fn(&Asked<'_>) -> Fate + Send + Sync + 'static {
+    let (ended, noted) = (Arc::clone(ended), Arc::clone(noted));
+    move |asked| {
+        if !is_meant(asked) || asked.access_key() != Some(&*ended.lock().unwrap()) {
+            return Fate::Pass;
+        }
+        noted.store(true, Ordering::Relaxed);
+        Fate::Refused(400, "ExpiredToken")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_saved_plan_waits_for_credentials_while_it_is_checked() {
+    let (ended, noted) = (Arc::default(), Arc::default());
+    let judge = ends(&ended, &noted, |asked| asked.target.contains("list-type=2"));
+    let Session { scene, owner, trainer } = &Session::new(Duration::from_secs(3600), judge).await;
+    small_files(&scene.env, 10);
+    scene.up(0, &["--plan", "plan.jsonl"]);
+    ended.lock().unwrap().clone_from(&trainer.access_key);
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wait_for(&noted);
+            // Longer than a look that waits for nothing takes.
+            std::thread::sleep(Duration::from_millis(1500));
+            sign_in(&scene.env, owner);
+        });
+        scene.env.expect(0, &["sync", "--apply", "plan.jsonl", "--output", "json", "--retry-for", "60s"])
+    });
+    assert_eq!((count(&ran, "done"), count(&ran, "failed")), (10, 0));
+    assert_eq!(ran.of_type("finding")[0]["code"], "credentials-expired");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_credentials_of_a_source_are_waited_for() {
+    let (ended, noted) = (Arc::default(), Arc::default());
+    let judge = ends(&ended, &noted, |asked| asked.method == "GET" && asked.target.contains("/3.csv"));
+    let Session { mut scene, owner, trainer } = Session::new(Duration::from_secs(3600), judge).await;
+    for number in 0..10 {
+        scene.put(&format!("p/data/{number}.csv"), &content(number, 2000)).await;
+    }
+    ended.lock().unwrap().clone_from(&trainer.access_key);
+    let source = scene.env.take("AWS_ENDPOINT_URL");
+    scene.env.take("AWS_PROFILE");
+    let other = TestEnv::new();
+    let target = Endpoint::start(&other);
+    target.client().create_bucket().bucket("copies").send().await.unwrap();
+    with_keys(&mut scene.env, &target.access_key, &target.secret_key, &target.url);
+    let words = ["sync", TARGET, "s3://copies/data/", "--source-profile=lab", "--source-endpoint-url", &source];
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wait_for(&noted);
+            std::thread::sleep(Duration::from_millis(1500));
+            sign_in(&scene.env, &owner);
+        });
+        scene.env.expect(0, &[&words[..], &["--output", "json", "--retry-for", "60s"]].concat())
+    });
+    assert_eq!((count(&ran, "done"), count(&ran, "failed")), (10, 0));
+    assert_eq!(ran.of_type("finding")[0]["code"], "credentials-expired");
+}
+
 /// A way to an endpoint that can be shut: then nobody listens there, and what was under way breaks off.
 struct Door {
     address: std::net::SocketAddr,

@@ -3,7 +3,7 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region, StalledStreamProtectionConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bucketwright::model::AccountId;
@@ -64,9 +64,11 @@ pub(crate) fn anonymous(server: &Server) -> Client {
     Client::from_conf(config.http_client(server.http_client()).build())
 }
 
-fn config(url: &str, access_key: &str, secret: &str) -> aws_sdk_s3::config::Builder {
+pub(crate) fn config(url: &str, access_key: &str, secret: &str) -> aws_sdk_s3::config::Builder {
     Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        // A machine that is busy with tests is no dead line.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .endpoint_url(url)
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new(access_key, secret, None, None, "test"))

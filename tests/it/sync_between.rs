@@ -1,7 +1,9 @@
 //! `sync` from one endpoint to another: other keys, other buckets of the same name, and bytes that go through the program.
 
+use crate::relay::Fate;
 use crate::server_env::{Endpoint, client, options};
 use crate::server_raw::{Wire, served};
+use crate::sync_faults::{Scene, files, md5};
 use crate::testenv::{Ran, TestEnv};
 use crate::wire::{Answer, Request, bucket, key, tampered};
 use bucketwright::model::Prefix;
@@ -140,4 +142,21 @@ async fn a_source_in_another_region_is_followed_there() {
         let asked = if first == "HeadObject" { 4 } else { 3 };
         assert_eq!(log.requests().len(), asked, "one request too many, and only the first");
     }
+}
+
+/// S3 refuses requests for a bucket of another account than the one that they expect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_of_another_account_is_downloaded_if_its_policy_allows_it() {
+    let scene = Scene::new(|asked| match asked.header("x-amz-expected-bucket-owner") {
+        Some(_) => Fate::Refused(403, "AccessDenied"),
+        None => Fate::Pass,
+    })
+    .await;
+    scene.put("p/data/a", b"a").await;
+    for (from, to) in [("s3://trouble/p/data/", "back"), ("s3://trouble/p/data/a", "one/")] {
+        scene.env.expect(0, &["sync", from, to]);
+        assert_eq!(files(&scene.env.path(to)), [("a".to_owned(), md5(b"a"))].into(), "{from}");
+    }
+    scene.env.write("data/b", "b");
+    scene.up(1, &[]);
 }

@@ -2,18 +2,16 @@
 
 use crate::server_env::{Endpoint, client, open};
 use crate::testenv::{Ran, TestEnv};
-use crate::wire::{Request, bucket, tampered};
-use bucketwright::apply::pipeline::{Files, Listing, Objects, Side};
+use crate::wire::{Request, bucket, listened, tampered, to_bucket};
+use bucketwright::apply::sync::saved::{NotAPlan, SavedError};
 use bucketwright::apply::sync::{Listener, SyncRequest, checked, saved};
 use bucketwright::apply::transfer::TransferOptions;
-use bucketwright::model::{Algorithm, Filter, Prefix};
+use bucketwright::local::CachePlace;
+use bucketwright::model::{Algorithm, Prefix};
 use bucketwright::report::Event;
-use bucketwright::sync::compare::Compare;
-use bucketwright::sync::decide::Route;
 use bucketwright::sync::saved::{AttributeTexts, Header, Options, Place, VERSION};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -313,25 +311,6 @@ fn what_a_plan_settles_is_not_said_twice() {
     assert!(ran.of_type("error")[0]["message"].as_str().unwrap().contains("another endpoint"), "{}", ran.stdout);
 }
 
-/// A sync of `files` into the bucket of `store`.
-fn request(files: &Path, store: &bucketwright::aws::s3::Store, spill: &Path) -> SyncRequest {
-    let (folder, listing) = (Prefix::root(), Listing::Streamed);
-    SyncRequest {
-        route: Route::Upload { bucket: bucket(), folder: folder.clone() },
-        source: Side::Files(Files { root: files.to_owned(), rename: None, leftovers: Arc::default() }),
-        target: Side::Objects(Objects { store: store.clone(), bucket: bucket(), folder, listing }),
-        filter: Filter::none(),
-        compare: Compare::Content,
-        shard: None,
-        delete: None,
-        cache: None,
-        receipt: None,
-        started_ns: 0,
-        spill_folder: spill.to_owned(),
-        retry_for: Duration::ZERO,
-    }
-}
-
 fn header(request: &SyncRequest) -> Header {
     let options = Options {
         compare: "content".to_owned(),
@@ -379,11 +358,11 @@ async fn what_moves_while_the_plan_is_carried_out_stays_as_it_is() {
     let (events, mut heard) = mpsc::channel(1000);
     let listener = Listener { events, cancel: CancellationToken::new() };
     let path = spill.path().join("plan.jsonl");
-    let planned = request(files.path(), &store, spill.path());
-    saved::save(planned, header(&request(files.path(), &store, spill.path())), &path, &listener).await.unwrap();
+    let planned = to_bucket(files.path(), &store, spill.path());
+    saved::save(planned, header(&to_bucket(files.path(), &store, spill.path())), &path, &listener).await.unwrap();
     let plan = saved::read(&path).await.unwrap();
     let options = TransferOptions { requests: 1, ..TransferOptions::with_checksum(Algorithm::Crc64Nvme) };
-    let now = request(files.path(), &store, spill.path());
+    let now = to_bucket(files.path(), &store, spill.path());
     let synced = checked::carry_out(now, &plan, &store, &options, &listener).await.unwrap();
     drop(listener);
     let mut failed = Vec::new();
@@ -399,4 +378,31 @@ async fn what_moves_while_the_plan_is_carried_out_stays_as_it_is() {
     let arrived: u64 = synced.proofs.values().sum();
     assert_eq!((arrived + synced.moved, synced.moved, synced.failed), (3, failed.len() as u64, failed.len() as u64));
     assert!(synced.moved >= 1, "{failed:?}");
+}
+
+/// Whatever ends the check early ends it, however much is still to be looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_is_edited_while_it_is_checked_is_refused() {
+    let endpoint = Endpoint::with_bucket().await;
+    let (files, spill) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // More than may wait between the stages.
+    for number in 0..3000 {
+        fs::write(files.path().join(format!("{number:04}")), "").unwrap();
+    }
+    let (store, log) = listened(&endpoint);
+    let cache = CachePlace::new(spill.path(), files.path(), "", &bucket(), &Prefix::root());
+    let wanted = || SyncRequest { cache: Some(cache.clone()), ..to_bucket(files.path(), &store, spill.path()) };
+    let (events, mut heard) = mpsc::channel(1000);
+    tokio::spawn(async move { while heard.recv().await.is_some() {} });
+    let listener = Listener { events, cancel: CancellationToken::new() };
+    let path = spill.path().join("plan.jsonl");
+    saved::save(wanted(), header(&wanted()), &path, &listener).await.unwrap();
+    let plan = saved::read(&path).await.unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"0100\"", "0100", 1)).unwrap();
+    let options = TransferOptions::with_checksum(Algorithm::Crc64Nvme);
+    let carried = checked::carry_out(wanted(), &plan, &store, &options, &listener);
+    let refused = tokio::time::timeout(Duration::from_secs(60), carried).await.expect("it ends").unwrap_err();
+    assert!(matches!(refused, SavedError::NotAPlan(NotAPlan::Edited)), "{refused}");
+    assert_eq!(log.count("PutObject"), 0);
 }

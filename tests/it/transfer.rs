@@ -16,6 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -317,6 +318,52 @@ async fn an_answer_that_got_lost_is_looked_for() {
         assert_eq!(log.count("PutObject") + log.count("CompleteMultipartUpload"), 2);
         assert_eq!(open_uploads(&endpoint).await, 0);
     }
+}
+
+/// The repeated request meets the object of the first, and what is there cannot be looked at for a while.
+#[tokio::test]
+async fn a_look_that_fails_tells_of_no_other_writer() {
+    for options in [whole(Algorithm::Crc64Nvme), in_parts(Algorithm::Crc64Nvme)] {
+        let endpoint = Endpoint::with_bucket().await;
+        let (_folder, _, planned) = file("data", &content(6 * MIB));
+        let (lost, looks) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+        let forgets = Arc::clone(&lost);
+        let before = move |request: &Request| match request.operation() {
+            "HeadObject" if looks.fetch_add(1, Ordering::SeqCst) < 2 => Some(Answer::error(503, "SlowDown")),
+            "CompleteMultipartUpload" if forgets.load(Ordering::SeqCst) > 0 => Some(Answer::error(404, "NoSuchUpload")),
+            _ => None,
+        };
+        let after = move |request: &Request, answer: &mut Answer| {
+            let writes = matches!(request.operation(), "PutObject" | "CompleteMultipartUpload");
+            if writes && lost.fetch_add(1, Ordering::SeqCst) == 0 {
+                *answer = Answer::error(500, "InternalError");
+            }
+        };
+        let (store, log) = tampered(&endpoint, before, after);
+        assert_eq!(proven(&store, &planned, &options).await.rung, Rung::Head);
+        assert_eq!(log.count("HeadObject"), 3);
+        assert_eq!(endpoint.get("data").await, content(6 * MIB));
+        assert_eq!(open_uploads(&endpoint).await, 0);
+    }
+}
+
+/// How long trouble is waited out counts from its beginning: a file may have been under way for long by then.
+#[tokio::test]
+async fn a_file_that_meets_trouble_late_is_tried_again() {
+    let endpoint = Endpoint::with_bucket().await;
+    let (_folder, _, planned) = file("data", b"content");
+    let asked = AtomicUsize::new(0);
+    let before = move |request: &Request| {
+        let first = request.operation() == "PutObject" && asked.fetch_add(1, Ordering::SeqCst) == 0;
+        first.then(|| {
+            std::thread::sleep(Duration::from_millis(1500));
+            Answer::error(503, "SlowDown")
+        })
+    };
+    let (store, log) = tampered(&endpoint, before, |_, _| {});
+    let options = TransferOptions { retry_for: Duration::from_secs(1), ..whole(Algorithm::Crc64Nvme) };
+    assert_eq!(proven(&store, &planned, &options).await.rung, Rung::Echoed);
+    assert_eq!(log.count("PutObject"), 2);
 }
 
 #[tokio::test]

@@ -1,22 +1,26 @@
 //! The wire between the SDK and the embedded endpoint, with a listener on it: requests are recorded, answers can be changed
 //! or made up. What a test does not touch is the real endpoint.
 
-use crate::server_env::Endpoint;
+use crate::server_env::{Endpoint, config};
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_smithy_runtime_api::client::http::{
     HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use bucketwright::apply::pipeline::{Files, Listing, Objects, Side};
+use bucketwright::apply::sync::SyncRequest;
 use bucketwright::aws::s3::Store;
-use bucketwright::model::{BucketName, ObjectKey};
+use bucketwright::model::{BucketName, Filter, ObjectKey, Prefix};
+use bucketwright::sync::compare::Compare;
+use bucketwright::sync::decide::Route;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -213,15 +217,7 @@ pub(crate) fn with_retries(
         SharedHttpConnector::new(Wire { inner, log, before, after })
     });
     let (access_key, secret) = (endpoint.server.access_key(), endpoint.server.secret_key());
-    let config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .endpoint_url("http://localhost")
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new(access_key, secret, None, None, "test"))
-        .retry_config(retries)
-        .force_path_style(true)
-        .http_client(client)
-        .build();
+    let config = config("http://localhost", access_key, secret).retry_config(retries).http_client(client).build();
     (Store::new(aws_sdk_s3::Client::from_conf(config), None, false).with_unsigned_payload(), log)
 }
 
@@ -231,6 +227,25 @@ pub(crate) fn bucket() -> BucketName {
 
 pub(crate) fn key(text: &str) -> ObjectKey {
     text.parse().unwrap()
+}
+
+/// A sync of `files` into the bucket of `store`, by content.
+pub(crate) fn to_bucket(files: &Path, store: &Store, spill: &Path) -> SyncRequest {
+    let (folder, listing) = (Prefix::root(), Listing::Streamed);
+    SyncRequest {
+        route: Route::Upload { bucket: bucket(), folder: folder.clone() },
+        source: Side::Files(Files { root: files.to_owned(), rename: None, leftovers: Arc::default() }),
+        target: Side::Objects(Objects { store: store.clone(), bucket: bucket(), folder, listing }),
+        filter: Filter::none(),
+        compare: Compare::Content,
+        shard: None,
+        delete: None,
+        cache: None,
+        receipt: None,
+        started_ns: 0,
+        spill_folder: spill.to_owned(),
+        retry_for: Duration::ZERO,
+    }
 }
 
 impl HttpConnector for Wire {

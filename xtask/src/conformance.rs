@@ -7,6 +7,7 @@ mod clients;
 mod crash;
 mod endpoint;
 mod grants;
+mod image;
 mod lab;
 mod layouts;
 mod node;
@@ -66,6 +67,7 @@ const CASES: &[Case] = &[
     Case { name: "serve-ends-on-sigterm", run: crash::ends_on_sigterm },
     Case { name: "serve-survives-kill-9", run: crash::survives_kill_9 },
     Case { name: "kill-resume", run: resume::kill_resume },
+    Case { name: "image-distroless", run: image::distroless },
     Case { name: "verify-ministack", run: verify::ministack },
 ];
 

@@ -4,6 +4,7 @@
 mod bench;
 mod codegen;
 mod conformance;
+mod dist;
 mod fuzz;
 mod lint_cases;
 mod numbers;
@@ -32,6 +33,8 @@ enum Chore {
     Fuzz(fuzz::Options),
     /// Measures the release build against its peers.
     Bench(bench::Options),
+    /// Makes the archive of a release, and tries what is in it.
+    Dist(dist::Options),
     /// Prints how large the code is, as a Markdown table.
     Numbers,
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Chore::Conformance(options) => conformance::run(root(), &options),
         Chore::Fuzz(options) => fuzz::run(root(), &options),
         Chore::Bench(options) => bench::run(root(), &options),
+        Chore::Dist(options) => dist::run(root(), &options),
         Chore::Numbers => numbers::run(root()),
     };
     match done {

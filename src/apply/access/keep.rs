@@ -39,7 +39,7 @@ pub struct KeepError {
 pub(super) const fn is_needed(step: &AccountStep) -> bool {
     matches!(
         step,
-        AccountStep::PutPolicyVersion { prunes: Some(_), .. }
+        AccountStep::CreatePolicyVersion { prunes: Some(_), .. }
             | AccountStep::PutTrust { .. }
             | AccountStep::DetachPolicy { .. }
     )

@@ -33,8 +33,9 @@ use crate::model::{BucketName, ObjectEntry, ObjectKey, Prefix};
 use crate::sync::split::{Alphabet, cuts};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::Instant;
 
 /// Up to so many pages a listing is not cut.
 const SERIAL_PAGES: usize = 4;
@@ -380,15 +381,16 @@ async fn page_in_time(
     request: PageRequest,
     retry_for: Duration,
 ) -> Result<ListedPage, S3Error> {
-    let (mut retry, began) = (Retry::new(Situation::SETTLED, retry_for), Instant::now());
+    let mut retry = Retry::new(Situation::SETTLED, retry_for);
     loop {
         match store.list_page(bucket, prefix, request.clone()).await {
             Ok(page) => return Ok(page),
             Err(error) if store.has_waited(error.class) => return Err(error),
-            Err(error) => match retry.after_trouble(error.class, began.elapsed()) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
-            },
+            Err(error) => {
+                let elapsed = retry.failed(Instant::now());
+                let Some(pause) = retry.after_trouble(error.class, elapsed) else { return Err(error) };
+                tokio::time::sleep(pause).await;
+            }
         }
     }
 }

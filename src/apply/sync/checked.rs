@@ -4,11 +4,10 @@
 //! Both are in the order of names, so they are merged like the two sides of a sync. What is agreed on waits in a file of
 //! this run's own, with the files as they were seen last: nobody can change that plan any more.
 
-use super::saved::{NotAPlan, SavedError, SavedPlan, content_of, json, local_file, lock, read_batch};
-use super::{
-    Closing, Leftovers, Listener, Notes, Stay, SyncRequest, Synced, Tallied, TellsPauses, hand_over, move_fed,
-    plan_once, settle, tree, work_of,
-};
+use super::ending::{Closing, Leftovers, Stay};
+use super::pauses::TellsPauses;
+use super::saved::{NotAPlan, SavedError, SavedPlan, content_of, json, local_file, lock, plan_whole, read_batch};
+use super::{Equal, Listener, Notes, SyncRequest, Synced, Tallied, hand_over, move_fed, settle, tree, work_of};
 use crate::apply::extras::Extras;
 use crate::apply::pipeline::LookError;
 use crate::apply::transfer::{Run, TransferOptions};
@@ -41,13 +40,15 @@ pub async fn carry_out(
     options: &TransferOptions,
     listener: &Listener,
 ) -> Result<Synced, SavedError> {
+    // The check asks as much as a whole listing, so it waits for credentials as the transfers do.
+    options.wait_for_credentials(store);
+    let _telling = TellsPauses::begin(store, options, listener);
     let notes = Notes::of(&request).with_equals();
     let agreed = check(&mut request, plan, &notes, listener).await?;
     let tree = tree(&request.route).await?;
     let options = &TransferOptions { as_planned: true, ..options.clone() };
     let run = Run::below(store, tree.clone(), options, &listener.events, &listener.cancel);
     run.tell(Event::Progress(Progress::Work(work_of(&request.route)))).await;
-    let _telling = TellsPauses::begin(store, listener);
     let leftovers = Leftovers::of(&request, store, options);
     leftovers.give_up(Stay::Usable, listener).await;
     let mut synced = Synced::default();
@@ -104,35 +105,11 @@ async fn check(
         let begun = Arc::clone(&frame);
         let checker = spawn_blocking(move || Checker::begin(&path, trailer, &spill, begun)).await??;
         let checker = Arc::new(Mutex::new(checker));
-        let mut trouble = None;
-        let planned = plan_once(request, Some(notes), listener, async |batch: Vec<Action>| {
-            let equals =
-                notes.take_equals().into_iter().map(|equal| (equal.place.to_string(), Now::Equal(equal.source)));
-            let transfers = batch.into_iter().map(|action| (place_of(&action), Now::Action(action)));
-            let mut now: Vec<(String, Now)> = equals.chain(transfers).collect();
-            now.sort_by(|(left, _), (right, _)| left.cmp(right));
-            let checker = Arc::clone(&checker);
-            trouble = match spawn_blocking(move || lock(&checker).transfers(now)).await {
-                Ok(checked) => checked.err(),
-                Err(error) => Some(error.into()),
-            };
-            trouble.is_none()
-        });
-        let planned = planned.await;
-        if let Some(error) = trouble {
-            return Err(error);
-        }
-        if listener.cancel.is_cancelled() {
-            return Err(SavedError::Stopped);
-        }
-        let (seen, extras) = match planned {
-            Ok(found) => found,
-            Err(LookError::Order(error)) => {
-                request.sorted(error.side);
-                continue;
-            }
-            Err(error) => return Err(error.into()),
+        let taken = async |batch: Vec<Action>| {
+            let (checker, now) = (Arc::clone(&checker), in_order(notes.take_equals(), batch));
+            spawn_blocking(move || lock(&checker).transfers(now)).await?
         };
+        let Some((seen, extras)) = plan_whole(request, Some(notes), listener, taken).await? else { continue };
         let agreed = Extras::new(&request.route, &request.spill_folder);
         let (extras, checker) = spawn_blocking(move || {
             let extras = lock(&checker).deletes(extras, agreed)?;
@@ -150,6 +127,15 @@ async fn check(
 enum Now {
     Action(Action),
     Equal(Item),
+}
+
+/// What is equal and what is planned of one stretch, in the order of names.
+fn in_order(equals: Vec<Equal>, batch: Vec<Action>) -> Vec<(String, Now)> {
+    let equals = equals.into_iter().map(|equal| (equal.place.to_string(), Now::Equal(equal.source)));
+    let transfers = batch.into_iter().map(|action| (place_of(&action), Now::Action(action)));
+    let mut now: Vec<(String, Now)> = equals.chain(transfers).collect();
+    now.sort_by(|(left, _), (right, _)| left.cmp(right));
+    now
 }
 
 /// What the actions of one kind are ordered by.

@@ -4,7 +4,9 @@
 //! is held against what would be planned now, and only if nothing moved is anything done, each action once more under the
 //! condition that both ends still are what was seen.
 
-use super::{Listener, SyncRequest, Tallied, odd_item, plan_once, refusal};
+use super::ending::refusal;
+use super::{Listener, Notes, SyncRequest, Tallied, odd_item, plan_once};
+use crate::apply::extras::Extras;
 use crate::apply::pipeline::{LookError, Side, unreadable_at};
 use crate::local::{DigestsWanted, Draft, ReadError, SealedLines, digest_file};
 use crate::model::{Checksum, Fingerprint, HumanCount};
@@ -161,22 +163,9 @@ async fn write(
     let mut scribe = Scribe { draft, frame, reads, totals: Totals::default(), odd: 0 };
     let (mut seen, extras) = loop {
         scribe.begin(header.as_ref()).await?;
-        let mut trouble = None;
-        let planned = plan_once(&request, None, listener, async |batch: Vec<Action>| {
-            trouble = scribe.add(batch, listener).await.err();
-            trouble.is_none()
-        });
-        let planned = planned.await;
-        if let Some(error) = trouble {
-            return Err(error);
-        }
-        if listener.cancel.is_cancelled() {
-            return Err(SavedError::Stopped);
-        }
-        match planned {
-            Ok(found) => break found,
-            Err(LookError::Order(error)) => request.sorted(error.side),
-            Err(error) => return Err(error.into()),
+        let planned = plan_whole(&mut request, None, listener, async |batch| scribe.add(batch, listener).await);
+        if let Some(found) = planned.await? {
+            break found;
         }
     };
     seen.odd += scribe.odd;
@@ -202,6 +191,33 @@ async fn write(
     });
     let file = file.await??;
     Ok(Planned { seen, totals, file, frame })
+}
+
+/// Looks at both sides, and gives the transfers of every batch to `take`. None if a side is not in the order of names: then
+/// it is sorted here from now on, and what was taken is mistaken.
+pub(super) async fn plan_whole(
+    request: &mut SyncRequest,
+    notes: Option<&Notes>,
+    listener: &Listener,
+    mut take: impl AsyncFnMut(Vec<Action>) -> Result<(), SavedError>,
+) -> Result<Option<(Tallied, Extras)>, SavedError> {
+    let mut trouble = None;
+    let planned = plan_once(request, notes, listener, async |batch: Vec<Action>| {
+        trouble = take(batch).await.err();
+        trouble.is_none()
+    });
+    let planned = planned.await;
+    if let Some(error) = trouble {
+        return Err(error);
+    }
+    if listener.cancel.is_cancelled() {
+        return Err(SavedError::Stopped);
+    }
+    match planned {
+        Ok(found) => Ok(Some(found)),
+        Err(LookError::Order(error)) if request.sorted(error.side) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Writes actions down.

@@ -9,7 +9,7 @@
 
 use super::download::Wanted;
 use super::limits::Buffer;
-use super::prove::{ExpectedEtag, Sent};
+use super::prove::{ExpectedEtag, Sent, told};
 use super::{Proven, Run, TransferError, TransferOptions};
 use crate::apply::leftovers::{self, GRACE};
 use crate::aws::s3::{
@@ -50,12 +50,17 @@ impl Way {
     pub const INSIDE: Self =
         Self::Inside { whole_up_to_bytes: parts::COPY_WHOLE_UP_TO_BYTES, part_bytes: parts::COPY_PART_BYTES };
 
+    /// The store that reads the source, if that is another one than writes the copy.
+    pub(in crate::apply) const fn reader(&self) -> Option<&Store> {
+        match self {
+            Self::Inside { .. } => None,
+            Self::Across(source) | Self::Through(source) => Some(source),
+        }
+    }
+
     /// The store that reads the source, where `target` writes the copy. The source may belong to another account.
     fn source(&self, target: &Store) -> Store {
-        match self {
-            Self::Inside { .. } => target.of_any_owner(),
-            Self::Across(source) | Self::Through(source) => source.clone(),
-        }
+        self.reader().cloned().unwrap_or_else(|| target.of_any_owner())
     }
 
     /// Inside the service: the largest object that goes whole, and the part size above that, in bytes.
@@ -212,12 +217,12 @@ impl Run {
         if !matches!(error.class, ErrorClass::Precondition | ErrorClass::NotS3 | ErrorClass::ServerFault) {
             return Err(error.into());
         }
-        let source = source.head_object(&wanted.bucket, &wanted.key).await.ok().flatten();
+        let source = told(source, &wanted.bucket, &wanted.key).await?;
         let Some(source) = source.filter(|head| wanted.is(head, task.size_bytes)) else {
             return Err(TransferError::ChangedThere(wanted.url()));
         };
         let target = object_url(bucket, &task.key);
-        if let Ok(Some(copy)) = self.store.head_object(bucket, &task.key).await
+        if let Some(copy) = told(&self.store, bucket, &task.key).await?
             && matches!(compare(&target, &source, &copy), Ok(Rung::AsSource))
         {
             let checksum = copy.checksum(Algorithm::Crc64Nvme).cloned();

@@ -176,7 +176,8 @@ impl Run {
         let deleted = match &bucket {
             Some(bucket) if !self.cancel.is_cancelled() => {
                 let _slot = self.requests.acquire().await;
-                self.store.delete_objects(bucket, &doomed).await.unwrap_or_default()
+                let deleting = async { Ok(self.store.delete_objects(bucket, &doomed).await?) };
+                self.unless_cancelled(deleting).await.unwrap_or_default()
             }
             _ => Vec::new(),
         };

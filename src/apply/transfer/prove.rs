@@ -1,7 +1,8 @@
 //! Climbs the proof ladder, and keeps a write to the state that its plan saw.
 
+use super::retry::passes;
 use super::{Proven, Run, TransferError};
-use crate::aws::s3::{ErrorClass, S3Error, WriteCondition, Written, object_url};
+use crate::aws::s3::{ErrorClass, S3Error, Store, WriteCondition, Written, object_url};
 use crate::hashing;
 use crate::local::{DigestsWanted, digest_file};
 use crate::model::{Algorithm, BucketName, Checksum, ETag, Echo, Fingerprint, ObjectHead, ObjectKey};
@@ -98,7 +99,7 @@ impl Run {
         if let Some(rung) = sent.judge(by_echo(echo, written.echo.as_ref(), Rung::Echoed))? {
             return Ok(Some(rung));
         }
-        let head = self.look(sent, written.etag.as_ref()).await;
+        let head = self.look(sent, written.etag.as_ref()).await.ok().flatten();
         if let Some(head) = &head
             && let Some(rung) = sent.judge(by_head(echo, sent.bytes, head))?
         {
@@ -108,12 +109,10 @@ impl Run {
         Ok((sent.every_part_echoed && head.is_some()).then_some(Rung::Parts))
     }
 
-    /// What HEAD says of the object with this ETag. Where HEAD fails, or shows the object of a later writer, that is
-    /// no answer.
-    async fn look(&self, sent: &Sent<'_>, etag: Option<&ETag>) -> Option<ObjectHead> {
-        let head = self.store.head_object(sent.bucket, sent.key).await.ok().flatten()?;
-        let same = etag.is_none() || head.etag.is_none() || head.etag.as_ref() == etag;
-        same.then_some(head)
+    /// What HEAD says of the object with this ETag; none where it shows the object of a later writer.
+    async fn look(&self, sent: &Sent<'_>, etag: Option<&ETag>) -> Result<Option<ObjectHead>, S3Error> {
+        let head = told(&self.store, sent.bucket, sent.key).await?;
+        Ok(head.filter(|head| etag.is_none() || head.etag.is_none() || head.etag.as_ref() == etag))
     }
 
     /// Decides about a write that ended in an error: after a lost answer the object may be there all the same, and
@@ -121,7 +120,7 @@ impl Run {
     pub(super) async fn settle(&self, sent: &Sent<'_>, error: S3Error) -> Result<Proven, TransferError> {
         use ErrorClass::{NotFound, NotS3, Precondition, ServerFault};
         if matches!(error.class, Precondition | NotS3 | NotFound | ServerFault)
-            && let Some(head) = self.look(sent, None).await
+            && let Some(head) = self.look(sent, None).await?
         {
             let by_checksum = sent.echo.as_ref().map_or(Proof::Open, |echo| by_head(echo, sent.bytes, &head));
             let rung = match by_checksum {
@@ -177,5 +176,14 @@ impl Run {
             self.tell(Event::Finding(finding)).await;
         }
         true
+    }
+}
+
+/// What HEAD says of an object; none where there is none, or the caller may not ask. Trouble that passes is an error: it
+/// tells nothing of the object, and a later look may.
+pub(super) async fn told(store: &Store, bucket: &BucketName, key: &ObjectKey) -> Result<Option<ObjectHead>, S3Error> {
+    match store.head_object(bucket, key).await {
+        Err(error) if !passes(error.class) => Ok(None),
+        answer => answer,
     }
 }

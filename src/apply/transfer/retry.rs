@@ -7,6 +7,7 @@ use super::TransferError;
 use crate::apply::patience::{Patience, Situation};
 use crate::aws::s3::ErrorClass;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often one file is tried again when it changes while it is read, or when another writer is in the way.
 const FURTHER_TRIES: u32 = 1;
@@ -27,15 +28,22 @@ pub(in crate::apply) struct Retry {
     patience: Patience,
     troubles: u32,
     retry_for: Duration,
+    /// When the first failure was.
+    since: Option<Instant>,
 }
 
 impl Retry {
     pub(in crate::apply) fn new(situation: Situation, retry_for: Duration) -> Self {
         let patience = Patience::new(situation);
-        Self { tries_left: FURTHER_TRIES, patience, troubles: 0, retry_for }
+        Self { tries_left: FURTHER_TRIES, patience, troubles: 0, retry_for, since: None }
     }
 
-    /// How long to wait before the next try, so long after the first; none if there should be none.
+    /// A try failed. Returns how long that has been so: what went well before the first failure does not count.
+    pub(in crate::apply) fn failed(&mut self, now: Instant) -> Duration {
+        now.saturating_duration_since(*self.since.get_or_insert(now))
+    }
+
+    /// How long to wait before the next try, so long after the first failure; none if there should be none.
     pub(super) fn after(&mut self, error: &TransferError, elapsed: Duration) -> Option<Duration> {
         match error {
             TransferError::S3(refused) if refused.class == ErrorClass::NotFound => {

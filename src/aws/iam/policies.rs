@@ -101,12 +101,13 @@ impl Iam {
         listed.iter().map(|policy| read("ListPolicies", ACCOUNT, policy.arn())).collect()
     }
 
-    /// All customer managed policies: by one paged call and their tags, or one by one where that call is refused.
-    pub async fn policies(&self) -> Result<Vec<ManagedPolicy>, ServiceError> {
+    /// The customer managed policies that matter: by one paged call, or one by one where that call is refused. The paged call
+    /// tells no tags, which take a call for each policy; `matters` is asked before they are there.
+    pub async fn policies(&self, matters: impl Fn(&ManagedPolicy) -> bool) -> Result<Vec<ManagedPolicy>, ServiceError> {
         match self.policy_details().await {
-            Ok(details) => {
+            Ok(mut details) => {
+                details.retain(&matters);
                 let tagged = |mut policy: ManagedPolicy| async move {
-                    // The one paged call leaves tags out.
                     Ok(unless_gone(self.policy_tags(&policy.arn).await)?.map(|tags| {
                         policy.tags = tags;
                         policy
@@ -120,7 +121,7 @@ impl Iam {
                 let arns = self.local_policies().await?;
                 let one = |arn: Arn| async move { unless_gone(self.whole_policy(&arn).await) };
                 let found: Vec<Option<_>> = stream::iter(arns).map(one).buffered(AT_ONCE).try_collect().await?;
-                Ok(found.into_iter().flatten().collect())
+                Ok(found.into_iter().flatten().filter(|policy| matters(policy)).collect())
             }
             Err(error) => Err(error),
         }

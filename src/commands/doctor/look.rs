@@ -44,6 +44,8 @@ struct Principal {
     identity: Standing,
     boundary: Standing,
     role: SeenRole,
+    /// Policies of the role that could not be read, each with why.
+    unread: Vec<String>,
     /// The role's own ARN.
     arn: Option<Arn>,
     attached: Vec<Arn>,
@@ -52,6 +54,7 @@ struct Principal {
 /// Looks at everything.
 pub(super) async fn look(world: &World, mut subject: Subject) -> Result<Looked, CommandError> {
     let mut notes = Vec::new();
+    subject.question = subject.question.in_partition(world.partition());
     let (principal, bucket) = tokio::join!(
         look_at_principal(world, subject.question.principal.as_deref()),
         look_at_bucket(world, &subject.question)
@@ -59,13 +62,20 @@ pub(super) async fn look(world: &World, mut subject: Subject) -> Result<Looked, 
     let (principal, hidden) = principal?;
     notes.extend(hidden);
     let (bucket, policy) = bucket;
+    subject.question = subject.question.of_key(bucket.kms_key.as_ref());
     if let Some(arn) = principal.arn.as_ref().filter(|_| is_mere_name(subject.question.principal.as_deref())) {
         subject.question.principal = Some(arn.to_string());
     }
     let known = Known { role: principal.arn.as_ref().map(ToString::to_string), owner: None, context: subject.context };
     let layers = layers(world, &principal, policy);
-    let mut around =
-        Around { layout: subject.layout, role: principal.role, bucket, elsewhere: Vec::new(), clusters: Vec::new() };
+    let mut around = Around {
+        layout: subject.layout,
+        role: principal.role,
+        unread: principal.unread,
+        bucket,
+        elsewhere: Vec::new(),
+        clusters: Vec::new(),
+    };
     let symptom = subject.reading.map(|reading| reading.symptom);
     let hint = subject.question.hint();
     let request = match subject.question.request(&known) {
@@ -116,11 +126,15 @@ async fn look_at_principal(world: &World, text: Option<&str>) -> Result<(Princip
         identity: Standing::Hidden(why.to_owned()),
         boundary: Standing::Hidden(why.to_owned()),
         role,
+        unread: Vec::new(),
         arn: None,
         attached: Vec::new(),
     };
     let none = |why: &str| Ok((hidden(why, SeenRole::Unseen), Vec::new()));
     let Some(text) = text else { return none("nobody said who asked") };
+    if let Some(why) = world.no_account() {
+        return none(why);
+    }
     let name = match Caller::parse(text, None) {
         Ok(Caller::RoleSession { role, account, .. }) => {
             if world.identity.account.as_ref().is_some_and(|own| own.as_str() != account) {
@@ -141,7 +155,7 @@ async fn look_at_principal(world: &World, text: Option<&str>) -> Result<(Princip
     };
     let Some(name) = name else { return none("that is no role's name") };
     match world.account.role(&name).await {
-        Ok(Seen::Here(role)) => Ok(policies_of(world, role).await),
+        Ok(Seen::Here(role)) => Ok((policies_of(world, role).await, Vec::new())),
         Ok(Seen::Absent) => {
             let near = near_role(world, &name).await;
             let mut absent = hidden("there is no such role", SeenRole::Absent(near));
@@ -164,7 +178,7 @@ async fn look_at_principal(world: &World, text: Option<&str>) -> Result<(Princip
 /// What the ARN of a role would be that has no path.
 fn own_arn(world: &World, name: &RoleName) -> Option<Arn> {
     let account = world.identity.account.as_ref()?;
-    format!("arn:{}:iam::{account}:role/{name}", world.region.partition()).parse().ok()
+    format!("arn:{}:iam::{account}:role/{name}", world.partition()).parse().ok()
 }
 
 async fn near_role(world: &World, name: &RoleName) -> Option<String> {
@@ -174,19 +188,19 @@ async fn near_role(world: &World, name: &RoleName) -> Option<String> {
 }
 
 /// A role's policies; one that may not be read is told, and the others still count.
-async fn policies_of(world: &World, role: Role) -> (Principal, Vec<Finding>) {
-    let mut notes = Vec::new();
+async fn policies_of(world: &World, role: Role) -> Principal {
+    let mut unread = Vec::new();
     let mut held = Vec::new();
     for arn in &role.attached {
         match managed(world.account.policy(arn).await) {
             Ok(policy) => held.push(policy),
-            Err(why) => notes.push(unread(&format!("policy `{arn}`"), &why)),
+            Err(why) => unread.push(format!("`{arn}` could not be read: {why}")),
         }
     }
     for inline in &role.inline {
         match Held::inline(inline) {
             Ok(policy) => held.push(policy),
-            Err(why) => notes.push(unread(&format!("inline policy `{}`", inline.name), &why)),
+            Err(why) => unread.push(format!("inline policy `{}` could not be read: {why}", inline.name)),
         }
     }
     let boundary = match &role.boundary {
@@ -197,14 +211,14 @@ async fn policies_of(world: &World, role: Role) -> (Principal, Vec<Finding>) {
         },
     };
     let kind = RoleKind::of(&role.trust);
-    let principal = Principal {
+    Principal {
         identity: Standing::Held(held),
         boundary,
         role: SeenRole::Here { kind, made: role.created },
+        unread,
         arn: Some(role.arn),
         attached: role.attached,
-    };
-    (principal, notes)
+    }
 }
 
 fn managed(seen: Result<Seen<ManagedPolicy>, AccountError>) -> Result<Held, String> {
@@ -283,19 +297,12 @@ async fn clusters(world: &World, layout: Option<&Layout>) -> Vec<Cluster> {
 
 /// Policies of the account that would allow the request, and who has them instead.
 async fn helpers(world: &World, request: &Request, attached: &[Arn]) -> Result<Vec<Elsewhere>, AccountError> {
-    let mut found = Vec::new();
-    let others = world.account.policies().await?;
-    for policy in others.iter().filter(|policy| !attached.contains(&policy.arn)) {
-        let Ok(held) = Held::managed(policy) else { continue };
-        if held.is_meant_for(request) {
-            found.push(held);
-        }
-        if found.len() == MOST_HELPERS {
-            break;
-        }
-    }
+    let helps = |policy: &ManagedPolicy| {
+        !attached.contains(&policy.arn) && Held::managed(policy).is_ok_and(|held| held.is_meant_for(request))
+    };
+    let found = world.account.policies_that(helps).await?;
     let mut elsewhere = Vec::new();
-    for held in found {
+    for held in found.iter().filter_map(|policy| Held::managed(policy).ok()).take(MOST_HELPERS) {
         let holders = match &held.arn {
             Some(arn) => holders(world, arn).await,
             None => None,

@@ -1,9 +1,11 @@
 //! What the verbs over an account share: what a name means there, what is shown of it, and who must agree to a write.
 
 use super::diff;
-use crate::commands::{self, Context};
+use crate::access;
+use crate::commands::{self, Closing, Context, Ending};
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::layout::Layout;
 use crate::model::{
     AccountId, Arn, ClusterPart, ManagedPolicy, PolicyJson, PolicyName, PolicyVersion, Role, RoleName, Seen, TagKey,
     Tags, VersionId,
@@ -11,7 +13,8 @@ use crate::model::{
 use crate::policy::Json;
 use crate::policy::diff::Side;
 use crate::report::{
-    ActionRecord, Event, ManagedPolicyRecord, Outcome, PolicyVersionRecord, RoleRecord, StatementRecord, Status,
+    ActionRecord, Event, Finding, ManagedPolicyRecord, Outcome, PolicyVersionRecord, RoleRecord, Severity,
+    StatementRecord, Status, Summary,
 };
 use crate::ui::Confirmation;
 use crate::world::World;
@@ -21,7 +24,15 @@ use std::str::FromStr;
 /// Connects as the flags say, without a layout.
 pub(super) async fn open(context: &Context) -> Result<World, CommandError> {
     let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
-    commands::open(&settings, None, context).await
+    with_account(commands::open(&settings, None, context).await?)
+}
+
+/// The same world, if the caller may look at its account at all.
+pub(super) fn with_account(world: World) -> Result<World, CommandError> {
+    match world.no_account() {
+        Some(why) => Err(CommandError::new("denied", Outcome::Failed, why)),
+        None => Ok(world),
+    }
 }
 
 /// The same, saying who acts: for verbs that write.
@@ -159,6 +170,32 @@ pub(super) fn version_of(policy: &ManagedPolicy, id: VersionId) -> Result<&Polic
     })
 }
 
+/// The names of the policies that a layout's grants make: several for one that is too large for one document.
+pub(super) fn policies_of(layout: &Layout, world: &World) -> Result<Vec<PolicyName>, CommandError> {
+    let mut names = Vec::new();
+    for grant in &layout.grants {
+        let documents = access::documents_of(layout, grant, world.partition())?;
+        names.extend(documents.into_iter().map(|(name, _)| name));
+    }
+    Ok(names)
+}
+
+/// Says that a layout owns the policy, and would undo what is done here.
+pub(super) fn warn_of_owner(policy: &ManagedPolicy, undoes: &str, context: &Context) {
+    if let Some(owner) = owner(&policy.tags) {
+        let message = format!("layout `{owner}` owns it, and its next `apply` {undoes}");
+        let finding = Finding::new("owned-by-layout", Severity::Warning, &policy.arn, message);
+        context.ui.event(&Event::Finding(finding.with_fix("change the layout as well")));
+    }
+}
+
+/// How a verb ends that writes one thing after the other: as interrupted, if the user asked for that.
+pub(super) fn ending(summary: Summary, outcome: Outcome, context: &Context) -> Ending {
+    let stopped = context.stop.is_asked().then(|| CommandError::stopped("what is done stays done"));
+    let outcome = if stopped.is_some() { Outcome::Interrupted } else { outcome };
+    Ending { summary, outcome, closing: Closing::Shown, last_word: stopped }
+}
+
 /// The side of a comparison that a document is.
 pub(super) fn side_of(name: &str, document: &PolicyJson) -> Result<Side, CommandError> {
     diff::side(&[(name.to_owned(), document.0.as_str())])
@@ -172,8 +209,8 @@ fn statements(name: &str, document: &PolicyJson) -> Result<Vec<StatementRecord>,
 
 /// A trust policy has no resources; comparing gives it the role itself.
 fn of_trust(record: StatementRecord) -> StatementRecord {
-    let detail = record.detail.strip_suffix("; Resource *").unwrap_or(&record.detail).to_owned();
-    StatementRecord { detail, ..record }
+    let parts = record.detail.split("; ").filter(|part| *part != "Resource *");
+    StatementRecord { detail: parts.collect::<Vec<_>>().join("; "), ..record }
 }
 
 /// The size that IAM's quotas are compared with.
@@ -273,6 +310,16 @@ pub(super) struct TargetArgs {
     /// An EKS cluster, whose node groups' roles are meant
     #[arg(long, value_name = "NAME")]
     eks_cluster: Option<String>,
+    #[command(flatten)]
+    of_cluster: OfCluster,
+}
+
+/// Apart, because it names nobody by itself.
+#[derive(Debug, Args)]
+struct OfCluster {
+    /// Only these node groups, separated by commas: names, or patterns with `*` and `?`
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "eks_cluster")]
+    node_groups: Vec<String>,
 }
 
 /// A role that is meant, and by what.
@@ -285,7 +332,7 @@ pub(super) struct Target {
 
 impl TargetArgs {
     /// The roles, each once.
-    pub(super) async fn resolve(&self, node_groups: &[String], world: &World) -> Result<Vec<Target>, CommandError> {
+    pub(super) async fn resolve(&self, world: &World) -> Result<Vec<Target>, CommandError> {
         let mut targets: Vec<Target> = Vec::new();
         for role in &self.role {
             if let Some(account) = &role.account {
@@ -308,7 +355,8 @@ impl TargetArgs {
                 return Err(hidden(&format!("the node groups of cluster `{name}`"), why));
             }
             let all = ["*".to_owned()];
-            let wanted = if node_groups.is_empty() { &all[..] } else { node_groups };
+            let named = &self.of_cluster.node_groups;
+            let wanted = if named.is_empty() { &all[..] } else { named };
             let roles = cluster.node_roles(wanted).map_err(|error| missing(error.to_string()))?;
             for node in roles {
                 let Some(role) = RoleName::of_arn(&node.role) else { continue };

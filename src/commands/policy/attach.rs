@@ -31,9 +31,6 @@ pub struct AttachArgs {
     policy: PolicyRef,
     #[command(flatten)]
     targets: TargetArgs,
-    /// Only these node groups, separated by commas: names, or patterns with `*` and `?`
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "eks_cluster")]
-    node_groups: Vec<String>,
 }
 
 /// What is to be done about one role.
@@ -50,7 +47,7 @@ enum Verdict {
 pub async fn run(args: &AttachArgs, context: &Context) -> Result<Ending, CommandError> {
     let world = account::open_to_write(context).await?;
     let policy = args.policy.find(&world).await?;
-    let targets = args.targets.resolve(&args.node_groups, &world).await?;
+    let targets = args.targets.resolve(&world).await?;
     // Where the quota may not be read, IAM itself says no.
     let most = world.account.quotas().await?.here().map(|quotas| quotas.attached_policies_per_role);
     let mut judged = Vec::new();
@@ -73,6 +70,9 @@ pub async fn run(args: &AttachArgs, context: &Context) -> Result<Ending, Command
         context.stop.begin_writing()?;
     }
     for (target, verdict) in &judged {
+        if context.stop.is_asked() {
+            break;
+        }
         match verdict {
             Verdict::Takes => match world.account.attach(&target.role, &policy.arn).await {
                 Ok(()) => {
@@ -86,7 +86,8 @@ pub async fn run(args: &AttachArgs, context: &Context) -> Result<Ending, Command
         }
     }
     summary.closing = Some(closing("Attach", "attached", "has it already", "have it already", &summary));
-    Ok(Ending { outcome: summary.outcome(), summary, closing: Closing::Shown, last_word: None })
+    let outcome = summary.outcome();
+    Ok(account::ending(summary, outcome, context))
 }
 
 /// `ARN to role NAME`

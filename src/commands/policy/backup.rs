@@ -4,17 +4,22 @@ use super::account::{self, PolicyRef, RoleRef, action, own_account, parse_role};
 use super::attach::tell;
 use super::eval::is_layout;
 use super::show::is_role;
+use crate::access;
 use crate::commands::{Closing, Context, Ending, LayoutArgs, announced, load, observe, reach};
 use crate::error::CommandError;
-use crate::layout::{AttachTarget, Layout};
+use crate::layout::Layout;
 use crate::local;
-use crate::model::{ManagedPolicy, PolicyName, Reading, RoleName, Seen};
+use crate::model::{ManagedPolicy, Reading, RoleName, Seen};
 use crate::policy::backup::{Backup, MANIFEST};
 use crate::report::{Event, Finding, Outcome, Severity, Status, Summary};
 use crate::world::World;
 use clap::Args;
-use std::collections::BTreeSet;
+use futures_util::stream::{self, StreamExt as _};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// How many roles are read at once: each takes several calls, and IAM throttles whole accounts.
+const ROLES_AT_ONCE: usize = 4;
 
 /// Back up policies and roles of the account, and what buckets say about access
 ///
@@ -64,7 +69,7 @@ pub async fn run(args: &BackupArgs, context: &Context) -> Result<Ending, Command
     let (world, layout) = match &args.what[..] {
         [only] if is_layout(Path::new(only)) => {
             let loaded = load(&LayoutArgs { layout: only.into(), env: args.env.clone() }, context)?;
-            (reach(&loaded.layout, context).await?, Some(loaded.layout))
+            (account::with_account(reach(&loaded.layout, context).await?)?, Some(loaded.layout))
         }
         _ => (account::open_to_write(context).await?, None),
     };
@@ -146,24 +151,16 @@ async fn named(what: &[String], world: &World) -> Result<Taken, CommandError> {
 /// The policies of a layout's grants with the roles that they are for, and its buckets.
 async fn of_layout(layout: &Layout, world: &World, backup: &mut Backup) -> Result<Taken, CommandError> {
     let mut taken = Taken::default();
-    for grant in &layout.grants {
-        let name: PolicyName = grant.policy.parse().map_err(|error| CommandError::usage(format!("{error}")))?;
+    for name in account::policies_of(layout, world)? {
         match world.account.policy_named(&name).await? {
             Seen::Here(policy) => taken.policies.push(policy),
             // It was not made yet.
             Seen::Absent => {}
             Seen::Hidden(why) => taken.hide(format!("policy {name}"), &why),
         }
-        for target in &grant.attach {
-            let role = match target {
-                AttachTarget::Role(role) => role,
-                AttachTarget::Irsa(account) | AttachTarget::PodIdentity(account) => &account.role,
-                // Whatever of them has the policy is found by it.
-                AttachTarget::NodeGroups { .. } => continue,
-            };
-            taken.roles.extend(role.parse::<RoleName>().ok());
-        }
     }
+    // Whatever role of nodes has a policy is found by it.
+    taken.roles = access::roles_of(layout, &BTreeMap::new());
     for (bucket, state) in observe(layout, world).await? {
         let policy = match &state.policy {
             Reading::Known(policy) => policy.as_ref(),
@@ -213,8 +210,11 @@ async fn fill(backup: &mut Backup, taken: &mut Taken, world: &World, follow: boo
         }
         backup.add_policy(policy, attachments.as_ref());
     }
-    for name in std::mem::take(&mut taken.roles) {
-        match world.account.role(&name).await? {
+    let names = std::mem::take(&mut taken.roles);
+    let reads = names.into_iter().map(|name| async move { (world.account.role(&name).await, name) });
+    let mut roles = stream::iter(reads).buffered(ROLES_AT_ONCE);
+    while let Some((role, name)) = roles.next().await {
+        match role? {
             Seen::Here(role) => backup.add_role(&role),
             Seen::Absent => {}
             Seen::Hidden(why) => taken.hide(format!("role {name}"), &why),

@@ -36,7 +36,10 @@ pub async fn run(args: &LogArgs, context: &Context) -> Result<Ending, CommandErr
         compare(&Pair::of_documents(name, sides.0, sides.1), context, &mut Counted::default())?;
     }
     let count = policy.versions.len();
-    let closing = format!("{count} {} of 5", if count == 1 { "version" } else { "versions" });
+    let closing = match policy.arn.account() {
+        "aws" => "the version in force; AWS keeps the others".to_owned(),
+        _ => format!("{count} {} of 5", if count == 1 { "version" } else { "versions" }),
+    };
     let summary = Summary { closing: Some(closing), ..Summary::default() };
     Ok(Ending { summary, outcome: Outcome::Done, closing: Closing::Shown, last_word: None })
 }

@@ -11,6 +11,7 @@ use crate::policy::backup::{Backup, MANIFEST, Observed, Restore, RestoreStep, Wa
 use crate::report::{ErrorRecord, Event, Outcome, Status, Summary};
 use crate::world::{AccountError, World};
 use clap::Args;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The longest file of a backup that is read; no document that IAM takes comes near.
@@ -65,7 +66,7 @@ pub async fn run(args: &RestoreArgs, context: &Context) -> Result<Ending, Comman
     let failed = if summary.failed > 0 { format!(", {} failed", summary.failed) } else { String::new() };
     summary.closing = Some(format!("Restore: {} put back{failed}, {} as backed up", summary.done, plan.unchanged));
     let outcome = if summary.failed > 0 { summary.outcome() } else { partly };
-    Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: None })
+    Ok(account::ending(summary, outcome, context))
 }
 
 fn read(folder: &Path) -> Result<Backup, CommandError> {
@@ -147,13 +148,22 @@ async fn observe(backup: &Backup, world: &World) -> Result<Observed, CommandErro
 }
 
 async fn execute(plan: &Restore, world: &World, summary: &mut Summary, context: &Context) {
+    let mut unbounded: BTreeSet<&RoleName> = BTreeSet::new();
     for (step, _) in &plan.steps {
         if context.stop.is_asked() {
             return;
         }
+        if step.bounded().is_some_and(|role| unbounded.contains(role)) {
+            let why = "the role did not get its boundary back".to_owned();
+            tell(action(Status::Skipped, step.action(), step.target(), why), summary, context);
+            continue;
+        }
         match take(step, world).await {
             Ok(()) => tell(action(Status::Done, step.action(), step.target(), String::new()), summary, context),
             Err(error) => {
+                if let RestoreStep::PutBoundary { role, .. } = step {
+                    unbounded.insert(role);
+                }
                 tell(action(Status::Failed, step.action(), step.target(), error.to_string()), summary, context);
                 let hints = error.hint().map(str::to_owned).into_iter().collect();
                 let record = ErrorRecord::new(error.kind(), error.to_string());

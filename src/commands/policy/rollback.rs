@@ -5,8 +5,8 @@ use super::attach::tell;
 use super::diff::{Counted, Pair, compare};
 use crate::commands::{Closing, Context, Ending};
 use crate::error::CommandError;
-use crate::model::{ManagedPolicy, Seen, TagKey, VersionId};
-use crate::report::{Event, Finding, Outcome, Severity, Status, Summary, attachment_names};
+use crate::model::{ManagedPolicy, Seen, VersionId};
+use crate::report::{Outcome, Status, Summary, attachment_names};
 use crate::world::World;
 use clap::Args;
 
@@ -76,11 +76,7 @@ fn older(policy: &ManagedPolicy) -> Result<VersionId, CommandError> {
 
 /// All who have the policy, in words.
 async fn whom(policy: &ManagedPolicy, world: &World, context: &Context) -> Result<String, CommandError> {
-    if let Some(owner) = policy.tags.get(&TagKey::owner()) {
-        let message = format!("layout `{owner}` owns it, and its next `apply` puts its own document in force again");
-        let finding = Finding::new("owned-by-layout", Severity::Warning, &policy.arn, message);
-        context.ui.event(&Event::Finding(finding.with_fix("change the layout as well")));
-    }
+    account::warn_of_owner(policy, "puts its own document in force again", context);
     Ok(match world.account.attachments(&policy.arn).await? {
         Seen::Here(attachments) => match attachment_names(&attachments) {
             names if names.is_empty() => "attached to nobody".to_owned(),

@@ -4,7 +4,7 @@ use super::account::{self, PolicyRef, own_account, parse_role};
 use super::eval::is_layout;
 use crate::commands::{Context, Ending, LayoutArgs, load, reach};
 use crate::error::CommandError;
-use crate::model::{PolicyName, RoleName, Seen};
+use crate::model::{RoleName, Seen};
 use crate::report::{Event, Finding, Outcome, Severity};
 use crate::world::World;
 use clap::Args;
@@ -90,10 +90,9 @@ async fn show_role(name: &RoleName, world: &World, context: &Context) -> Result<
 /// Shows the policies of a layout's grants; answers how many are not there.
 async fn layout(path: &str, args: &ShowArgs, context: &Context) -> Result<usize, CommandError> {
     let loaded = load(&LayoutArgs { layout: path.into(), env: args.env.clone() }, context)?;
-    let world = reach(&loaded.layout, context).await?;
+    let world = account::with_account(reach(&loaded.layout, context).await?)?;
     let mut absent = 0;
-    for grant in &loaded.layout.grants {
-        let name: PolicyName = grant.policy.parse().map_err(|error| CommandError::usage(format!("{error}")))?;
+    for name in account::policies_of(&loaded.layout, &world)? {
         match world.account.policy_named(&name).await? {
             Seen::Here(policy) => {
                 context.ui.event(&Event::ManagedPolicy(account::policy_record(&world, &policy).await?));

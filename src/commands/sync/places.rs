@@ -54,6 +54,8 @@ impl Places {
         let sides = match (source, target) {
             (Location::Local(path), Location::S3(to)) => upload(path.clone(), to, &world.store).await,
             (Location::S3(from), Location::Local(path)) => {
+                // Whose the bucket is matters where something is written.
+                world.store = world.store.of_any_owner();
                 if world.store.is_aws() {
                     world.store = world.store.in_any_region();
                 }

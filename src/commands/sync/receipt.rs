@@ -1,19 +1,13 @@
 //! Where the receipt of a sync goes, and where it may not.
 
 use super::{Meant, SyncArgs};
-use crate::apply::sync_receipt::{ReceiptPlace, ReceiptRequest};
-use crate::commands::Context;
+use crate::apply::sync_receipt::ReceiptPlace;
 use crate::error::CommandError;
 use crate::local;
 use crate::model::Location;
-use std::path::PathBuf;
 
 /// The receipt that is asked for.
-pub(super) fn wanted(
-    meant: &Meant,
-    args: &SyncArgs,
-    context: &Context,
-) -> Result<Option<ReceiptRequest>, CommandError> {
+pub(super) fn wanted(meant: &Meant, args: &SyncArgs) -> Result<Option<ReceiptPlace>, CommandError> {
     let Some(receipt) = &args.receipt else { return Ok(None) };
     let wrong = |message: String, hint: &str| Err(CommandError::usage(message).hint(hint));
     if matches!(meant.target, Location::Local(_)) {
@@ -22,7 +16,7 @@ pub(super) fn wanted(
     let inside = |what: &dyn std::fmt::Display| {
         wrong(format!("the receipt `{what}` would lie in what it describes"), "write it to another folder")
     };
-    let place = match receipt {
+    Ok(Some(match receipt {
         Location::Local(path) => {
             let root = if let Location::Local(root) = &meant.source { Some(local::absolute(root)) } else { None };
             if root.is_some_and(|root| local::absolute(path).starts_with(root)) {
@@ -45,7 +39,5 @@ pub(super) fn wanted(
         Location::Layout { .. } => {
             return wrong("a receipt goes to a file or to `s3://BUCKET/KEY`".to_owned(), "name one of them");
         }
-    };
-    let spill = context.environment.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-    Ok(Some(ReceiptRequest { place, spill }))
+    }))
 }

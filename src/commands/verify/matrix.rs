@@ -88,7 +88,7 @@ impl Run<'_> {
             }
             let mut pause = Duration::ZERO;
             for place in places.iter_mut().filter(|place| place.open) {
-                match place.wait.heard(place.spot.is_as_expected(&place.answers), began.elapsed()) {
+                match place.wait.heard(place.spot.is_as_expected(&place.answers, self.how.no_write), began.elapsed()) {
                     Next::Ask(after) => pause = pause.max(after),
                     Next::Settled(after) => {
                         place.open = false;

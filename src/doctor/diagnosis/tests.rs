@@ -7,9 +7,10 @@ use crate::doctor::message::{Reading, read};
 use crate::doctor::question::{Known, Question};
 use crate::doctor::seen::{Around, Elsewhere, Held, Holder, Layers, RoleKind, SeenRole, Standing, Version};
 use crate::layout::{Layout, ParseOptions, parse};
-use crate::model::{Existence, PolicyJson, VersionId};
+use crate::model::{Cluster, Existence, NodeGroup, PolicyJson, VersionId};
 use crate::policy::entitlement::Entitlement;
 use crate::policy::generate::{self, Form, Frame};
+use crate::report::Severity;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -196,6 +197,29 @@ fn the_policy_is_attached_to_another_role() {
     case.around.layout = None;
     let found = check(&case, "doctor-wrong-role", "eks-control", "attach", "attach policy TrainAccess to role trainer");
     assert!(found.remedies[0].run.as_deref().unwrap().contains("policy attach"));
+}
+
+#[test]
+fn who_has_a_grant_of_its_own_is_told_what_it_lacks_first() {
+    let read_only = LAYOUT.replace("read-write", "read");
+    let two = format!(
+        "{read_only}[[grant]]\npolicy = \"Nodes\"\naccess = \"read-write\"\non = [\"lake-ml\"]\nattach = [{{ role = \"nodes\" }}]\n"
+    );
+    let mut case = healthy("s3:PutObject", MODEL);
+    case.layers.identity = Standing::Held(made(&layout(&two)));
+    case.around.layout = Some((layout(&two), "layout.toml".to_owned()));
+    let holder = Holder { role: "nodes".to_owned(), kind: None };
+    let whole = owned("Nodes", &statement("Allow", "s3:PutObject", "arn:aws:s3:::lake-ml/*"));
+    case.around.elsewhere = vec![Elsewhere { held: whole, holders: Some(vec![holder]) }];
+    let found = check(
+        &case,
+        "doctor-no-allow",
+        "no policy of role trainer allows s3:PutObject",
+        "layout",
+        "grant `TrainAccess`: access = \"append\"",
+    );
+    let second = &found.findings[1];
+    assert!(second.code == "doctor-wrong-role" && second.severity == Severity::Warning, "{second:?}");
 }
 
 #[test]
@@ -457,4 +481,134 @@ fn several_layers_are_mended_one_after_the_other() {
         [("a policy of role trainer", true), ("Fence", true)],
         "what a layout owns is not changed by hand"
     );
+}
+
+#[test]
+fn a_policy_that_could_not_be_read_is_no_missing_allow() {
+    let mut case = healthy("s3:PutObject", MODEL);
+    case.around.layout = None;
+    case.layers.identity = Standing::Held(vec![held("inline policy Small", &statement("Allow", "s3:GetObject", "*"))]);
+    assert_eq!(diagnose(&case).remedies.len(), 1);
+    case.around.unread = vec!["`arn:aws:iam::111122223333:policy/Dark` could not be read: not authorized".to_owned()];
+    let found = diagnose(&case);
+    let first = &found.findings[0];
+    assert!(first.code == "doctor-no-allow" && first.message.contains("not all policies of role trainer"), "{first:?}");
+    assert!(found.remedies.is_empty(), "what was not seen may give it already: {:?}", found.remedies);
+    assert!(found.rows.iter().any(|row| row.layer == "identity" && row.state == "hidden"), "{:?}", found.rows);
+    // What is allowed by the rest may be denied by it.
+    let message = "User: arn:aws:sts::111122223333:assumed-role/trainer/x is not authorized to perform: s3:PutObject on resource: \
+                   \"arn:aws:s3:::lake-ml/credit/models/m.bin\" with an explicit deny in an identity-based policy";
+    let mut case = told(message, "s3:PutObject", MODEL);
+    case.around.unread = vec!["`Dark` could not be read".to_owned()];
+    let found = diagnose(&case);
+    assert!(found.allowed && found.has_cause(), "{:?}", found.findings);
+    assert_eq!(found.findings[0].code, "doctor-explicit-deny");
+}
+
+#[test]
+fn only_the_node_groups_that_a_grant_names_are_its_targets() {
+    let attach = "attach = [{ eks_cluster = \"edu\", node_groups = \"gpu-*\" }]";
+    let of_nodes = LAYOUT.replace("attach = [{ role = \"trainer\" }]", attach);
+    let group = |name: &str, role: &str| NodeGroup {
+        name: name.to_owned(),
+        role: format!("arn:aws:iam::111122223333:role/{role}").parse().unwrap(),
+    };
+    let mut case = healthy("s3:PutObject", MODEL);
+    case.around.layout = Some((layout(&of_nodes), "layout.toml".to_owned()));
+    case.layers.identity = Standing::Held(Vec::new());
+    case.around.clusters = vec![Cluster {
+        name: "edu".to_owned(),
+        arn: "arn:aws:eks:us-east-1:111122223333:cluster/edu".parse().unwrap(),
+        control_plane_role: None,
+        oidc_issuer: None,
+        node_groups: vec![group("cpu-1", "trainer"), group("gpu-1", "gpus")],
+        associations: Vec::new(),
+        addons: Vec::new(),
+        auto_mode_role: None,
+        unread: Vec::new(),
+    }];
+    check(&case, "doctor-no-allow", "has no policy at all", "layout", "add { role = \"trainer\" } to `attach`");
+    case.around.clusters[0].node_groups = vec![group("gpu-1", "trainer")];
+    check(&case, "doctor-no-allow", "has no policy at all", "apply", "attaches the policy again");
+}
+
+/// The case of what a message alone asks.
+fn asked_by(message: &str) -> Case {
+    let Reading { symptom, .. } = read(message).unwrap();
+    let request = Question::of(&symptom).request(&Known::default()).unwrap();
+    Case { request, operation: symptom.operation.clone(), symptom: Some(symptom), ..healthy("s3:PutObject", MODEL) }
+}
+
+#[test]
+fn a_refusal_of_kms_is_about_the_key() {
+    let message = "An error occurred (AccessDenied) when calling the PutObject operation: User: \
+                   arn:aws:sts::111122223333:assumed-role/trainer/x is not authorized to perform: kms:GenerateDataKey on resource: \
+                   arn:aws:kms:eu-west-1:111122223333:key/0a1b because no identity-based policy allows the kms:GenerateDataKey action";
+    let found = diagnose(&asked_by(message));
+    assert_eq!(found.findings[0].code, "doctor-kms-denied", "{:?}", found.findings);
+    let change = found.remedies[0].change.join("\n");
+    assert!(change.contains("\"Resource\": \"arn:aws:kms:eu-west-1:111122223333:key/0a1b\""), "{change}");
+    // The policy of a resource is here the key's, and never the bucket's.
+    let mut case = asked_by(&message.replace("identity-based", "resource-based"));
+    let Standing::Held(identity) = &mut case.layers.identity else { panic!() };
+    identity.push(held("inline policy Keys", &statement("Allow", "kms:*", "*")));
+    let found = diagnose(&case);
+    let first = &found.findings[0];
+    assert!(first.code == "doctor-kms-denied" && first.message.starts_with("the key's own policy"), "{first:?}");
+}
+
+#[test]
+fn a_deny_for_want_of_what_nobody_told_gives_way_to_the_message() {
+    let mut document = statement("Deny", "s3:*", "arn:aws:s3:::lake-ml/*");
+    document["Statement"][0]["Principal"] = json!("*");
+    document["Statement"][0]["Condition"] = json!({ "StringNotEquals": { "aws:SourceVpce": "vpce-1" } });
+    let fenced = |mut case: Case| {
+        case.layers.bucket = Standing::Held(vec![held("bucket policy of lake-ml", &document)]);
+        case
+    };
+    // Nobody said anything: the Deny is told, and what it rests on.
+    let found = diagnose(&fenced(healthy("s3:PutObject", MODEL)));
+    assert!(found.findings[0].code == "doctor-explicit-deny", "{:?}", found.findings);
+    assert!(found.findings[0].message.contains("`--context aws:SourceVpce=VALUE` tells"), "{:?}", found.findings);
+    // The message says that no policy of the role allows it, so that is what is wrong.
+    let message = "User: arn:aws:sts::111122223333:assumed-role/trainer/x is not authorized to perform: s3:DeleteObject on resource: \
+                   \"arn:aws:s3:::lake-ml/other/m.bin\" because no identity-based policy allows the s3:DeleteObject action";
+    let found = diagnose(&fenced(told(message, "s3:DeleteObject", "lake-ml/other/m.bin")));
+    assert_eq!(found.findings[0].code, "doctor-no-allow", "{:?}", found.findings);
+    assert!(found.findings.iter().any(|finding| finding.code == "doctor-not-seen"), "{:?}", found.findings);
+    // A Deny that needs nothing untold stays.
+    document["Statement"][0].as_object_mut().unwrap().remove("Condition");
+    let mut case = told(message, "s3:DeleteObject", "lake-ml/other/m.bin");
+    case.layers.bucket = Standing::Held(vec![held("bucket policy of lake-ml", &document)]);
+    assert_eq!(diagnose(&case).findings[0].code, "doctor-explicit-deny");
+}
+
+/// Of a user's policies nothing is seen, so what the message says is what is known.
+#[test]
+fn what_the_message_names_comes_before_what_nobody_could_look_at() {
+    let message = |why: &str| {
+        format!(
+            "User: arn:aws:iam::111122223333:user/ana is not authorized to perform: s3:PutObject on resource: \
+             \"arn:aws:s3:::lake-ml/credit/models/m.bin\" {why}"
+        )
+    };
+    for (why, code, words) in [
+        (
+            "with an explicit deny in a service control policy",
+            "doctor-explicit-deny",
+            "a service control policy denies it",
+        ),
+        ("because no permissions boundary allows the s3:PutObject action", "doctor-boundary", "as the message says"),
+        ("because no identity-based policy allows the s3:PutObject action", "doctor-no-allow", "as the message says"),
+    ] {
+        let mut case = asked_by(&message(why));
+        case.around.layout = None;
+        case.around.role = SeenRole::Unseen;
+        case.layers.identity = Standing::Hidden("only the policies of roles are read".to_owned());
+        case.layers.boundary = Standing::Hidden("only the policies of roles are read".to_owned());
+        let found = diagnose(&case);
+        let errors: Vec<_> = found.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
+        assert!(errors.len() == 1 && errors[0].code == code && errors[0].message.contains(words), "{why}: {errors:?}");
+        assert!(found.has_cause() && found.remedies.is_empty(), "{:?}", found.remedies);
+    }
 }

@@ -2,11 +2,12 @@
 
 use super::{Change, allows, decide, layout_edit, replaced};
 use crate::doctor::diagnosis::Case;
+use crate::doctor::message::Denial;
 use crate::doctor::seen::{Held, Layers};
 use crate::doctor::words::statement_words;
 use crate::model::PolicyJson;
 use crate::policy::{Because, Compared, Decision, Effect, Layer, Outcome, Verdict};
-use crate::report::RemedyRecord;
+use crate::report::{Finding, RemedyRecord, Severity};
 use serde_json::{Value, json};
 
 /// Condition keys that the client decides about when it makes the request.
@@ -25,6 +26,32 @@ pub(super) fn change(case: &Case, layers: &Layers, decision: &Decision) -> Optio
 pub(in crate::doctor) fn denial(decision: &Decision) -> Option<&Because> {
     let denies = |one: &&Because| one.effect == Some(Effect::Deny) && matches!(one.outcome, Outcome::Applied { .. });
     decision.because.iter().find(denies)
+}
+
+/// A message that names what lacks an Allow says as well that no Deny matched. One that matches here for want of a key does
+/// so because nobody told what the request carried: the layers without such statements, and what is to be said of each.
+pub(in crate::doctor) fn untold(case: &Case) -> (Layers, Vec<Finding>) {
+    let (mut layers, mut found) = (case.layers.clone(), Vec::new());
+    let is_implicit = case.symptom.as_ref().is_some_and(|symptom| symptom.denial == Some(Denial::Implicit));
+    while is_implicit && let Some((finding, after)) = untold_denial(case, &layers) {
+        layers = after;
+        found.push(finding);
+    }
+    (layers, found)
+}
+
+fn untold_denial(case: &Case, layers: &Layers) -> Option<(Finding, Layers)> {
+    let decision = decide(case, layers);
+    let because = denial(&decision)?;
+    let Outcome::Applied { conditions, .. } = &because.outcome else { return None };
+    let key = &conditions.iter().find(|compared| compared.found.is_none())?.key;
+    let message = format!(
+        "{} of {} denies requests without `{key}`; the message says that no Deny matched, so this one carried it",
+        statement_words(because),
+        because.policy
+    );
+    let finding = Finding::new("doctor-not-seen", Severity::Suggestion, &because.policy, message);
+    Some((finding.with_fix(format!("`--context {key}=VALUE` tells what was sent")), without(layers, because)?.1))
 }
 
 /// The same request with a header that the statement asks for.

@@ -5,7 +5,7 @@ use crate::doctor::diagnosis::Case;
 use crate::doctor::seen::{Held, Layers, Standing};
 use crate::doctor::words::{bucket_of, key_of};
 use crate::layout::{AttachTarget, Folder, FolderAccess, Grant, Layout, ListScope, Place};
-use crate::model::{PolicyJson, Prefix, Region};
+use crate::model::{Arn, PolicyJson, Prefix, Region, RoleName};
 use crate::policy::entitlement::Entitlement;
 use crate::policy::generate::{self, Form, Frame};
 use crate::policy::{Because, Decision, Policy};
@@ -244,7 +244,7 @@ fn relisted(layout: &Layout, grant: &Grant, list: ListScope) -> (Layout, Vec<Str
 }
 
 /// True if the grant's bucket is the one that was asked for.
-fn is_about(grant: &Grant, case: &Case) -> bool {
+pub(in crate::doctor) fn is_about(grant: &Grant, case: &Case) -> bool {
     let bucket = bucket_of(case.request.resource());
     grant.on.iter().any(|place| place.bucket.as_str() == bucket)
 }
@@ -263,22 +263,26 @@ pub(in crate::doctor) fn has(layers: &Layers, grant: &Grant) -> bool {
 }
 
 /// True if the layout attaches the grant's policy to the role that asks.
-pub(in crate::doctor) fn targets(case: &Case, grant: &Grant) -> bool {
+fn targets(case: &Case, grant: &Grant) -> bool {
     let Some(role) = case.role_name() else { return false };
     grant.attach.iter().any(|target| match target {
         AttachTarget::Role(name) => name.eq_ignore_ascii_case(&role),
         AttachTarget::Irsa(to) | AttachTarget::PodIdentity(to) => to.role.eq_ignore_ascii_case(&role),
-        AttachTarget::NodeGroups { cluster, .. } => case
-            .around
-            .clusters
-            .iter()
-            .filter(|one| one.name == *cluster)
-            .any(|one| one.node_groups.iter().any(|group| group.role.resource().rsplit('/').next() == Some(&*role))),
+        AttachTarget::NodeGroups { cluster, node_groups } => {
+            let is_it = |arn: &Arn| RoleName::of_arn(arn).is_some_and(|name| name.as_str().eq_ignore_ascii_case(&role));
+            let mut clusters = case.around.clusters.iter().filter(|one| one.name == *cluster);
+            clusters.any(|one| one.groups(node_groups).any(|(_, arn)| is_it(arn)))
+        }
     })
 }
 
 /// The layers in which the caller has just what the layout says of this grant.
-fn with_documents(case: &Case, layers: &Layers, layout: &Layout, grant: &Grant) -> Option<Layers> {
+pub(in crate::doctor) fn with_documents(
+    case: &Case,
+    layers: &Layers,
+    layout: &Layout,
+    grant: &Grant,
+) -> Option<Layers> {
     let made = documents(layout, grant)?;
     let mut after = layers.clone();
     let Standing::Held(held) = &mut after.identity else { return None };

@@ -67,7 +67,8 @@ const SAYINGS: &[(&str, &str)] = &[
     ("defaults3client.deleteobject(", "DeleteObject"), ("defaults3client.copyobject(", "CopyObject"),
     ("getfilestatus on ", "HeadObject"), ("put 0-byte object on", "PutObject"), ("writing object on", "PutObject"),
     ("innermkdirs on ", "PutObject"), ("initiate multipart upload on", "CreateMultipartUpload"),
-    // flytestdlib and the aws CLI
+    // DuckDB, flytestdlib and the aws CLI
+    ("http get error on", "GetObject"), ("http head error on", "HeadObject"), ("http put error on", "PutObject"),
     ("failed to write data", "PutObject"), ("upload failed:", "PutObject"), ("download failed:", "GetObject"),
     ("make_bucket failed:", "CreateBucket"),
 ];
@@ -80,7 +81,8 @@ impl Wrapping {
         let place = labelled_place(line)
             .or_else(|| url_place(line))
             .or_else(|| request.as_ref().map(|(_, place)| place.clone()))
-            .or_else(|| uploaded_place(line));
+            .or_else(|| uploaded_place(line))
+            .or_else(|| web_place(line));
         let operation = named_call(line)
             .or_else(|| s5cmd_call(&lower))
             .or_else(|| SAYINGS.iter().find(|(words, _)| lower.contains(words)).map(|(_, call)| (*call).to_owned()))
@@ -175,17 +177,8 @@ fn http_request(line: &str) -> Option<(String, (String, String))> {
         let mark = format!("{method} https://");
         line.find(&mark).map(|at| (*method, &line[at + mark.len()..]))
     })?;
-    let end = rest
-        .find(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | ')' | ','))
-        .unwrap_or(rest.len());
-    let (url, query) = rest[..end].split_once('?').unwrap_or((&rest[..end], ""));
-    let (host, path) = url.split_once('/').unwrap_or((url, ""));
-    let (bucket, key) = match host.find(".s3.").or_else(|| host.find(".s3-")) {
-        Some(at) => (&host[..at], path),
-        None if host.starts_with("s3") => path.split_once('/').unwrap_or((path, "")),
-        None => return None,
-    };
-    let bucket: BucketName = bucket.parse().ok()?;
+    let (place, query) = web_parts(rest)?;
+    let key = &place.1;
     let call = match (method, key.is_empty()) {
         ("GET", true) if query.contains("location") => "GetBucketLocation",
         ("GET", true) => "ListObjectsV2",
@@ -200,7 +193,29 @@ fn http_request(line: &str) -> Option<(String, (String, String))> {
         ("POST", false) => "CompleteMultipartUpload",
         _ => "DeleteObject",
     };
-    Some((call.to_owned(), (bucket.to_string(), crate::policy::operation::percent_decoded(key))))
+    Some((call.to_owned(), place))
+}
+
+/// The object in the URL of a web address of S3.
+fn web_place(line: &str) -> Option<(String, String)> {
+    let rest = line.match_indices("https://").map(|(at, scheme)| &line[at + scheme.len()..]);
+    rest.filter_map(web_parts).map(|(place, _)| place).next()
+}
+
+/// Bucket and key of a web address behind its scheme, and its query, which may hold a signature.
+fn web_parts(rest: &str) -> Option<((String, String), &str)> {
+    let end = rest
+        .find(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | ')' | ','))
+        .unwrap_or(rest.len());
+    let (url, query) = rest[..end].split_once('?').unwrap_or((&rest[..end], ""));
+    let (host, path) = url.split_once('/').unwrap_or((url, ""));
+    let (bucket, key) = match host.find(".s3.").or_else(|| host.find(".s3-")) {
+        Some(at) => (&host[..at], path),
+        None if host.starts_with("s3.") || host.starts_with("s3-") => path.split_once('/').unwrap_or((path, "")),
+        None => return None,
+    };
+    let bucket: BucketName = bucket.parse().ok()?;
+    Some(((bucket.to_string(), crate::policy::operation::percent_decoded(key)), query))
 }
 
 /// Where the bucket is: what the service expects, or what its endpoint's name says.
@@ -294,6 +309,11 @@ mod tests {
         check("PermissionDenied (permanent) at write, context: { service: s3, path: a/b }", "PutObject - - -");
         check("AccessDeniedException: s3a://lake/a: getFileStatus on s3a://lake/a: Forbidden", "HeadObject lake a -");
         check("SdkError PutObjectError { code: AccessDenied }", "PutObject - - -");
+        check(
+            "HTTP Error: HTTP GET error on 'https://lake.s3.amazonaws.com/a/b.parquet?X-Amz-Signature=0a' (HTTP 403)",
+            "GetObject lake a/b.parquet -",
+        );
+        check("see https://docs.aws.amazon.com/AmazonS3/latest/ and https://s3browser.com/x/y", "- - - -");
     }
 
     #[test]

@@ -105,6 +105,14 @@ impl RestoreStep {
         }
     }
 
+    /// The role whose rights it is about, for what a boundary must stand before.
+    pub const fn bounded(&self) -> Option<&RoleName> {
+        match self {
+            Self::PutInline { role, .. } | Self::Attach { role, .. } => Some(role),
+            _ => None,
+        }
+    }
+
     /// What it acts on.
     pub fn target(&self) -> String {
         match self {
@@ -130,7 +138,7 @@ pub struct Restore {
     pub unchanged: u64,
 }
 
-/// Plans the way back: roles and policies first, then what hangs together.
+/// Plans the way back: roles and policies first, then boundaries, and only then what they bound.
 pub fn plan_restore(backup: &Backup, wanted: &Wanted, observed: &Observed) -> Result<Restore, BackupError> {
     let mut plan = Restore::default();
     let all = wanted.policies.is_empty() && wanted.roles.is_empty();
@@ -162,6 +170,11 @@ pub fn plan_restore(backup: &Backup, wanted: &Wanted, observed: &Observed) -> Re
     for (name, saved) in &roles {
         plan.of_role(name, saved, &made, observed, &standing);
     }
+    plan.steps.sort_by_key(|(step, _)| match step {
+        RestoreStep::PutBoundary { .. } => 1,
+        RestoreStep::Attach { .. } | RestoreStep::PutInline { .. } => 2,
+        _ => 0,
+    });
     Ok(plan)
 }
 
@@ -267,6 +280,8 @@ impl Restore {
         } else if here.versions.len() as u64 >= observed.versions_per_policy {
             let message = format!("it has {} versions, and no room for the backed up one", here.versions.len());
             self.warn("no-room", &entry.arn, message, "delete a version that nobody needs, then restore again");
+            // Nobody gets what another document gives.
+            return Ok(false);
         } else {
             let step = RestoreStep::CreateVersion { arn: entry.arn.clone(), document: wanted.document };
             self.steps.push((step, format!("{now} is in force, and no version has that document")));

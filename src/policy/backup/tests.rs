@@ -125,7 +125,7 @@ fn only_what_is_missing_is_put_back() {
     let (steps, findings) = planned(&observed(Seen::Absent, Seen::Absent));
     let actions: Vec<&str> = steps.iter().map(|(action, _)| *action).collect();
     let expected =
-        ["create-role", "create-policy", "attach-policy", "put-inline-policy", "put-boundary", "attach-policy"];
+        ["create-role", "create-policy", "put-boundary", "attach-policy", "put-inline-policy", "attach-policy"];
     assert_eq!((actions, findings), (expected.to_vec(), vec![]));
     // A version with that document is still there.
     let later = ManagedPolicy { default_version: VersionId(3), ..policy() };
@@ -136,8 +136,12 @@ fn only_what_is_missing_is_put_back() {
     pruned.versions.retain(|version| version.id != VersionId(2));
     let (steps, _) = planned(&observed(Seen::Here(pruned.clone()), Seen::Here(role())));
     assert_eq!(steps[0].0, "create-policy-version");
-    let full = Observed { versions_per_policy: 2, ..observed(Seen::Here(pruned), Seen::Here(role())) };
+    let full = Observed { versions_per_policy: 2, ..observed(Seen::Here(pruned.clone()), Seen::Here(role())) };
     assert_eq!(planned(&full), (vec![], vec!["no-room"]));
+    // Nobody is given what another document gives than the one that was backed up.
+    let detached = Role { attached: vec!["arn:aws:iam::aws:policy/ReadOnly".parse().unwrap()], ..role() };
+    let full = Observed { versions_per_policy: 2, ..observed(Seen::Here(pruned), Seen::Here(detached)) };
+    assert_eq!(planned(&full), (vec![], vec!["no-room", "not-attached"]));
     // Detached.
     let bare = Role { attached: Vec::new(), inline: Vec::new(), boundary: None, ..role() };
     let (steps, _) = planned(&observed(Seen::Here(policy()), Seen::Here(bare)));

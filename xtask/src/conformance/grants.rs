@@ -133,7 +133,7 @@ pub(crate) fn ministack(lab: &Lab) -> Result<()> {
 
     for access in ["append", "read-write", "read", "append", "read-write"] {
         seen.layout(access, &both)?;
-        same(access, &seen.apply()?, &words(&["put-policy-version"]))?;
+        same(access, &seen.apply()?, &words(&["create-policy-version"]))?;
     }
     let mut versions = seen.versions(&arn)?;
     versions.sort();
@@ -280,7 +280,7 @@ pub(crate) fn moto_eks(lab: &Lab) -> Result<()> {
     }
     same("second run", &seen.apply()?, &Vec::new())?;
     seen.layout("append", &format!("{{ eks_cluster = \"{CLUSTER}\", node_groups = \"*\" }}"))?;
-    same("less access", &seen.apply()?, &words(&["put-policy-version"]))?;
+    same("less access", &seen.apply()?, &words(&["create-policy-version"]))?;
     rolled_back(&seen, &format!("arn:aws:iam::{ACCOUNT}:policy/{POLICY}"), ["v1", "v2"])?;
     seen.layout("append", &format!("{{ eks_cluster = \"{CLUSTER}\", node_groups = \"node-group-2-*\" }}"))?;
     same("a group left", &seen.apply()?, &words(&["detach-policy"]))?;
