@@ -13,8 +13,10 @@ mod quotas;
 mod resolve;
 mod roles;
 mod trust;
+mod turns;
 
-pub use resolve::{clusters_of, documents_of, names_of, roles_of};
+pub use resolve::{clusters_of, documents_of, grants_to, names_of, node_clusters_of, roles_of};
+pub use turns::{Turn, Turned};
 
 use crate::layout::Layout;
 use crate::model::{
@@ -64,6 +66,8 @@ pub struct AccountPlan {
     pub unchanged: u64,
     /// What a person should see. A finding of severity `error` refuses the whole plan.
     pub findings: Vec<Finding>,
+    /// What opens and closes, for whoever waits until the actions are in force.
+    pub turned: Vec<Turned>,
 }
 
 /// Whose something is, by its owner tag.
@@ -88,6 +92,7 @@ pub fn plan(layout: &Layout, state: &AccountState) -> AccountPlan {
     planner.quotas(&wanted);
     let Planner { mut plan, .. } = planner;
     plan.actions.sort_by_key(phase);
+    plan.turned = turns::turned(layout, state, &plan.actions);
     plan
 }
 

@@ -20,6 +20,7 @@ pub mod tree;
 pub mod uploads;
 pub mod verify;
 
+use crate::access::Turned;
 use crate::apply::dataset::{self, DatasetRequest};
 use crate::apply::receipts::PendingReceipt;
 use crate::config::{self, Flags, Settings, Target};
@@ -200,6 +201,12 @@ pub async fn reach(layout: &Layout, context: &Context) -> Result<World, CommandE
 
 /// The same with other flags than those that were typed.
 pub async fn reach_as(layout: &Layout, flags: &Flags, context: &Context) -> Result<World, CommandError> {
+    introduce(connect(layout, flags, context).await?, layout, context)
+}
+
+/// Connects as the layout and the flags say, and stops at a Region that is not the layout's. Nobody is told who acts, and
+/// the account may be another one than the layout's: [`introduce`] comes before anything that counts.
+async fn connect(layout: &Layout, flags: &Flags, context: &Context) -> Result<World, CommandError> {
     if let (Some(typed), Some(wanted)) = (&flags.region, &layout.region)
         && typed != wanted
     {
@@ -208,7 +215,11 @@ pub async fn reach_as(layout: &Layout, flags: &Flags, context: &Context) -> Resu
     }
     let profile = layout.profile.as_deref();
     let settings = Settings::resolve(flags, profile, layout.region.as_ref(), &context.environment)?;
-    let world = open(&settings, layout.account.as_ref(), context).await?;
+    open(&settings, layout.account.as_ref(), context).await
+}
+
+/// Says who acts, and stops at an account that is not the layout's.
+fn introduce(world: World, layout: &Layout, context: &Context) -> Result<World, CommandError> {
     context.ui.event(&Event::Identity(world.identity_record()));
     match (&layout.account, &world.identity.account) {
         (Some(wanted), Some(found)) if wanted != found => {
@@ -278,6 +289,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The receipts that datasets ask for.
     pub receipts: Vec<PendingReceipt>,
+    /// What the plan opens and closes for roles.
+    pub turned: Vec<Turned>,
 }
 
 /// The whole plan: buckets, settings and markers, then datasets, then grants.
@@ -297,7 +310,7 @@ pub async fn plan_all(
     let around = world.circumstances();
     let mut plan = scaffold::plan(layout, &found, &around, sections);
     lockout::guard(&mut plan, layout, &found, &around);
-    let mut planned = Planned { plan, receipts: Vec::new() };
+    let mut planned = Planned { plan, ..Planned::default() };
     if sections.datasets {
         for dataset in &layout.datasets {
             let writable = layout.buckets.iter().any(|one| one.name == dataset.bucket && one.manage != Manage::Verify);
@@ -322,6 +335,7 @@ pub async fn plan_all(
         planned.plan.account = access.actions;
         planned.plan.unchanged += access.unchanged;
         planned.plan.findings.extend(access.findings);
+        planned.turned = access.turned;
     }
     Ok(planned)
 }

@@ -37,20 +37,42 @@ pub fn clusters_of(layout: &Layout) -> BTreeSet<String> {
     layout.grants.iter().flat_map(|grant| &grant.attach).filter_map(cluster).collect()
 }
 
+/// The names of the clusters whose node groups a layout's grants speak of.
+pub fn node_clusters_of(layout: &Layout) -> BTreeSet<String> {
+    let cluster = |target: &AttachTarget| match target {
+        AttachTarget::NodeGroups { cluster, .. } => Some(cluster.clone()),
+        _ => None,
+    };
+    layout.grants.iter().flat_map(|grant| &grant.attach).filter_map(cluster).collect()
+}
+
 /// The names of all roles that a layout's grants mean, given the clusters as far as they were seen.
 pub fn roles_of(layout: &Layout, clusters: &BTreeMap<String, Seen<Cluster>>) -> BTreeSet<RoleName> {
-    let mut roles = BTreeSet::new();
-    for target in layout.grants.iter().flat_map(|grant| &grant.attach) {
-        match target {
-            AttachTarget::Role(role) => roles.extend(role.parse()),
-            AttachTarget::Irsa(to) | AttachTarget::PodIdentity(to) => roles.extend(to.role.parse()),
-            AttachTarget::NodeGroups { cluster, node_groups } => {
-                let Some(cluster) = clusters.get(cluster).and_then(Seen::here) else { continue };
-                roles.extend(cluster.groups(node_groups).filter_map(|(_, role)| RoleName::of_arn(role)));
-            }
+    layout.grants.iter().flat_map(|grant| &grant.attach).flat_map(|target| meant(target, clusters)).collect()
+}
+
+/// The grants that give something to a role, by its name or as that of nodes, given the clusters as far as they were seen.
+pub fn grants_to<'layout>(
+    layout: &'layout Layout,
+    role: &RoleName,
+    clusters: &BTreeMap<String, Seen<Cluster>>,
+) -> Vec<&'layout Grant> {
+    let is_meant = |target: &AttachTarget| {
+        meant(target, clusters).iter().any(|name| name.as_str().eq_ignore_ascii_case(role.as_str()))
+    };
+    layout.grants.iter().filter(|grant| grant.attach.iter().any(is_meant)).collect()
+}
+
+/// The roles that one target means.
+fn meant(target: &AttachTarget, clusters: &BTreeMap<String, Seen<Cluster>>) -> Vec<RoleName> {
+    match target {
+        AttachTarget::Role(role) => role.parse().into_iter().collect(),
+        AttachTarget::Irsa(to) | AttachTarget::PodIdentity(to) => to.role.parse().into_iter().collect(),
+        AttachTarget::NodeGroups { cluster, node_groups } => {
+            let Some(cluster) = clusters.get(cluster).and_then(Seen::here) else { return Vec::new() };
+            cluster.groups(node_groups).filter_map(|(_, role)| RoleName::of_arn(role)).collect()
         }
     }
-    roles
 }
 
 /// Something that may not be read and without which a grant cannot be planned.

@@ -551,3 +551,39 @@ fn two_grants_share_a_role_and_its_trust() {
     let subjects = &trust(&plan)["Statement"][0]["Condition"]["StringEquals"][format!("{ISSUER}:sub")];
     assert_eq!(*subjects, serde_json::json!(["system:serviceaccount:ns:a", "system:serviceaccount:ns:b"]));
 }
+
+#[test]
+fn what_turns_can_be_asked_as_the_role() {
+    let check = |layout: &Layout, state: &AccountState, found: &Role, wanted: &[(&str, bool)]| {
+        let plan = plan(layout, state);
+        let turned = plan.turned.iter().find(|turned| turned.role == found.name).unwrap();
+        let asked = turned.questions(found);
+        let told: Vec<(&str, bool)> = asked.iter().map(|turn| (turn.operation.word(), turn.allowed)).collect();
+        assert_eq!(told, wanted, "{asked:?}");
+        assert!(asked.iter().all(|turn| turn.bucket.as_str() == "lake-one"));
+    };
+    let to_trainer = reader("attach = [{ role = \"trainer\" }]");
+    let plain = role("trainer", &["reader"], Tags::new());
+    let bounded = Role { boundary: Some(arn("policy/fence")), ..plain.clone() };
+    let inline = |document| crate::model::InlinePolicy { name: "own".parse().unwrap(), document };
+    let with_own = Role { inline: vec![inline(stale())], ..plain.clone() };
+    let mut state = account();
+    state.with_role(role("trainer", &[], Tags::new()));
+    check(&to_trainer, &state, &plain, &[("list", true)]);
+    check(&to_trainer, &state, &bounded, &[]);
+    check(&to_trainer, &state, &with_own, &[("list", true)]);
+    // A new version that reads, in the place of one that only deletes: what closes can only be told by deleting.
+    state.with_role(plain.clone());
+    state.with_policy(policy("reader", &[&stale()], whole_tags()), &["trainer"]);
+    check(&to_trainer, &state, &plain, &[("list", true)]);
+    // The grant leaves the layout, and its role with it.
+    let mut state = account();
+    let former = policy("reader", &[&wanted(&to_trainer)], whole_tags());
+    state.with_policy(former.clone(), &["trainer"]);
+    state.policies.clear();
+    state.former = Seen::Here(vec![former]);
+    let bare = role("trainer", &[], Tags::new());
+    check(&layout(""), &state, &bare, &[("list", false)]);
+    check(&layout(""), &state, &Role { attached: vec![arn("policy/theirs")], ..bare.clone() }, &[]);
+    check(&layout(""), &state, &Role { boundary: Some(arn("policy/fence")), ..bare }, &[("list", false)]);
+}

@@ -1,5 +1,7 @@
 //! `apply`: makes the world as the layout wants it, and nothing twice.
 
+mod in_force;
+
 use super::{Closing, Context, Ending, LayoutArgs, Load, Loaded, OnlyArgs, Planned, plan, verify};
 use crate::apply::access::{Ground, Keeper};
 use crate::apply::leftovers::{self, Scope};
@@ -8,7 +10,7 @@ use crate::apply::transfer::{TransferOptions, Transferred};
 use crate::apply::{Applied, Apply};
 use crate::error::CommandError;
 use crate::local::{self, Journal};
-use crate::model::{Algorithm, BucketName, HumanCount, ObjectKey};
+use crate::model::{Algorithm, Arn, BucketName, HumanCount, ObjectKey, RoleName};
 use crate::plan::{Plan, Step};
 use crate::report::{Event, Outcome, Summary};
 use crate::ui::Confirmation;
@@ -28,6 +30,9 @@ const MAX_PLAN_BYTES: u64 = 1024 * 1024 * 1024;
 /// run that was interrupted goes on where it ended. What exists without this tool's tag is left alone unless the layout
 /// says `adopt = true`. Policies and roles are written after the folders; what is replaced or taken away is backed up
 /// first.
+///
+/// Where access of a role changed and the role can be taken from here, the run ends when the change is in force: three
+/// answers in a row are as planned, for two minutes at most.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +47,7 @@ pub struct ApplyArgs {
     /// Apply exactly this saved plan; refused if the world has moved since
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Afterwards draw the tree and verify settings, data and access
+    /// Afterwards draw the tree and verify settings, data and access, also as the roles that changed
     #[arg(long)]
     verify: bool,
     /// The checksum that uploads carry: crc64nvme, sha256, or md5 for servers that know no other
@@ -76,28 +81,40 @@ impl ChecksumChoice {
 pub async fn run(args: &ApplyArgs, context: &Context) -> Result<Ending, CommandError> {
     let loaded = super::load(&args.layout, context)?;
     let world = super::reach(&loaded.layout, context).await?;
-    let Planned { mut plan, receipts } = super::plan_all(&loaded, &world, args.only.sections(), context).await?;
-    let load = Load::of(&plan);
+    let mut planned = super::plan_all(&loaded, &world, args.only.sections(), context).await?;
+    let plan = &mut planned.plan;
+    let load = Load::of(plan);
     if load.absent > 0 && args.only.is_only_datasets() {
-        return Err(plan::absent_source(&plan));
+        return Err(plan::absent_source(plan));
     }
-    if super::refusals(&plan) > 0 {
-        context.ui.show_plan(&plan);
+    if super::refusals(plan) > 0 {
+        context.ui.show_plan(plan);
         let failed = CommandError::new("refused", Outcome::Failed, "the plan has errors, nothing was written");
         return Err(failed.hint("mend what the findings above name, then run it again"));
     }
     if load.work > 0 {
-        consent(args, &plan, &world, context).await?;
+        consent(args, plan, &world, context).await?;
     } else {
-        context.ui.show_plan(&plan);
+        context.ui.show_plan(plan);
         // What is left out was just shown, and need not be shown again.
         plan.actions.clear();
         plan.account.clear();
     }
     context.stop.begin_writing()?;
-    let ending = carry_out(args, &loaded, Planned { plan, receipts }, load, &world, context).await;
-    if args.verify && matches!(ending.outcome, Outcome::Done | Outcome::Partly) {
-        return Ok(prove(&loaded, &world, ending, context).await);
+    let turned = std::mem::take(&mut planned.turned);
+    let (ending, changed) = carry_out(args, &loaded, planned, load, &world, context).await;
+    let is_done = matches!(ending.outcome, Outcome::Done | Outcome::Partly);
+    // What failed leaves roles in a state that nobody planned.
+    let takeable = match is_done && ending.summary.failed == 0 && !changed.is_empty() {
+        true => Box::pin(in_force::wait(&turned, &changed, &world, context)).await,
+        false => Vec::new(),
+    };
+    if is_done && context.stop.is_asked() {
+        let stopped = CommandError::stopped("everything is written; whether it is in force was not waited for");
+        return Ok(Ending { outcome: Outcome::Interrupted, last_word: Some(stopped), ..ending });
+    }
+    if args.verify && is_done {
+        return Ok(prove(&loaded, &world, &takeable, ending, context).await);
     }
     Ok(ending)
 }
@@ -170,6 +187,7 @@ fn moved(saved: &Value, fresh: &Value, plan: &Plan) -> String {
     }
 }
 
+/// Runs the plan; returns also the roles whose access changed.
 async fn carry_out(
     args: &ApplyArgs,
     loaded: &Loaded,
@@ -177,8 +195,8 @@ async fn carry_out(
     load: Load,
     world: &World,
     context: &Context,
-) -> Ending {
-    let Planned { plan, receipts } = planned;
+) -> (Ending, Vec<RoleName>) {
+    let Planned { plan, receipts, .. } = planned;
     let unchanged = plan.unchanged;
     let (events, listener) = context.ui.listen();
     let journal = super::journal(world, context);
@@ -219,7 +237,7 @@ async fn carry_out(
         }
         (summary.outcome(), None)
     };
-    Ending { summary, outcome, closing: Closing::Shown, last_word }
+    (Ending { summary, outcome, closing: Closing::Shown, last_word }, granted.changed_roles)
 }
 
 /// What is said of uploads that stay unfinished for the next run.
@@ -262,14 +280,15 @@ fn write_receipt(receipt: PendingReceipt, transferred: &Transferred, summary: &m
     }
 }
 
-/// Draws each bucket and verifies it; the worse of both outcomes is the run's.
-async fn prove(loaded: &Loaded, world: &World, applied: Ending, context: &Context) -> Ending {
+/// Draws each bucket and verifies it, access also as the roles that the run changed and that can be taken from here; the
+/// worse of both outcomes is the run's.
+async fn prove(loaded: &Loaded, world: &World, changed: &[Arn], applied: Ending, context: &Context) -> Ending {
     if !context.ui.is_json() {
         context.ui.summary(&applied.summary);
     }
     let looked = async {
         super::tree::draw_layout(loaded, world, context).await?;
-        verify::check_all(loaded, world, verify::Scope::ALL, context).await
+        verify::check_all(loaded, world, changed, context).await
     };
     match looked.await {
         Ok(verified) => {

@@ -5,7 +5,7 @@ use crate::access::{self, AccountPlan, AccountState};
 use crate::aws::ErrorClass;
 use crate::error::CommandError;
 use crate::layout::{AttachTarget, Layout};
-use crate::model::{AccountId, Arn, Endpoint, ManagedPolicy, PolicyName, RoleName, Seen, TagKey, TagValue};
+use crate::model::{AccountId, Arn, Cluster, Endpoint, ManagedPolicy, PolicyName, RoleName, Seen, TagKey, TagValue};
 use crate::report::{Finding, Severity};
 use crate::world::{Account, AccountError, World};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -114,6 +114,16 @@ async fn look(layout: &Layout, world: &World, id: AccountId) -> Result<AccountSt
         cluster_names,
         quotas: if layout.grants.is_empty() { Seen::Absent } else { account.quotas().await? },
     })
+}
+
+/// The clusters whose node groups a layout's grants name. One that cannot be asked for is hidden, whatever the cause.
+pub(super) async fn node_clusters(layout: &Layout, world: &World) -> BTreeMap<String, Seen<Cluster>> {
+    let asked = access::node_clusters_of(layout).into_iter().map(|name| async move {
+        let answer = world.account.cluster(&name).await;
+        let seen = answer.unwrap_or_else(|error| Seen::Hidden(error.to_string()));
+        (name, seen)
+    });
+    stream::iter(asked).buffer_unordered(AT_ONCE).collect().await
 }
 
 /// Asks for each of them, some at once.

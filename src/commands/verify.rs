@@ -8,15 +8,16 @@ mod round_trips;
 mod tally;
 
 use super::{Closing, Context, Ending, LayoutArgs, Loaded, OnlyArgs};
-use crate::config::AsRole;
+use crate::config::{AsRole, Flags};
 use crate::error::CommandError;
 use crate::layout::scaffold::Sections;
-use crate::report::{Outcome, Summary};
+use crate::model::Arn;
+use crate::report::{Event, Outcome, Summary};
 use crate::verify::access::modes;
 use crate::world::World;
 use clap::Args;
 use matrix::How;
-use mode::Mode;
+use mode::{Clusters, Mode};
 use std::path::PathBuf;
 use tally::Tally;
 
@@ -36,8 +37,9 @@ const PROBES_AT_ONCE: usize = 8;
 /// granted, each cell held against what the grants and `[[assert]]` rows say. Keys are the run's own, below `.bucketwright/`
 /// of the folder; the caller makes and removes what the other may not.
 ///
-/// `--as ROLE` takes the role and tries it as it is; settings and data are still checked as the caller. A role that no grant
-/// names is the caller itself, unless `--grant` says what it should have, as for a node group's role.
+/// `--as ROLE` takes the role and tries it as it is; settings and data are still checked as the caller. Whether the role is of
+/// a node group that a grant names is asked of the cluster. A role that no grant means is the caller itself, unless `--grant`
+/// says what it should have.
 ///
 /// `--session-policy --via ROLE` tries policies before anybody has them: what each grant gives becomes the policy of a session
 /// of ROLE, which must be allowed more than that, and S3 itself enforces it. `--session-policy FILE` tries the policy
@@ -137,16 +139,16 @@ pub async fn run(args: &VerifyArgs, context: &Context) -> Result<Ending, Command
         // A pod has no configuration files; its credentials come with it.
         loaded.layout.profile = None;
     }
-    let mode = Mode::of(args, &context.flags, &loaded.layout)?;
+    if args.simulate {
+        let simulated = mode::simulation(args, &context.flags, &loaded.layout)?;
+        let mut tally = Tally::default();
+        matrix::simulate(&simulated, &loaded.layout, context, &mut tally);
+        return Ok(ending(&tally, context));
+    }
+    let (mode, world) = Box::pin(reach(args, &loaded, context)).await?;
     let access_alone = Mode::is_about_access_alone(args, &context.flags);
     let scope = Scope::of(args, args.only.sections(), &mode, access_alone);
     let how = How { no_write: args.no_write, wait: args.wait };
-    if let Mode::Simulation(simulated) = &mode {
-        let mut tally = Tally::default();
-        matrix::simulate(simulated, &loaded.layout, context, &mut tally);
-        return Ok(ending(&tally, context));
-    }
-    let world = super::reach_as(&loaded.layout, &mode.callers_flags(&context.flags), context).await?;
     Box::pin(check(&loaded, &world, scope, &mode, how, context)).await
 }
 
@@ -174,16 +176,48 @@ pub async fn try_access(
     run(&args, context).await
 }
 
-/// Verifies what `scope` names, as the caller, and reports each check, cell and finding.
+/// As whom access is tried, and the world as whoever calls and cleans up sees it.
+async fn reach(args: &VerifyArgs, loaded: &Loaded, context: &Context) -> Result<(Mode, World), CommandError> {
+    let (layout, flags) = (&loaded.layout, &context.flags);
+    let role = flags.as_role.as_ref().filter(|_| Mode::depends_on_nodes(args, flags, layout));
+    let Some(role) = role else {
+        let mode = Mode::of(args, flags, layout, &Clusters::new())?;
+        let world = super::reach_as(layout, &mode.callers_flags(flags), context).await?;
+        return Ok((mode, world));
+    };
+    // Whose the role is must be known before it is known who calls.
+    let callers = Flags { as_role: None, session_policy: None, ..flags.clone() };
+    let world = super::connect(layout, &callers, context).await?;
+    let clusters = super::grants::node_clusters(layout, &world).await;
+    let mode = Mode::of(args, flags, layout, &clusters)?;
+    let world = match mode {
+        Mode::Others(_) => super::introduce(world, layout, context)?,
+        Mode::Caller | Mode::Itself(_) => {
+            drop(world);
+            super::reach(layout, context).await?
+        }
+    };
+    mode::unread(&clusters, role).into_iter().for_each(|finding| context.ui.event(&Event::Finding(finding)));
+    Ok((mode, world))
+}
+
+/// Verifies everything as the caller, then the access of each of these roles, which is waited for.
 pub async fn check_all(
     loaded: &Loaded,
     world: &World,
-    scope: Scope,
+    roles: &[Arn],
     context: &Context,
 ) -> Result<Ending, CommandError> {
-    let how = How { no_write: scope.no_write, wait: false };
+    let mut tally = Tally::default();
+    let how = How { no_write: false, wait: true };
     // What verifies is large, and verbs that call this are too; both together would not fit a stack.
-    Box::pin(check(loaded, world, scope, &Mode::Caller, how, context)).await
+    Box::pin(check_into(&mut tally, loaded, world, Scope::ALL, &Mode::Caller, how, context)).await?;
+    if !roles.is_empty() && !context.stop.is_asked() {
+        let clusters = super::grants::node_clusters(&loaded.layout, world).await;
+        let subjects = mode::subjects(roles, &loaded.layout, &clusters)?;
+        Box::pin(matrix::observe(&subjects, loaded, world, how, context, &mut tally)).await?;
+    }
+    Ok(ending(&tally, context))
 }
 
 async fn check(
@@ -195,29 +229,42 @@ async fn check(
     context: &Context,
 ) -> Result<Ending, CommandError> {
     let mut tally = Tally::default();
-    let looked = context.stop.unless_asked(look::look(loaded, world, scope, context, &mut tally)).await;
+    check_into(&mut tally, loaded, world, scope, mode, how, context).await?;
+    Ok(ending(&tally, context))
+}
+
+async fn check_into(
+    tally: &mut Tally,
+    loaded: &Loaded,
+    world: &World,
+    scope: Scope,
+    mode: &Mode,
+    how: How,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let looked = context.stop.unless_asked(look::look(loaded, world, scope, context, tally)).await;
     if let Some(absent) = looked.transpose()?
         && scope.access
     {
         match mode {
             Mode::Others(subjects) => {
-                Box::pin(matrix::observe(subjects, loaded, world, how, context, &mut tally)).await?;
+                Box::pin(matrix::observe(subjects, loaded, world, how, context, tally)).await?;
             }
             Mode::Itself(subject) => {
                 let subject = std::slice::from_ref(&**subject);
-                Box::pin(matrix::observe(subject, loaded, world, how, context, &mut tally)).await?;
+                Box::pin(matrix::observe(subject, loaded, world, how, context, tally)).await?;
             }
-            Mode::Caller | Mode::Simulation(_) => {
+            Mode::Caller => {
                 if !scope.no_write {
                     context.stop.begin_writing()?;
                 }
-                round_trips::check_access(loaded, world, scope.no_write, &absent, context, &mut tally).await;
+                round_trips::check_access(loaded, world, scope.no_write, &absent, context, tally).await;
                 let advice = modes::advice(&loaded.layout, &world.identity, world.endpoint, world.is_local());
                 advice.iter().filter(|_| !context.stop.is_asked()).for_each(|line| context.ui.hint(line));
             }
         }
     }
-    Ok(ending(&tally, context))
+    Ok(())
 }
 
 fn ending(tally: &Tally, context: &Context) -> Ending {

@@ -6,7 +6,7 @@ use super::fix::deny::denial;
 use super::fix::layout_edit::{has, is_about, is_of, with_documents};
 use super::fix::{allows, replaced};
 use super::seen::{Around, Elsewhere, Held, RoleKind, SeenRole, Standing};
-use super::words::{instance_role, one, place_words, statement_words};
+use super::words::{agreement, instance_role, one, place_words, statement_words};
 use crate::layout::Grant;
 use crate::model::Existence;
 use crate::policy::{Because, Compared, Decision, Effect, Layer, Missed, Outcome, Verdict, operation};
@@ -411,8 +411,13 @@ fn nearest(case: &Case, decision: &Decision) -> String {
         let mut all = decision.because.iter().filter(allows);
         all.find(|one| matches!(&one.outcome, Outcome::Missed(missed) if wanted(missed)))
     };
-    let close = near(|missed| matches!(missed, Missed::Condition(_)))
-        .or_else(|| near(|missed| matches!(missed, Missed::Resource { .. })));
+    let place = |one: &&Because| match &one.outcome {
+        Outcome::Missed(Missed::Resource { listed, .. }) => Some(agreement(listed, case.request.resource())),
+        _ => None,
+    };
+    // The first of those that are as near, not the last.
+    let places = decision.because.iter().filter(allows).filter(|one| place(one).is_some());
+    let close = near(|missed| matches!(missed, Missed::Condition(_))).or_else(|| places.rev().max_by_key(&place));
     match (close, case.layers.identity.held()) {
         (Some(close), _) => format!("no policy of {who} allows {action} there; {close}"),
         (None, []) => format!("{who} has no policy at all, attached or inline"),

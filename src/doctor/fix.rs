@@ -99,6 +99,7 @@ fn attach(case: &Case, layers: &Layers, decision: &Decision) -> Option<Change> {
             change: vec![format!("attach policy {} to role {role}", elsewhere.held.policy.name)],
             run: Some(format!("bucketwright policy attach {arn} --role {role}")),
             opens: vec![format!("all that {} gives, to {role}", elsewhere.held.policy.name)],
+            wider: Vec::new(),
             weakens: false,
             checked: false,
         },

@@ -1,7 +1,7 @@
 //! Names as people say them: `role trainer`, `s3://lake/a.csv`, `do s3:PutObject on ...`.
 
 use super::message::Symptom;
-use crate::policy::{Because, Caller, Layer};
+use crate::policy::{Because, Caller, Layer, Listed};
 
 /// `role trainer (session run-1)`, or the text itself where it names nobody that is known here.
 pub(super) fn who_words(principal: Option<&str>) -> String {
@@ -63,6 +63,12 @@ pub(super) fn one(layer: Layer) -> String {
         Layer::Identity => format!("an {layer}"),
         Layer::Resource | Layer::Boundary | Layer::Session | Layer::Endpoint | Layer::Root => format!("the {layer}"),
     }
+}
+
+/// How far the nearest of the listed places agrees with a resource, letter by letter.
+pub(super) fn agreement(listed: &Listed, resource: &str) -> usize {
+    let of_entry = |entry: &String| entry.bytes().zip(resource.bytes()).take_while(|(one, other)| one == other).count();
+    listed.entries.iter().map(of_entry).max().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -353,7 +353,7 @@ impl Granted {
 }
 
 /// The key that stands for a folder in a question, or the prefix of a listing.
-pub(super) fn key_in(prefix: &Prefix, operation: Operation) -> String {
+pub fn key_in(prefix: &Prefix, operation: Operation) -> String {
     match operation {
         Operation::List => prefix.as_str().to_owned(),
         _ => format!("{prefix}{PROBE}"),

@@ -36,6 +36,9 @@ pub struct RemedyRecord {
     pub run: Option<String>,
     /// Everything that it opens.
     pub opens: Vec<String>,
+    /// The same for all that the layout means to give, line by line, where that is more than what was refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wider: Vec<String>,
     /// True if it takes back what somebody meant to forbid.
     pub weakens: bool,
     /// True if the evaluator allows the request after it, and after those before it.

@@ -123,6 +123,18 @@ impl Account {
         }
     }
 
+    /// What a managed policy is for, which [`Self::policies`] may leave out.
+    pub async fn description(&self, arn: &Arn) -> Result<Seen<Option<String>>, AccountError> {
+        match self {
+            Self::Remote { iam, .. } => Ok(iam.description(arn).await?),
+            Self::Local(_) => Ok(match self.policy(arn).await? {
+                Seen::Here(policy) => Seen::Here(policy.description),
+                Seen::Absent => Seen::Absent,
+                Seen::Hidden(why) => Seen::Hidden(why),
+            }),
+        }
+    }
+
     /// The customer managed policy of that name, whatever its path.
     pub async fn policy_named(&self, name: &PolicyName) -> Result<Seen<ManagedPolicy>, AccountError> {
         match self {

@@ -9,7 +9,7 @@ use bucketwright::policy::generate::{self, Form, Frame};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const LAYOUT: &str = r#"
+pub(crate) const LAYOUT: &str = r#"
 version = 1
 layout = "ml-workflows"
 
@@ -25,19 +25,26 @@ access = "read-write"
 on = ["bsingh-ml-workflows"]
 attach = [{ eks_cluster = "education-eks-vV8VCAqw", node_groups = "*" }]
 "#;
-const NODE: &str = "node-group-1-eks-node-group-20250724035220727000000001";
-const NODE_2: &str = "node-group-2-eks-node-group-20250724035220727200000003";
-const CONTROL: &str = "education-eks-control-plane";
+pub(crate) const NODE: &str = "node-group-1-eks-node-group-20250724035220727000000001";
+pub(crate) const NODE_2: &str = "node-group-2-eks-node-group-20250724035220727200000003";
+pub(crate) const CONTROL: &str = "education-eks-control-plane";
 const MODEL: &str = "s3://bsingh-ml-workflows/credit-scoring/models/m.bin";
-const STORE: &str = ".bucketwright/local";
+pub(crate) const STORE: &str = ".bucketwright/local";
 
 /// The account in which everything is as it should be.
-struct Account {
-    env: TestEnv,
+pub(crate) struct Account {
+    pub(crate) env: TestEnv,
 }
 
 impl Account {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        let account = Self::described();
+        account.env.expect(0, &["apply", "--local", "--yes"]);
+        account
+    }
+
+    /// The account before the layout is applied: the cluster and its roles, and nothing else.
+    pub(crate) fn described() -> Self {
         let env = TestEnv::new();
         env.write("layout.toml", LAYOUT);
         env.write("m.bin", "a model");
@@ -55,36 +62,35 @@ impl Account {
         for (role, service) in [(NODE, "ec2"), (NODE_2, "ec2"), (CONTROL, "eks")] {
             account.put_role(role, &json!({ "policies": [], "trust": trust(&format!("{service}.amazonaws.com")) }));
         }
-        account.env.expect(0, &["apply", "--local", "--yes"]);
         account
     }
 
-    fn put(&self, name: &str, text: &str) {
+    pub(crate) fn put(&self, name: &str, text: &str) {
         self.env.write(&format!("{STORE}/directory/{name}"), text);
     }
 
-    fn put_policy(&self, name: &str, document: &Value) {
+    pub(crate) fn put_policy(&self, name: &str, document: &Value) {
         self.put(&format!("policies/{name}.json"), &document.to_string());
     }
 
-    fn put_role(&self, name: &str, sheet: &Value) {
+    pub(crate) fn put_role(&self, name: &str, sheet: &Value) {
         self.put(&format!("roles/{name}.json"), &sheet.to_string());
     }
 
     /// Runs the command that a change comes with.
-    fn run(&self, remedy: &Value) {
+    pub(crate) fn run(&self, remedy: &Value) {
         let command: Vec<&str> = remedy["run"].as_str().unwrap().split(' ').skip(1).collect();
         let all: Vec<&str> = command.into_iter().chain(["--local", "--yes"]).collect();
         self.env.expect(0, &all);
     }
 
-    fn role(&self, name: &str) -> Value {
+    pub(crate) fn role(&self, name: &str) -> Value {
         let path = self.env.path(&format!("{STORE}/directory/roles/{name}.json"));
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 
     /// Changes one field of a role's file.
-    fn edit_role(&self, name: &str, field: &str, value: Value) {
+    pub(crate) fn edit_role(&self, name: &str, field: &str, value: Value) {
         let mut sheet = self.role(name);
         sheet[field] = value;
         self.put_role(name, &sheet);
@@ -95,7 +101,7 @@ impl Account {
         self.env.run(&["sync", "m.bin", MODEL, "--local", "--as", NODE, "--no-cache", "--compare", "always"])
     }
 
-    fn doctor(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn doctor(&self, arguments: &[&str]) -> Ran {
         let before = files_below(&self.env.path(&format!("{STORE}/directory")));
         let all: Vec<&str> =
             ["doctor", "--local", "--output", "json"].into_iter().chain(arguments.iter().copied()).collect();
@@ -158,7 +164,7 @@ fn granted(text: &str) -> Value {
     made[0].document.clone()
 }
 
-fn lines(remedy: &Value) -> Vec<String> {
+pub(crate) fn lines(remedy: &Value) -> Vec<String> {
     remedy["change"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
 }
 
@@ -167,7 +173,7 @@ fn statement(remedy: &Value) -> Value {
     serde_json::from_str(&lines(remedy)[1..].join("\n")).unwrap()
 }
 
-fn document(effect: &str, sid: &str, action: &str, resource: &str) -> Value {
+pub(crate) fn document(effect: &str, sid: &str, action: &str, resource: &str) -> Value {
     let statement = json!({ "Sid": sid, "Effect": effect, "Action": action, "Resource": resource });
     json!({ "Version": "2012-10-17", "Statement": [statement] })
 }

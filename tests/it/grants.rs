@@ -328,3 +328,53 @@ fn nothing_is_taken_away_that_could_not_be_kept() {
     assert!(told.contains(&format!("done create-policy-version {POLICY}")), "{told:?}");
     assert!(told.contains(&format!("failed detach-policy role/{}", NODE_ROLES[0])), "{told:?}");
 }
+
+/// What `apply` says about the wait, as `pass ROLE`.
+fn waited(ran: &Ran) -> Vec<String> {
+    let checks = ran.of_type("check");
+    let in_force = checks.iter().filter(|check| check["check"] == "in-force");
+    in_force
+        .map(|check| format!("{} {}", check["verdict"].as_str().unwrap(), check["target"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_run_ends_when_what_it_changed_is_in_force() {
+    let env = env(&grant("read", TO_NODES));
+    let apply = |more: &[&str]| env.expect(0, &[&["apply", "--local", "--yes", "--output", "json"], more].concat());
+    let both = NODE_ROLES.map(|role| format!("pass {role}"));
+    let ran = apply(&[]);
+    assert_eq!(waited(&ran), both);
+    assert!(ran.of_type("check")[0]["detail"].as_str().unwrap().ends_with("3 answers in a row"), "{}", ran.stdout);
+    assert_eq!(waited(&apply(&[])), [""; 0], "nothing changed");
+    // What only writing tells is told by `--verify`, as each role that changed.
+    env.write("layout.toml", format!("{BUCKETS}{}", grant("read-write", TO_NODES)));
+    assert_eq!(waited(&apply(&[])), [""; 0]);
+    env.write("layout.toml", format!("{BUCKETS}{}", grant("append", TO_NODES)));
+    let ran = apply(&["--verify"]);
+    let arns = NODE_ROLES.map(|role| format!("arn:aws:iam::{ACCOUNT}:role/{role}"));
+    assert_eq!(waited(&ran), arns.clone().map(|arn| format!("pass {arn}")));
+    for arn in arns {
+        let cells: Vec<_> = ran.of_type("cell").into_iter().filter(|cell| cell["principal"] == *arn).collect();
+        assert!(cells.len() > 20 && cells.iter().all(|cell| cell["expected"] == cell["observed"]), "{cells:?}");
+    }
+    // A denial is waited for as well.
+    env.write("layout.toml", BUCKETS);
+    assert_eq!(waited(&apply(&[])), both);
+}
+
+#[test]
+fn what_others_give_is_not_waited_for() {
+    let env = env(&grant("read", TO_NODES));
+    env.expect(0, &["apply", "--local", "--yes"]);
+    let everything = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "s3:*", "Resource": "*" } ] });
+    let path = format!("roles/{}.json", NODE_ROLES[0]);
+    let mut sheet = directory(&env, &path);
+    sheet["inline"] = json!({ "all": everything });
+    env.write(&format!(".bucketwright/local/directory/{path}"), sheet.to_string());
+    env.write("layout.toml", BUCKETS);
+    let ran = env.expect(0, &["apply", "--local", "--yes", "--output", "json"]);
+    assert_eq!(waited(&ran), [format!("pass {}", NODE_ROLES[1])]);
+    assert_eq!(codes(&ran), [""; 0]);
+}

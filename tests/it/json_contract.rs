@@ -186,6 +186,8 @@ struct RemedyLine {
     change: Vec<String>,
     run: Option<String>,
     opens: Vec<String>,
+    #[serde(default)]
+    wider: Vec<String>,
     weakens: bool,
     checked: bool,
 }
@@ -591,6 +593,7 @@ fn refusals_layers_and_remedies() {
         change: vec![text("a"), text("b")],
         run: Some(text("c")),
         opens: Vec::new(),
+        wider: vec![text("d")],
         weakens: false,
         checked: true,
     };
@@ -600,6 +603,7 @@ fn refusals_layers_and_remedies() {
         change: vec![text("a"), text("b")],
         run: Some(text("c")),
         opens: Vec::new(),
+        wider: vec![text("d")],
         weakens: false,
         checked: true,
     };

@@ -4,6 +4,7 @@
 mod adoption;
 mod audit;
 mod bad_input;
+mod breakages;
 mod cluster;
 mod copy;
 mod dataset;
@@ -18,6 +19,7 @@ mod killed;
 mod layout_cases;
 mod listing;
 mod main_job;
+mod manual_steps;
 mod new_from;
 mod odd_files;
 mod output;

@@ -4,6 +4,7 @@
 mod access;
 mod adopt;
 mod audit;
+mod breakages;
 mod browser;
 mod clients;
 mod clusters;
@@ -57,6 +58,8 @@ const CASES: &[Case] = &[
     Case { name: "access-matrix-ministack", run: access::ministack_matrix },
     Case { name: "aws-cli-as-role", run: principals::aws_as_role },
     Case { name: "s5cmd-as-role", run: principals::s5cmd_as_role },
+    Case { name: "breakages-ministack", run: breakages::ministack },
+    Case { name: "breakages-moto-eks", run: breakages::moto_eks },
     Case { name: "grants-ministack", run: grants::ministack },
     Case { name: "grants-moto-eks", run: grants::moto_eks },
     Case { name: "audit-ministack", run: audit::ministack },

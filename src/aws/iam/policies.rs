@@ -46,6 +46,13 @@ impl Iam {
         })
     }
 
+    /// What a policy is for, which only the call about one policy tells: no listing does.
+    pub async fn description(&self, arn: &Arn) -> Result<Seen<Option<String>>, ServiceError> {
+        let answer = self.client.get_policy().policy_arn(arn.as_str()).send().await;
+        let answer = answer.map_err(|error| ServiceError::new("GetPolicy", arn, &error));
+        seen(answer.map(|answer| answer.policy().and_then(|policy| described(policy.description()))))
+    }
+
     /// The newest first.
     async fn version_ids(&self, arn: &Arn) -> Result<Vec<VersionId>, ServiceError> {
         let target = arn.as_str();

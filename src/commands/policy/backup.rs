@@ -187,8 +187,16 @@ async fn of_layout(layout: &Layout, world: &World, backup: &mut Backup) -> Resul
 
 /// Puts policies and roles in, and with `follow` the roles that have the policies.
 async fn fill(backup: &mut Backup, taken: &mut Taken, world: &World, follow: bool) -> Result<(), CommandError> {
-    let policies = std::mem::take(&mut taken.policies);
-    for policy in &policies {
+    let mut policies = std::mem::take(&mut taken.policies);
+    for policy in &mut policies {
+        // Nobody can write it again once it is lost.
+        if policy.description.is_none() {
+            match world.account.description(&policy.arn).await? {
+                Seen::Here(description) => policy.description = description,
+                Seen::Absent => {}
+                Seen::Hidden(why) => taken.hide(format!("what {} is for", policy.arn), &why),
+            }
+        }
         let attachments = match world.account.attachments(&policy.arn).await? {
             Seen::Here(attachments) => Some(attachments),
             Seen::Absent => None,

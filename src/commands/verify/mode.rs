@@ -1,15 +1,21 @@
 //! As whom access is tried: what the flags mean together.
 
 use super::VerifyArgs;
+use crate::access;
 use crate::aws::sts::SessionLimit;
 use crate::config::{AsRole, Flags, Limit};
 use crate::error::CommandError;
 use crate::layout::{Grant, Layout};
-use crate::model::RoleName;
+use crate::model::{Arn, Cluster, ClusterPart, RoleName, Seen};
 use crate::policy::generate::{Generated, Kind};
 use crate::policy::held::{self, Held};
 use crate::policy::matrix::Principal;
+use crate::report::{Finding, Severity};
 use crate::world::read_session_policy;
+use std::collections::BTreeMap;
+
+/// The clusters whose node groups grants name, as far as they were seen.
+pub(super) type Clusters = BTreeMap<String, Seen<Cluster>>;
 
 /// As whom access is tried.
 #[derive(Debug)]
@@ -20,8 +26,6 @@ pub(super) enum Mode {
     Others(Vec<Subject>),
     /// As whoever calls, held against grants.
     Itself(Box<Subject>),
-    /// As nobody: the evaluator decides.
-    Simulation(Vec<Simulated>),
 }
 
 /// Somebody whose access is tried by calls.
@@ -45,10 +49,12 @@ pub(super) struct Simulated {
 
 impl Mode {
     /// What the command line asks for.
-    pub(super) fn of(args: &VerifyArgs, flags: &Flags, layout: &Layout) -> Result<Self, CommandError> {
-        if args.simulate {
-            return simulation(args, flags, layout);
-        }
+    pub(super) fn of(
+        args: &VerifyArgs,
+        flags: &Flags,
+        layout: &Layout,
+        clusters: &Clusters,
+    ) -> Result<Self, CommandError> {
         if args.as_caller {
             let held = Held::of(layout, "the caller", &chosen(args, layout)?)?;
             let held = held.ok_or_else(|| CommandError::usage("the layout has no grants"))?;
@@ -62,7 +68,7 @@ impl Mode {
                 "`--via` names the role whose session `--session-policy` limits; add that flag",
             )),
             (None, via, Some(limit)) => rehearsal(args, via.as_ref(), limit, layout),
-            (Some(role), None, limit) => as_role(args, role, limit.as_ref(), layout),
+            (Some(role), None, limit) => as_role(args, role, limit.as_ref(), layout, clusters),
             (None, None, None) if args.wait || !args.grant.is_empty() => Err(CommandError::usage(
                 "`--wait` and `--grant` are about the roles of grants; add `--as`, `--as-caller`, `--session-policy` or `--simulate`",
             )),
@@ -74,8 +80,14 @@ impl Mode {
     pub(super) fn callers_flags(&self, flags: &Flags) -> Flags {
         match self {
             Self::Caller | Self::Itself(_) => flags.clone(),
-            Self::Others(_) | Self::Simulation(_) => Flags { as_role: None, session_policy: None, ..flags.clone() },
+            Self::Others(_) => Flags { as_role: None, session_policy: None, ..flags.clone() },
         }
+    }
+
+    /// True if what is meant depends on the roles of node groups, which only their clusters tell.
+    pub(super) fn depends_on_nodes(args: &VerifyArgs, flags: &Flags, layout: &Layout) -> bool {
+        let is_named = !args.grant.is_empty() || args.via.is_some();
+        flags.as_role.is_some() && !is_named && !access::node_clusters_of(layout).is_empty()
     }
 
     /// True if nothing but access is meant unless more is asked for.
@@ -87,8 +99,41 @@ impl Mode {
     }
 }
 
-fn as_role(args: &VerifyArgs, role: &AsRole, limit: Option<&Limit>, layout: &Layout) -> Result<Mode, CommandError> {
-    let Some(held) = held_by(args, role, layout)? else {
+/// Roles as they are, each held against what grants give it; those that no grant means are left out.
+pub(super) fn subjects(roles: &[Arn], layout: &Layout, clusters: &Clusters) -> Result<Vec<Subject>, CommandError> {
+    let mut subjects = Vec::new();
+    for arn in roles {
+        let Some(name) = RoleName::of_arn(arn) else { continue };
+        let held = Held::of(layout, arn.as_str(), &access::grants_to(layout, &name, clusters))?;
+        let role = Some(AsRole::Arn(arn.clone()));
+        subjects.extend(held.map(|held| Subject { held, role, limits: vec![SessionLimit::None] }));
+    }
+    Ok(subjects)
+}
+
+/// What cannot be told of a role because a cluster may not be read, or is not there.
+pub(super) fn unread(clusters: &Clusters, role: &AsRole) -> Vec<Finding> {
+    let finding = |(name, seen): (&String, &Seen<Cluster>)| {
+        let why = match seen {
+            Seen::Here(cluster) => cluster.unread(ClusterPart::NodeGroups)?.to_owned(),
+            Seen::Absent => "there is no such cluster in this Region".to_owned(),
+            Seen::Hidden(why) => why.clone(),
+        };
+        let message = format!("whether nodes of it have the role `{}` cannot be told: {why}", role.as_str());
+        let finding = Finding::new("account-hidden", Severity::Warning, format!("cluster/{name}"), message);
+        Some(finding.with_fix("say what the role should have with `--grant POLICY`"))
+    };
+    clusters.iter().filter_map(finding).collect()
+}
+
+fn as_role(
+    args: &VerifyArgs,
+    role: &AsRole,
+    limit: Option<&Limit>,
+    layout: &Layout,
+    clusters: &Clusters,
+) -> Result<Mode, CommandError> {
+    let Some(held) = held_by(args, role, layout, clusters)? else {
         if args.wait {
             return Err(nobody(role, layout));
         }
@@ -106,17 +151,22 @@ fn as_role(args: &VerifyArgs, role: &AsRole, limit: Option<&Limit>, layout: &Lay
     Ok(Mode::Others(vec![Subject { held, role: Some(role.clone()), limits: vec![limit] }]))
 }
 
-/// What a role holds: the grants that are named on the command line, else those that name it.
-fn held_by(args: &VerifyArgs, role: &AsRole, layout: &Layout) -> Result<Option<Held>, CommandError> {
+/// What a role holds: the grants that are named on the command line, else those that name it or a node group of its.
+fn held_by(
+    args: &VerifyArgs,
+    role: &AsRole,
+    layout: &Layout,
+    clusters: &Clusters,
+) -> Result<Option<Held>, CommandError> {
     if !args.grant.is_empty() {
         return Ok(Held::of(layout, role.as_str(), &chosen(args, layout)?)?);
     }
-    let name = match role {
-        AsRole::Arn(arn) => RoleName::of_arn(arn).map(|name| name.as_str().to_owned()),
-        AsRole::Name(name) => name.strip_prefix("role/").or((!name.contains('/')).then_some(name)).map(str::to_owned),
+    let name: Option<RoleName> = match role {
+        AsRole::Arn(arn) => RoleName::of_arn(arn),
+        AsRole::Name(name) => name.strip_prefix("role/").unwrap_or(name).parse().ok(),
     };
     Ok(match name {
-        Some(name) => Held::of_role(layout, &name, role.as_str())?,
+        Some(name) => Held::of(layout, role.as_str(), &access::grants_to(layout, &name, clusters))?,
         None => None,
     })
 }
@@ -200,14 +250,15 @@ fn parts(layout: &Layout, held: &Held) -> Result<Vec<SessionLimit>, CommandError
     Ok(limits)
 }
 
-fn simulation(args: &VerifyArgs, flags: &Flags, layout: &Layout) -> Result<Mode, CommandError> {
+/// Whose access is computed.
+pub(super) fn simulation(args: &VerifyArgs, flags: &Flags, layout: &Layout) -> Result<Vec<Simulated>, CommandError> {
     if args.settings || args.data || args.wait || args.via.is_some() {
         return Err(CommandError::usage(
             "`--simulate` makes no call: `--settings`, `--data`, `--wait` and `--via` have no place beside it",
         ));
     }
     let held = match &flags.as_role {
-        Some(role) => vec![held_by(args, role, layout)?.ok_or_else(|| nobody(role, layout))?],
+        Some(role) => vec![held_by(args, role, layout, &Clusters::new())?.ok_or_else(|| nobody(role, layout))?],
         None => chosen(args, layout)?
             .into_iter()
             .filter_map(|grant| Held::of(layout, &grant.policy, &[grant]).transpose())
@@ -235,5 +286,5 @@ fn simulation(args: &VerifyArgs, flags: &Flags, layout: &Layout) -> Result<Mode,
     if candidate.is_some() && held.len() > 1 {
         only(args, layout)?;
     }
-    Ok(Mode::Simulation(held.into_iter().map(|held| Simulated { held, candidate: candidate.clone() }).collect()))
+    Ok(held.into_iter().map(|held| Simulated { held, candidate: candidate.clone() }).collect())
 }

@@ -79,6 +79,7 @@ fn sent_otherwise(case: &Case, layers: &Layers, because: &Because) -> Option<Cha
             change: vec![change],
             run: None,
             opens: Vec::new(),
+            wider: Vec::new(),
             weakens: false,
             checked: false,
         },
@@ -131,6 +132,7 @@ fn asked_of_owner(case: &Case, layers: &Layers, because: &Because) -> Option<Cha
                 "what {statement} denies, {}",
                 if because.layer == Layer::Resource { "to this caller" } else { "to all who have it" }
             )],
+            wider: Vec::new(),
             weakens: true,
             checked: false,
         },

@@ -28,34 +28,38 @@ pub(super) fn change(case: &Case, layers: &Layers, decision: &Decision) -> Optio
         Some(held) => (held.policy.name.clone(), held.text.clone()),
         None => (default_name(case, layer)?, PolicyJson(r#"{"Version":"2012-10-17","Statement":[]}"#.to_owned())),
     };
-    for statement in statements(case, layer) {
-        let Some((text, statement)) = with_statement(&before, statement) else { continue };
-        let Ok(mut after_held) = Held::new(&name, &text) else { continue };
-        if let Some(held) = target {
-            after_held = Held { policy: after_held.policy, text: after_held.text, ..held.clone() };
+    // The policy with the statement, if it gets the request further.
+    let tried = |statement: Value| {
+        let (text, statement) = with_statement(&before, statement)?;
+        let mut held = Held::new(&name, &text).ok()?;
+        if let Some(now) = target {
+            held = Held { policy: held.policy, text: held.text, ..now.clone() };
         }
         let after = match target {
-            Some(_) => replaced(layers, layer, &name, Some(after_held.clone())),
-            None => added(layers, layer, after_held.clone()),
+            Some(_) => replaced(layers, layer, &name, Some(held.clone())),
+            None => added(layers, layer, held.clone()),
         };
-        if !gets_further(case, decision, &after) {
-            continue;
-        }
-        let old: Vec<_> = target.map(|held| held.policy.clone()).into_iter().collect();
-        let mut change = vec![format!("add to {}:", place(layer, &name, target.is_some()))];
-        change.extend(format!("{statement:#}").lines().map(str::to_owned));
-        let remedy = RemedyRecord {
-            kind: "statement",
-            target: name,
-            change,
-            run: None,
-            opens: openings(&old, &[after_held.policy]),
-            weakens: false,
-            checked: false,
-        };
-        return Some(Change { remedy, layers: after });
-    }
-    None
+        gets_further(case, decision, &after).then_some((statement, held, after))
+    };
+    let (statement, held, after) = statements(case, layer).into_iter().find_map(tried)?;
+    let wide = all_given(case, layers, layer, &statement).and_then(tried);
+    let old: Vec<_> = target.map(|held| held.policy.clone()).into_iter().collect();
+    let lines = |head: String, statement: &Value| -> Vec<String> {
+        let text = format!("{statement:#}");
+        std::iter::once(head).chain(text.lines().map(str::to_owned)).collect()
+    };
+    let or = format!("or, for all that the layout gives of {}, in its place:", case.request.action());
+    let remedy = RemedyRecord {
+        kind: "statement",
+        change: lines(format!("add to {}:", place(layer, &name, target.is_some())), &statement),
+        target: name,
+        run: None,
+        opens: openings(&old, &[held.policy]),
+        wider: wide.map(|(wide, ..)| lines(or, &wide)).unwrap_or_default(),
+        weakens: false,
+        checked: false,
+    };
+    Some(Change { remedy, layers: after })
 }
 
 fn place(layer: Layer, name: &str, is_there: bool) -> String {
@@ -113,6 +117,45 @@ fn statements(case: &Case, layer: Layer) -> Vec<Value> {
         }
     }
     all
+}
+
+/// The statement for all that the layout's policies give of this action, where a layer limits them: what is refused in one
+/// folder for want of an Allow there is refused in the next one, too. None where that is no more.
+fn all_given(case: &Case, layers: &Layers, layer: Layer, narrow: &Value) -> Option<Value> {
+    if matches!(layer, Layer::Identity | Layer::Resource | Layer::Root) {
+        return None;
+    }
+    let action = case.request.action();
+    let owned = layers.identity.held().iter().filter(|held| case.owns(held));
+    let documents = owned.filter_map(|held| serde_json::from_str::<Value>(&held.text.0).ok());
+    let statements = documents.flat_map(|mut document| match document["Statement"].take() {
+        Value::Array(statements) => statements,
+        one => vec![one],
+    });
+    // The layout's own statements name actions one by one.
+    let is_named = |one: &Value| strings(&one["Action"]).iter().any(|name| name.eq_ignore_ascii_case(action));
+    let giving: Vec<Value> = statements.filter(|one| one["Effect"] == "Allow" && is_named(one)).collect();
+    let (first, rest) = giving.split_first()?;
+    // Places under several conditions make no one statement.
+    if rest.iter().any(|one| one.get("Condition") != first.get("Condition")) {
+        return None;
+    }
+    let mut wide = narrow.clone();
+    wide["Resource"] = giving.iter().flat_map(|one| strings(&one["Resource"])).collect();
+    match first.get("Condition") {
+        Some(condition) => wide["Condition"] = condition.clone(),
+        None => drop(wide.as_object_mut()?.remove("Condition")),
+    }
+    (strings(&wide["Resource"]) != strings(&narrow["Resource"]) || wide["Condition"] != narrow["Condition"])
+        .then_some(wide)
+}
+
+/// One text, or several.
+fn strings(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(all) => all.iter().filter_map(|one| Some(one.as_str()?.to_owned())).collect(),
+        one => one.as_str().map(str::to_owned).into_iter().collect(),
+    }
 }
 
 /// The folder of an object, as a resource.

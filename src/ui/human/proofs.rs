@@ -52,7 +52,11 @@ impl Proofs {
         if how.quiet && matches!(check.verdict, Verdict::Pass | Verdict::Waived | Verdict::NotApplicable) {
             return;
         }
-        let (bucket, path) = split_target(&check.target);
+        // A role is no place in a bucket.
+        let (bucket, path) = match check.target.starts_with("arn:") {
+            true => (check.target.as_str(), ""),
+            false => split_target(&check.target),
+        };
         let mut row = Row::default();
         row.push(how.out, None, "  ");
         row.push(how.out, Some(role), &pad(&word, 7));

@@ -64,6 +64,9 @@ impl Remedies {
             row.push(how.out, None, "  opens ");
             row.hang(&escape(opens), Hang::lead(screen.width, 4), &mut |line| screen.answer_line(line));
         }
+        for line in &record.wider {
+            screen.answer_line(&format!("  {}", escape(line)));
+        }
     }
 }
 
