@@ -302,6 +302,7 @@ fn drift_is_what_apply_would_do() {
     let plan = AccountPlan {
         actions: [attach("A"), attach("B"), tag, skip].map(action).to_vec(),
         unchanged: 1,
+        turned: Vec::new(),
         findings: vec![
             Finding::new("not-ours", Severity::Error, arn("policy/X"), "it is theirs"),
             Finding::new("annotation-needed", Severity::Suggestion, "role/r", "annotate it"),

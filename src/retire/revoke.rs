@@ -30,6 +30,7 @@ pub fn revoke(before: &Layout, without: &Without, state: &AccountState) -> Accou
         actions: after.actions.iter().filter(is_about).cloned().collect(),
         unchanged: 0,
         findings: findings(before, without, state, &after, &about),
+        turned: Vec::new(),
     }
 }
 
