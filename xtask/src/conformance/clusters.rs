@@ -54,6 +54,7 @@ impl Account<'_> {
     fn cluster(&self, subnets: &str) -> Result<()> {
         let control = self.role("education-eks-control-plane")?;
         let network = format!("subnetIds={subnets}");
+        let first = subnets.split(',').next().unwrap_or_default();
         let made = ["--name", CLUSTER, "--role-arn", &control, "--resources-vpc-config", &network];
         self.aws(&[&["eks", "create-cluster"][..], &made].concat())?;
         for (group, role, hop_limit) in GROUPS {
@@ -68,7 +69,7 @@ impl Account<'_> {
             let template = self.field(&template, "/LaunchTemplate/LaunchTemplateId")?;
             let from = format!("id={template},version=1");
             let to = ["--cluster-name", CLUSTER, "--nodegroup-name", group, "--node-role", &arn];
-            let to = [&to[..], &["--subnets", "subnet-1", "--launch-template", &from]].concat();
+            let to = [&to[..], &["--subnets", first, "--launch-template", &from]].concat();
             self.aws(&[&["eks", "create-nodegroup"][..], &to].concat())?;
         }
         Ok(())
