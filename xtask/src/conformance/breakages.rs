@@ -158,7 +158,7 @@ pub(crate) fn moto_eks(lab: &Lab) -> Result<()> {
     for (_, role) in GROUPS {
         seen.aws(&["iam", "detach-role-policy", "--role-name", role, "--policy-arn", &policy])?;
     }
-    seen.aws(&["iam", "attach-role-policy", "--role-name", &control, "--policy-arn", &policy])?;
+    seen.aws(&["iam", "attach-role-policy", "--role-name", control, "--policy-arn", &policy])?;
     let ran = seen.ours(&ask)?.exit(4)?;
     let found = events(&ran)?;
     let first = found.iter().find(|event| event["type"] == "finding").context("no finding")?;
@@ -168,7 +168,7 @@ pub(crate) fn moto_eks(lab: &Lab) -> Result<()> {
     let remedy = found.iter().find(|event| event["type"] == "remedy").context("no change")?;
     run(&seen, remedy)?;
     seen.ours(&ask)?.exit(0)?;
-    ensure!(seen.attached(&control)?.is_empty(), "the control plane keeps what it should not have");
+    ensure!(seen.attached(control)?.is_empty(), "the control plane keeps what it should not have");
     Ok(())
 }
 
