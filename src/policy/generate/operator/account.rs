@@ -36,7 +36,8 @@ enum Need {
     Irsa,
     /// A grant to service accounts by EKS Pod Identity.
     PodIdentity,
-    /// Verbs that a person calls for something else than the layout, such as `policy restore`.
+    /// Verbs that a person calls for something else than the layout, such as `policy restore`, `policy audit` and
+    /// `cluster show`, whose pages name what they take.
     ByHand,
 }
 
@@ -139,6 +140,20 @@ pub const TABLE: &[Rights] = &[
         &["iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"],
     ),
     rights("DeletePolicies", Need::ByHand, On::OwnPolicies, &["iam:DeletePolicy"]),
+    rights(
+        "ReadUses",
+        Need::ByHand,
+        On::Account,
+        &[
+            "iam:ListUsers",
+            "iam:ListAccessKeys",
+            "iam:GetAccessKeyLastUsed",
+            "iam:GenerateServiceLastAccessedDetails",
+            "iam:GetServiceLastAccessedDetails",
+        ],
+    ),
+    rights("ReadProfiles", Need::ByHand, On::Account, &["iam:ListInstanceProfilesForRole", "iam:GetInstanceProfile"]),
+    rights("ReadFargate", Need::ByHand, On::Account, &["eks:ListFargateProfiles", "eks:DescribeFargateProfile"]),
 ];
 
 const fn rights(sid: &'static str, need: Need, on: On, actions: &'static [&'static str]) -> Rights {
