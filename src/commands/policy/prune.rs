@@ -10,7 +10,7 @@ use crate::commands::uploads::abort::parse_age;
 use crate::commands::{Closing, Context, Ending, LayoutArgs, Loaded, announced, load, reach};
 use crate::error::CommandError;
 use crate::layout::DEFAULT_BACKUP;
-use crate::model::{Arn, ManagedPolicy, Seen, TagKey, TagValue};
+use crate::model::{Arn, Attachments, ManagedPolicy, Seen, TagKey, TagValue};
 use crate::policy::backup::{Backup, MANIFEST};
 use crate::report::{ErrorRecord, Event, Finding, Outcome, Severity, Status, Summary, attachment_names};
 use crate::world::{AccountError, World};
@@ -124,7 +124,7 @@ pub async fn run(args: &PruneArgs, context: &Context) -> Result<Ending, CommandE
     execute(&prune, &world, &mut summary, context).await;
     summary.closing = Some(closing(&summary, &folder));
     let outcome = if summary.failed > 0 { summary.outcome() } else { partly };
-    Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: None })
+    Ok(account::ending(summary, outcome, context))
 }
 
 /// `2 policies and 3 versions`
@@ -244,6 +244,8 @@ enum PruneError {
     Account(#[from] AccountError),
     #[error("somebody has it meanwhile: {0}")]
     Taken(String),
+    #[error("who has it may not be read any more, so it stays: {0}")]
+    Hidden(String),
 }
 
 impl PruneError {
@@ -251,22 +253,51 @@ impl PruneError {
         match self {
             Self::Account(error) => error.kind(),
             Self::Taken(_) => "changed-meanwhile",
+            Self::Hidden(_) => HIDDEN,
         }
+    }
+}
+
+/// An error unless nobody has the policy for certain; of one that is gone nobody can have anything.
+fn still_free(attachments: &Seen<Attachments>) -> Result<(), PruneError> {
+    match attachments {
+        Seen::Here(found) => match &attachment_names(found)[..] {
+            [] => Ok(()),
+            holders => Err(PruneError::Taken(holders.join(", "))),
+        },
+        Seen::Absent => Ok(()),
+        Seen::Hidden(why) => Err(PruneError::Hidden(why.clone())),
     }
 }
 
 async fn take(step: &PruneStep, prune: &Prune, world: &World) -> Result<(), PruneError> {
     // Whoever was given the policy since the plan was made must keep all of it.
     let goes = prune.steps.iter().any(|(other, _)| *other == PruneStep::DeletePolicy { policy: step.policy().clone() });
-    if goes && let Seen::Here(found) = world.account.attachments(step.policy()).await? {
-        let holders = attachment_names(&found);
-        if !holders.is_empty() {
-            return Err(PruneError::Taken(holders.join(", ")));
-        }
+    if goes {
+        still_free(&world.account.attachments(step.policy()).await?)?;
     }
     match step {
         PruneStep::DeleteVersion { policy, version } => world.account.delete_version(policy, *version).await?,
         PruneStep::DeletePolicy { policy } => world.account.delete_policy(policy).await?,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::still_free;
+    use crate::model::{Attachments, Seen};
+
+    #[test]
+    fn only_what_nobody_has_for_certain_goes() {
+        let taken = Attachments { roles: vec!["trainer".parse().unwrap()], ..Attachments::default() };
+        for (attachments, kind) in [
+            (Seen::Here(Attachments::default()), None),
+            (Seen::Absent, None),
+            (Seen::Here(taken), Some("changed-meanwhile")),
+            (Seen::Hidden("no".to_owned()), Some("account-hidden")),
+        ] {
+            assert_eq!(still_free(&attachments).err().map(|error| error.kind()), kind, "{attachments:?}");
+        }
+    }
 }
