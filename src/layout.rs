@@ -91,6 +91,29 @@ pub struct Bucket {
     pub waive: BTreeMap<Control, String>,
 }
 
+impl Bucket {
+    /// A bucket with the secure defaults of the settings and nothing in it, which is looked at and never written.
+    pub fn with_defaults(name: BucketName, purpose: Purpose) -> Self {
+        Self {
+            name,
+            purpose,
+            template: None,
+            folders: Vec::new(),
+            markers: MarkerStyle::None,
+            versioning: true,
+            kms_key: None,
+            public_access_blocked: true,
+            access_log: None,
+            logs_from: Vec::new(),
+            noncurrent_days: None,
+            tags: Tags::new(),
+            adopt: false,
+            manage: Manage::Verify,
+            waive: BTreeMap::new(),
+        }
+    }
+}
+
 /// Why a layout has a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {

@@ -2,12 +2,11 @@
 
 use super::broad::{self, Held};
 use super::{Audit, Ground, HIDDEN, hidden};
-use crate::layout::{Bucket, DEFAULT_BACKUP, Layout, Manage, MarkerStyle, Purpose};
-use crate::model::{BucketState, Control, Endpoint, Existence, Lifecycle, Reading, Seen, TagKey, Tags};
+use crate::layout::{Bucket, DEFAULT_BACKUP, Layout, Purpose};
+use crate::model::{BucketState, Control, Endpoint, Existence, Lifecycle, Reading, Seen, TagKey};
 use crate::policy::lint::PolicyType;
 use crate::report::{Check, Finding, Severity, Verdict};
 use crate::verify::settings;
-use std::collections::BTreeMap;
 
 /// The rights that looking at a bucket takes.
 const RIGHTS: &str = "s3:ListBucket and the s3:Get* rights of bucket settings (`policy generate --for operator`)";
@@ -128,22 +127,10 @@ fn evidence(state: &BucketState, is_declared: bool) -> Vec<String> {
 fn defaults(state: &BucketState) -> Option<(Layout, Bucket)> {
     let given_up = [Control::Tags, Control::Lifecycle, Control::AccessLog];
     let bucket = Bucket {
-        name: state.name.clone(),
-        purpose: Purpose::Declared,
-        template: None,
-        folders: Vec::new(),
-        markers: MarkerStyle::None,
-        versioning: true,
         // A key of its own is more than the default.
         kms_key: state.encryption.known().and_then(|found| found.as_ref()?.kms_key.clone()),
-        public_access_blocked: true,
-        access_log: None,
-        logs_from: Vec::new(),
-        noncurrent_days: None,
-        tags: Tags::new(),
-        adopt: false,
-        manage: Manage::Verify,
-        waive: given_up.into_iter().map(|control| (control, "not asked here".to_owned())).collect::<BTreeMap<_, _>>(),
+        waive: given_up.into_iter().map(|control| (control, "not asked here".to_owned())).collect(),
+        ..Bucket::with_defaults(state.name.clone(), Purpose::Declared)
     };
     let layout = Layout {
         id: "audit".parse().ok()?,

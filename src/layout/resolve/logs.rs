@@ -3,8 +3,8 @@
 use crate::layout::mistakes::{Mistakes, Span, quote};
 use crate::layout::names;
 use crate::layout::section::Section;
-use crate::layout::{Bucket, Manage, MarkerStyle, Purpose};
-use crate::model::{AccessLog, BucketName, ObjectKey, Tags};
+use crate::layout::{Bucket, Manage, Purpose};
+use crate::model::{AccessLog, BucketName, ObjectKey};
 use std::collections::BTreeMap;
 
 /// Reads a bucket's `access_log`.
@@ -44,7 +44,7 @@ pub(super) fn link(buckets: &mut Vec<Bucket>, spans: &[Option<Span>], mistakes: 
         let (Some(log), Some(span)) = (bucket.access_log.clone(), &spans[source]) else { continue };
         let (name, manage) = (bucket.name.clone(), bucket.manage);
         let target = *places.entry(log.bucket.clone()).or_insert_with(|| {
-            buckets.push(log_bucket(log.bucket.clone()));
+            buckets.push(Bucket::with_defaults(log.bucket.clone(), Purpose::LogTarget));
             buckets.len() - 1
         });
         let target = &mut buckets[target];
@@ -59,27 +59,6 @@ pub(super) fn link(buckets: &mut Vec<Bucket>, spans: &[Option<Span>], mistakes: 
         }
     }
     report_log_circles(&buckets[..declared], &places, spans, mistakes);
-}
-
-/// A bucket that only an `access_log` names: secure defaults, written only if a bucket that logs into it is.
-fn log_bucket(name: BucketName) -> Bucket {
-    Bucket {
-        name,
-        purpose: Purpose::LogTarget,
-        template: None,
-        folders: Vec::new(),
-        markers: MarkerStyle::None,
-        versioning: true,
-        kms_key: None,
-        public_access_blocked: true,
-        access_log: None,
-        logs_from: Vec::new(),
-        noncurrent_days: None,
-        tags: Tags::new(),
-        adopt: false,
-        manage: Manage::Verify,
-        waive: BTreeMap::new(),
-    }
 }
 
 /// Each circle of buckets that log into one another, once: at its first bucket.
