@@ -3,9 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "a release is files")]
 
 use anyhow::{Context as _, Result, ensure};
+use bucketwright::hashing;
+use bucketwright::model::Algorithm;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sha2::{Digest as _, Sha256};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
@@ -54,7 +55,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let archive = out.join(format!("{title}.tar.gz"));
     pack(&folder, &title, &archive, commit_time(root)?)?;
     try_out(&archive, &title)?;
-    let sums = format!("{}  {title}.tar.gz\n", digest(&archive)?);
+    let sums = format!("{}  {title}.tar.gz\n", hashing::digest(Algorithm::Sha256, &fs::read(&archive)?).hex());
     fs::write(out.join("SHA256SUMS"), &sums)?;
     println!("{sums}{} bytes in `{}`", fs::metadata(&archive)?.len(), archive.display());
     Ok(())
@@ -164,12 +165,6 @@ fn try_out(archive: &Path, title: &str) -> Result<()> {
     Ok(())
 }
 
-fn digest(file: &Path) -> Result<String> {
-    let mut hasher = Sha256::new();
-    hasher.update(fs::read(file)?);
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 /// What a command answers; its failure is an error with its own words.
 fn text(command: &mut Command) -> Result<String> {
     let done = command.output().with_context(|| format!("cannot run {}", command.get_program().display()))?;
@@ -180,4 +175,33 @@ fn text(command: &mut Command) -> Result<String> {
         String::from_utf8_lossy(&done.stderr)
     );
     Ok(String::from_utf8(done.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NAME, pack};
+    use std::fs;
+
+    /// Two folders with the same content, filled in another order, at another time and with other modes.
+    #[test]
+    fn an_archive_depends_on_content_alone() {
+        let lab = std::env::temp_dir().join(format!("dist-{}", std::process::id()));
+        let packed = |place: &str, names: [&str; 3]| {
+            let folder = lab.join(place);
+            fs::create_dir_all(folder.join("man")).unwrap();
+            for name in names {
+                fs::write(folder.join(name), name).unwrap();
+            }
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(if place == "one" { 0o600 } else { 0o666 });
+            fs::set_permissions(folder.join(NAME), mode).unwrap();
+            let archive = lab.join(format!("{place}.tar.gz"));
+            pack(&folder, "title", &archive, 1_700_000_000).unwrap();
+            fs::read(archive).unwrap()
+        };
+        let one = packed("one", [NAME, "man/x.1", "README.md"]);
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let other = packed("other", ["README.md", "man/x.1", NAME]);
+        fs::remove_dir_all(&lab).unwrap();
+        assert!(one == other && !one.is_empty());
+    }
 }
