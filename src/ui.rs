@@ -111,6 +111,8 @@ struct State {
     screen: Screen,
     printer: Printer,
     progress: Progress,
+    /// Where events are kept as values, for output in memory.
+    kept: Option<Events>,
 }
 
 /// The consumer of events, chosen once.
@@ -125,7 +127,11 @@ enum Printer {
 pub struct Captured {
     out: Memory,
     err: Memory,
+    events: Events,
 }
+
+/// Events that were told, in order.
+type Events = Arc<Mutex<Vec<Event>>>;
 
 impl Captured {
     /// The text on stdout so far.
@@ -137,11 +143,21 @@ impl Captured {
     pub fn stderr(&self) -> String {
         self.err.text()
     }
+
+    /// The events so far, progress left out: the same that both texts are made of.
+    pub fn events(&self) -> Vec<Event> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl State {
     fn event(&mut self, event: &Event) {
         self.progress.note(event);
+        if let Some(kept) = &self.kept
+            && !matches!(event, Event::Progress(_))
+        {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        }
         match &mut self.printer {
             Printer::Human(human) => human.event(event, &mut self.screen),
             Printer::Json => {
@@ -178,10 +194,12 @@ impl Ui {
 
     /// Output in memory, and `typed` as the answer to every question: for tests, and for programs that embed a verb.
     pub fn captured(options: UiOptions, typed: &str) -> (Self, Captured) {
-        let captured = Captured { out: Memory::default(), err: Memory::default() };
+        let captured = Captured { out: Memory::default(), err: Memory::default(), events: Events::default() };
         let width = usize::from(options.width.max(MIN_WIDTH));
         let screen = Screen::in_memory(width, captured.out.clone(), captured.err.clone());
-        (Self::on(options, screen, Input::Typed(typed.to_owned())), captured)
+        let ui = Self::on(options, screen, Input::Typed(typed.to_owned()));
+        ui.state().kept = Some(Arc::clone(&captured.events));
+        (ui, captured)
     }
 
     fn on(options: UiOptions, screen: Screen, input: Input) -> Self {
@@ -189,7 +207,7 @@ impl Ui {
             Format::Human => Printer::Human(Box::new(Human::new(&options))),
             Format::Json => Printer::Json,
         };
-        let state = State { screen, printer, progress: Progress::new(Mode::Off) };
+        let state = State { screen, printer, progress: Progress::new(Mode::Off), kept: None };
         Self { options, state: Arc::new(Mutex::new(state)), input: Arc::new(input) }
     }
 

@@ -12,14 +12,13 @@ use crate::model::{BucketName, BucketState, Existence};
 use crate::page::{AccountPart, BucketPart, DatasetPart, Format, Page, PolicyPart, is_own};
 use crate::policy::lint::{self, PolicyType, Subject};
 use crate::policy::lockout;
-use crate::policy::matrix::{self, Operation};
-use crate::report::{Access, Cell, Finding, Outcome, Severity};
+use crate::policy::matrix;
+use crate::report::{Cell, Event, Finding, Outcome};
 use crate::tree::{Tree, TreeOptions};
 use crate::ui::{ColorChoice, Format as OutputFormat, Ui, UiOptions};
 use crate::verify::settings;
 use crate::world::World;
 use clap::{Args, ValueEnum};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -208,8 +207,7 @@ fn linted(account: &AccountPart, found: &BTreeMap<BucketName, BucketState>) -> V
     policies.iter().flat_map(of_grant).chain(buckets).collect()
 }
 
-/// How calls are answered, as `verify --access` finds it: its own JSON output is read back, so that the page and that verb
-/// cannot disagree.
+/// How calls are answered, as `verify --access` tells it: its own events, so that the page and that verb cannot disagree.
 async fn tried(args: &ReportArgs, context: &Context) -> Result<(Vec<Cell>, Vec<Finding>), CommandError> {
     let options = UiOptions {
         format: OutputFormat::Json,
@@ -237,41 +235,14 @@ async fn tried(args: &ReportArgs, context: &Context) -> Result<(Vec<Cell>, Vec<F
     if let Some(stopped) = ending.last_word {
         return Err(stopped);
     }
-    let lines = captured.stdout();
-    let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let (mut cells, mut findings) = (Vec::new(), Vec::new());
-    for event in events {
-        match event["type"].as_str() {
-            Some("cell") => cells.extend(cell(&event)),
-            Some("finding") => findings.push(left_behind(&event)),
+    for event in captured.events() {
+        match event {
+            Event::Cell(cell) => cells.push(cell),
+            Event::Matrix(whole) => cells.extend(whole),
+            Event::Finding(finding) => findings.push(finding),
             _ => {}
         }
     }
     Ok((cells, findings))
-}
-
-fn cell(event: &Value) -> Option<Cell> {
-    let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
-    let access = |field: &str| {
-        let all = [Access::Allow, Access::Deny, Access::Failed, Access::NotTried];
-        all.into_iter().find(|access| access.to_string() == text(field))
-    };
-    Some(Cell {
-        principal: text("principal"),
-        operation: Operation::parse(&text("operation"))?.word(),
-        target: text("target"),
-        expected: access("expected")?,
-        observed: access("observed")?,
-        because: text("because"),
-    })
-}
-
-/// What a probe could not clean up.
-fn left_behind(event: &Value) -> Finding {
-    let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
-    let finding = Finding::new("probe", Severity::Warning, text("target"), text("message"));
-    match event["fix"].as_str() {
-        Some(fix) => finding.with_fix(fix),
-        None => finding,
-    }
 }
