@@ -136,7 +136,7 @@ fn trouble() -> impl Fn(&Asked<'_>) -> Fate + Send + Sync + 'static {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the numbers are the result of a run by hand")]
+#[expect(clippy::print_stdout, reason = "the numbers are the result of a run at scale")]
 async fn there_and_back_through_trouble(scale: Scale) {
     let scene = Scene::new(trouble()).await;
     scale.write(&scene.env);
@@ -168,7 +168,7 @@ async fn trouble_on_the_way_is_ridden_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "as large as BUCKETWRIGHT_TROUBLE says: small files, large files, and the MiB of a large one"]
+#[ignore = "as large as BUCKETWRIGHT_TROUBLE says; `cargo xtask conformance trouble-on-the-way` runs it"]
 async fn trouble_on_the_way_is_ridden_out_at_scale() {
     there_and_back_through_trouble(Scale::from_environment().unwrap()).await;
 }

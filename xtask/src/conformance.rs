@@ -81,6 +81,7 @@ const CASES: &[Case] = &[
     Case { name: "serve-ends-on-sigterm", run: crash::ends_on_sigterm },
     Case { name: "serve-survives-kill-9", run: crash::survives_kill_9 },
     Case { name: "kill-resume", run: resume::kill_resume },
+    Case { name: "trouble-on-the-way", run: resume::trouble },
     Case { name: "image-distroless", run: image::distroless },
     Case { name: "verify-ministack", run: verify::ministack },
 ];
