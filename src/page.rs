@@ -18,7 +18,8 @@ pub use parts::{AccountPart, BucketPart, ClusterPart, DatasetPart, PolicyPart};
 use crate::model::LayoutId;
 use crate::report::{ActionRecord, Cell, Finding, IdentityRecord};
 
-/// The words that every page of this program begins with, in a place that people do not see: by them it knows its own.
+/// The words that every page of this program has near its start, in a place that people do not see: by them, and by what
+/// stands around them there, it knows its own. Others may speak of this verb too.
 const SIGN: &str = "bucketwright report";
 
 /// All that a page tells.
@@ -72,8 +73,7 @@ impl Page {
 
 /// True for the text of a page that this program wrote, which it may therefore replace.
 pub fn is_own(text: &[u8]) -> bool {
-    let start = &text[..text.len().min(400)];
-    start.windows(SIGN.len()).any(|window| window == SIGN.as_bytes())
+    [markdown::start(SIGN), html::start(SIGN)].iter().any(|start| text.starts_with(start.as_bytes()))
 }
 
 #[cfg(test)]

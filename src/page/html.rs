@@ -10,13 +10,23 @@ use crate::model::Algorithm;
 /// The whole look of the page.
 const STYLE: &str = include_str!("style.css");
 
-/// The page. `sign` stands near its start, where readers of the page do not see it.
-pub(super) fn page(sign: &str, title: &str, blocks: &[Block]) -> String {
+/// How every page begins: `sign` stands where readers of the page do not see it.
+pub(super) fn start(sign: &str) -> String {
+    opened(sign).into_text()
+}
+
+fn opened(sign: &str) -> Markup {
     let mut out = Markup::default();
     out.raw(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"generator\" content=\"",
     );
     out.text(sign).raw("\">\n");
+    out
+}
+
+/// The page.
+pub(super) fn page(sign: &str, title: &str, blocks: &[Block]) -> String {
+    let mut out = opened(sign);
     out.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; base-uri 'none'; ");
     out.raw("form-action 'none'; style-src 'sha256-").text(&style_digest()).raw("'\">\n");
     out.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");

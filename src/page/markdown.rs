@@ -3,9 +3,14 @@
 use super::blocks::{Block, Code, Inline, Table, visible};
 use super::grid::{COLUMNS, Grid};
 
-/// The page. `sign` stands first, where readers of the page do not see it.
+/// How every page begins: `sign` stands where readers of the page do not see it.
+pub(super) fn start(sign: &str) -> String {
+    format!("<!-- {sign} -->\n")
+}
+
+/// The page.
 pub(super) fn page(sign: &str, blocks: &[Block]) -> String {
-    let mut out = format!("<!-- {sign} -->\n");
+    let mut out = start(sign);
     for block in blocks {
         out.push('\n');
         write(&mut out, block);

@@ -152,7 +152,15 @@ fn pages_know_their_own() {
     for format in [Format::Markdown, Format::Html] {
         assert!(is_own(page("x").render(format).as_bytes()));
     }
-    assert!(!is_own(b"version = 1\nlayout = \"x\"\n"));
+    for other in [
+        "version = 1\nlayout = \"x\"\n",
+        "# Notes\nEach month: `bucketwright report -o notes.md`\n",
+        "see <!-- bucketwright report -->",
+        "<!DOCTYPE html>\n<title>bucketwright report</title>",
+        "<!-- bucketwright reports, and how we read them -->",
+    ] {
+        assert!(!is_own(other.as_bytes()), "{other}");
+    }
 }
 
 #[test]

@@ -111,6 +111,9 @@ fn files_are_reports_or_left_alone() {
     assert!(state("state.html").starts_with("<!-- bucketwright report -->"));
     env.expect(0, &["report", "--local", "-o", "new/state.md"]);
     let layout = state("layout.toml");
+    env.write("notes.md", "Each month: `bucketwright report -o state.md`\n");
+    env.expect(2, &["report", "--local", "-o", "notes.md"]);
+    assert!(state("notes.md").starts_with("Each month"));
     let refused = env.expect(2, &["report", "--local", "-o", "layout.toml"]);
     assert!(refused.stderr.contains("is no report of this program"), "{}", refused.stderr);
     assert_eq!(state("layout.toml"), layout);
