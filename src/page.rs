@@ -13,7 +13,7 @@ mod markup;
 mod parts;
 mod picture;
 
-pub use parts::{AccountPart, BucketPart, ClusterPart, DatasetPart, PolicyPart};
+pub use parts::{AccountPart, BucketPart, ClusterPart, DatasetPart, PolicyPart, cells_in_force};
 
 use crate::model::LayoutId;
 use crate::report::{ActionRecord, Cell, Finding, IdentityRecord};
@@ -39,7 +39,8 @@ pub struct Page {
     pub buckets: Vec<BucketPart>,
     /// Policies and clusters.
     pub account: AccountPart,
-    /// The access matrix as the evaluator decides it.
+    /// The access matrix as the evaluator decides it: by what is in force, or by what the layout asks for where the account
+    /// was not looked at.
     pub computed: Vec<Cell>,
     /// The access matrix as calls were answered; none if none were made.
     pub observed: Option<Vec<Cell>>,

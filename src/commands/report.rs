@@ -9,7 +9,7 @@ use crate::layout::scaffold::{self, Sections};
 use crate::layout::{Bucket, Purpose};
 use crate::local;
 use crate::model::{BucketName, BucketState, Existence};
-use crate::page::{AccountPart, BucketPart, DatasetPart, Format, Page, PolicyPart, is_own};
+use crate::page::{AccountPart, BucketPart, DatasetPart, Format, Page, PolicyPart, cells_in_force, is_own};
 use crate::policy::lint::{self, PolicyType, Subject};
 use crate::policy::lockout;
 use crate::policy::matrix;
@@ -33,7 +33,7 @@ const LOOKED_AT_BYTES: u64 = 64 * 1024 * 1024;
 /// and whom they are attached to, the access matrix, datasets, findings, and what `apply` would change; with who looked and
 /// when. An HTML page is one file that loads nothing from anywhere, for a browser, a phone or paper.
 ///
-/// The matrix is computed from what the grants' policies say. `--verify` adds how calls were answered: as the caller, or as
+/// The matrix is computed from what the grants' policies say as they are in force. `--verify` adds how calls were answered: as the caller, or as
 /// the role that `--as` names, held against the grants that name it, or those of `--grant`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -135,16 +135,17 @@ async fn look(loaded: &Loaded, world: &World, context: &Context) -> Result<Page,
     let mut plan = scaffold::plan(layout, &found, &around, sections);
     lockout::guard(&mut plan, layout, &found, &around);
     let mut findings = std::mem::take(&mut plan.findings);
-    let account = match grants::observe(layout, world, context).await? {
+    let (account, computed) = match grants::observe(layout, world, context).await? {
         Looked::Found(state) => {
             let access = access::plan(layout, &state);
             plan.account = access.actions;
             findings.extend(access.findings);
-            AccountPart::of(layout, &state)
+            (AccountPart::of(layout, &state), cells_in_force(layout, &state))
         }
         Looked::OutOfReach { why, findings: told } => {
             findings.extend(told);
-            AccountPart::unseen(layout, world.region.partition(), why)
+            let account = AccountPart::unseen(layout, world.region.partition(), why);
+            (account, matrix::of_layout(layout).unwrap_or_default())
         }
     };
     findings.extend(super::broken_expectations(layout));
@@ -164,7 +165,7 @@ async fn look(loaded: &Loaded, world: &World, context: &Context) -> Result<Page,
         at: context.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         identity: world.identity_record(),
         buckets: layout.buckets.iter().filter_map(part).collect(),
-        computed: matrix::of_layout(layout).unwrap_or_default(),
+        computed,
         observed: None,
         datasets: layout.datasets.iter().map(|dataset| DatasetPart::of(dataset, &trees)).collect(),
         findings,

@@ -5,7 +5,7 @@ use super::grid::{Mark, grids};
 use super::parts::{AccountPart, BucketPart, ClusterPart, PolicyPart, PolicyStanding};
 use super::{Page, drawing};
 use crate::model::Control;
-use crate::report::{Check, Finding, Severity, Verdict};
+use crate::report::{Check, Finding, Severity, Status, Verdict};
 
 /// The page's title.
 pub(super) fn title(page: &Page) -> String {
@@ -62,19 +62,9 @@ fn summary(page: &Page) -> Block {
     } else {
         Standing::Good
     };
-    let cells = grids(page.observed.as_ref().unwrap_or(&page.computed));
-    let marks = || cells.iter().flat_map(|grid| &grid.rows).flat_map(|row| row.marks.into_iter().flatten());
-    let wrong = marks().filter(|mark| matches!(mark, Mark::Opened | Mark::Closed)).count();
-    let open = marks().filter(|mark| *mark == Mark::Unknown).count();
-    let access = if wrong > 0 {
-        Standing::Bad
-    } else if open > 0 {
-        Standing::Open
-    } else {
-        Standing::Good
-    };
+    let (access, cells) = access(page);
     let grave = page.findings.iter().filter(|finding| finding.severity >= Severity::SecurityWarning).count();
-    let drift = if page.actions.is_empty() { Standing::Good } else { Standing::Odd };
+    let (drift, changes) = drift(page);
     let row = |what: &str, standing, text: String| vec![vec![plain(what)], vec![Inline::Standing(standing, text)]];
     Block::Table(Table {
         caption: "In short".to_owned(),
@@ -85,22 +75,51 @@ fn summary(page: &Page) -> Block {
                 controls,
                 format!("{} passed, {fail} failed, {waived} waived, {unknown} unknown", count(Verdict::Pass)),
             ),
-            row("access", access, format!("{} cells, {wrong} not as the grants say, {open} unknown", marks().count())),
+            row("access", access, cells),
             row(
                 "findings",
                 if grave > 0 { Standing::Bad } else { Standing::Good },
                 format!("{}, {grave} of them grave", page.findings.len()),
             ),
-            row(
-                "drift",
-                drift,
-                match page.actions.len() {
-                    0 => "none: apply has nothing to do".to_owned(),
-                    count => format!("apply would do {count} thing{}", if count == 1 { "" } else { "s" }),
-                },
-            ),
+            row("drift", drift, changes),
         ],
     })
+}
+
+/// How the matrix stands: computed and observed cells count alike.
+fn access(page: &Page) -> (Standing, String) {
+    let observed = page.observed.as_ref().map_or(0, Vec::len);
+    let marks: Vec<Mark> = page.computed.iter().chain(page.observed.iter().flatten()).map(Mark::of).collect();
+    let wrong = marks.iter().filter(|mark| mark.is_wrong()).count();
+    let open = marks.iter().filter(|mark| **mark == Mark::Unknown).count();
+    let standing = match (wrong, open) {
+        (1.., _) => Standing::Bad,
+        (0, 1..) => Standing::Open,
+        (0, 0) => Standing::Good,
+    };
+    let called = if page.observed.is_some() { format!(", {observed} of them observed") } else { String::new() };
+    (standing, format!("{} cells{called}, {wrong} not as the grants say, {open} unknown", marks.len()))
+}
+
+/// What is left to do. Files of datasets are no part of it, so that nothing is said of them.
+fn drift(page: &Page) -> (Standing, String) {
+    let planned = page.actions.iter().filter(|action| action.status != Status::Skipped).count();
+    let left_alone = page.actions.len() - planned;
+    let mut words = match planned {
+        0 => "none".to_owned(),
+        1 => "apply would do 1 thing".to_owned(),
+        count => format!("apply would do {count} things"),
+    };
+    if left_alone > 0 {
+        words.push_str(&format!(", and leave {left_alone} alone for cause"));
+    }
+    match (page.datasets.is_empty(), page.actions.is_empty()) {
+        (true, true) => words.push_str(": apply has nothing to do"),
+        (true, false) => {}
+        (false, _) => words.push_str("; files of datasets were not compared"),
+    }
+    let standing = if page.actions.is_empty() { Standing::Good } else { Standing::Odd };
+    (standing, words)
 }
 
 fn setup(page: &Page, out: &mut Vec<Block>) {
@@ -232,8 +251,14 @@ fn matrix(page: &Page, out: &mut Vec<Block>) {
     let legend = Mark::ALL.iter().map(|mark| vec![code(mark.sign()), plain(format!(" {}", mark.words()))]).collect();
     out.push(Block::List(legend));
     if !page.computed.is_empty() {
-        let words = "Computed: what the policies of the grants allow, by the evaluator. A folder whose name ends in \
-                     -sibling stands for any whose name only begins like a granted one.";
+        let by = match page.account {
+            AccountPart::Seen { .. } => "what the grants' policies allow as they are in force",
+            AccountPart::Unseen { .. } => "what the grants' policies would allow as the layout asks for them",
+        };
+        let words = format!(
+            "Computed: {by}, by the evaluator. A folder whose name ends in -sibling stands for any whose name only \
+             begins like a granted one."
+        );
         out.push(Block::Text(vec![plain(words)]));
         out.extend(grids(&page.computed).into_iter().map(Block::Matrix));
     }
@@ -314,7 +339,9 @@ fn actions(page: &Page) -> Block {
         return Block::Text(vec![plain("Nothing: all is as the layout says. Files of datasets were not compared.")]);
     }
     let rows = page.actions.iter().map(|action| {
-        vec![vec![plain(action.action)], vec![plain(action.target.clone())], vec![plain(action.reason.clone())]]
+        let left_alone = if action.status == Status::Skipped { "left alone: " } else { "" };
+        let because = format!("{left_alone}{}", action.reason);
+        vec![vec![plain(action.action)], vec![plain(action.target.clone())], vec![plain(because)]]
     });
     Block::Table(Table {
         caption: "What apply would change".to_owned(),

@@ -49,13 +49,28 @@ impl Mark {
     /// Every mark, for the legend.
     pub(super) const ALL: [Self; 5] = [Self::Allowed, Self::Refused, Self::Opened, Self::Closed, Self::Unknown];
 
-    fn of(cell: &Cell) -> Self {
+    pub(super) fn of(cell: &Cell) -> Self {
         match (cell.expected, cell.observed) {
             (Access::Allow, Access::Allow) => Self::Allowed,
             (Access::Deny, Access::Deny) => Self::Refused,
             (Access::Deny, Access::Allow) => Self::Opened,
             (Access::Allow, Access::Deny) => Self::Closed,
             _ => Self::Unknown,
+        }
+    }
+
+    /// True if the cell is not as the grants say.
+    pub(super) const fn is_wrong(self) -> bool {
+        matches!(self, Self::Opened | Self::Closed)
+    }
+
+    /// The graver of two.
+    const fn or_graver(self, other: Self) -> Self {
+        match (self, other) {
+            (wrong, _) if wrong.is_wrong() => wrong,
+            (_, wrong) if wrong.is_wrong() => wrong,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (first, _) => first,
         }
     }
 
@@ -92,7 +107,8 @@ impl Mark {
     }
 }
 
-/// The grids of some cells, in the order in which principals, buckets and folders come.
+/// The grids of some cells, in the order in which principals, buckets and folders come. Of two cells in one place the graver
+/// is shown, so that none hides the other.
 pub(super) fn grids(cells: &[Cell]) -> Vec<Grid> {
     debug_assert!(COLUMNS.iter().all(|(word, _)| Operation::parse(word).is_some()));
     let mut grids: Vec<Grid> = Vec::new();
@@ -118,7 +134,8 @@ pub(super) fn grids(cells: &[Cell]) -> Vec<Grid> {
             }
         };
         if let Some(column) = COLUMNS.iter().position(|(word, _)| *word == cell.operation) {
-            row.marks[column] = Some(Mark::of(cell));
+            let mark = Mark::of(cell);
+            row.marks[column] = Some(row.marks[column].map_or(mark, |known| known.or_graver(mark)));
         }
     }
     grids

@@ -3,8 +3,12 @@
 use crate::access::{AccountState, documents_of};
 use crate::document::Document;
 use crate::layout::{AttachTarget, Bucket, Dataset, Grant, Layout, Manage, Purpose};
-use crate::model::{BucketState, Cluster, Existence, PolicyJson, PolicyName, Prefix, RoleName, Seen};
-use crate::report::{Check, attachment_names};
+use crate::model::{
+    BucketState, Cluster, Existence, ManagedPolicy, PolicyJson, PolicyName, Prefix, Reading, RoleName, Seen,
+};
+use crate::policy::generate::{Generated, Kind};
+use crate::policy::matrix::Granted;
+use crate::report::{Access, Cell, Check, attachment_names};
 use crate::tree::{Count, Node, Tree};
 use serde_json::Value;
 
@@ -129,6 +133,13 @@ impl BucketPart {
         facts.extend(
             bucket.access_log.as_ref().map(|log| ("access log to", format!("s3://{}/{}", log.bucket, log.prefix))),
         );
+        let unread = |what: &'static str, why: &str| (what, format!("may not be read: {why}"));
+        if let Reading::Denied(why) = &state.tags {
+            facts.push(unread("tags", why));
+        }
+        if let Reading::Denied(why) = &state.policy {
+            facts.push(unread("bucket policy", why));
+        }
         let tags = state.tags.known().into_iter().flatten();
         Self {
             name: bucket.name.to_string(),
@@ -154,6 +165,31 @@ impl AccountPart {
         let policies = layout.grants.iter().flat_map(|grant| policies(layout, grant, partition, None));
         Self::Unseen { why, policies: policies.collect() }
     }
+}
+
+/// The access matrix of a layout's grants by the documents that are in force, whoever has them. Where one of them may not be
+/// read, no cell of its grant is known.
+pub fn cells_in_force(layout: &Layout, state: &AccountState) -> Vec<Cell> {
+    let of_grant = |grant: &Grant| {
+        let wanted = documents_of(layout, grant, &state.partition).unwrap_or_default();
+        let seen: Vec<_> = wanted.iter().map(|(name, _)| (name, state.policies.get(name))).collect();
+        let document = |(name, seen): &(&PolicyName, Option<&Seen<ManagedPolicy>>)| {
+            let text = &seen.and_then(Seen::here)?.in_force()?.document.0;
+            let document = serde_json::from_str(text).ok()?;
+            Some(Generated { name: name.to_string(), kind: Kind::Identity, document })
+        };
+        let documents: Vec<Generated> = seen.iter().filter_map(document).collect();
+        let place = (&state.account, state.partition.as_str());
+        let mut cells = Granted::with_documents(layout, grant, &documents, place).cells();
+        let missing = seen.iter().filter(|(_, seen)| matches!(seen, Some(Seen::Absent))).count();
+        if documents.len() + missing < wanted.len() {
+            for cell in &mut cells {
+                (cell.observed, cell.because) = (Access::NotTried, "its policy may not be read".to_owned());
+            }
+        }
+        cells
+    };
+    layout.grants.iter().flat_map(of_grant).collect()
 }
 
 fn policies(layout: &Layout, grant: &Grant, partition: &str, state: Option<&AccountState>) -> Vec<PolicyPart> {

@@ -172,6 +172,52 @@ fn nothing_is_loaded_and_nothing_runs() {
     assert!(html.contains("default-src 'none'") && html.contains("name=\"viewport\""));
 }
 
+/// What the page says in short of something.
+fn in_short(page: &Page, what: &str) -> String {
+    let text = page.render(Format::Markdown);
+    let start = format!("| {what} | ");
+    let line = text.lines().find(|line| line.starts_with(&start)).unwrap();
+    line[start.len()..].trim_end_matches(" |").to_owned()
+}
+
+#[test]
+fn no_cell_hides_another() {
+    let (allow, deny) = (Access::Allow, Access::Deny);
+    let (good, wrong) = (cell("get", "data/", allow, allow), cell("get", "data/", allow, deny));
+    let unknown = cell("get", "data/", allow, Access::NotTried);
+    for (computed, observed, told, shown) in [
+        (vec![good.clone()], None, "✓ 1 cells, 0 not as the grants say, 0 unknown", "✓"),
+        (vec![wrong.clone(), good.clone()], None, "✗ 2 cells, 1 not as the grants say, 0 unknown", "\\!–"),
+        (vec![unknown.clone(), good.clone()], None, "? 2 cells, 0 not as the grants say, 1 unknown", "?"),
+        (vec![unknown, wrong.clone()], None, "✗ 2 cells, 1 not as the grants say, 1 unknown", "\\!–"),
+        // What somebody else was allowed makes up for nothing.
+        (vec![wrong], Some(vec![good]), "✗ 2 cells, 1 of them observed, 1 not as the grants say, 0 unknown", "\\!–"),
+    ] {
+        let page = Page { computed, observed, ..page("x") };
+        assert_eq!(in_short(&page, "access"), told);
+        let text = page.render(Format::Markdown);
+        let row = text.lines().find(|line| line.starts_with("| `data/` |")).unwrap();
+        assert_eq!(row.split('|').nth(3).unwrap().trim(), shown, "{row}");
+    }
+}
+
+#[test]
+fn what_was_not_compared_is_not_called_fine() {
+    let action = |status| ActionRecord { status, ..page("x").actions.remove(0) };
+    let (planned, skipped) = (action(Status::Planned), action(Status::Skipped));
+    for (actions, has_datasets, told) in [
+        (vec![], false, "✓ none: apply has nothing to do"),
+        (vec![], true, "✓ none; files of datasets were not compared"),
+        (vec![planned.clone()], false, "△ apply would do 1 thing"),
+        (vec![planned, skipped.clone()], false, "△ apply would do 1 thing, and leave 1 alone for cause"),
+        (vec![skipped], true, "△ none, and leave 1 alone for cause; files of datasets were not compared"),
+    ] {
+        let mut page = Page { actions, ..page("x") };
+        page.datasets.truncate(usize::from(has_datasets));
+        assert_eq!(in_short(&page, "drift"), told);
+    }
+}
+
 /// The elements of a page and the names of their attributes, in order: what no text from outside may change.
 fn skeleton(html: &str) -> Vec<String> {
     let mut found = Vec::new();

@@ -295,6 +295,18 @@ impl Granted {
         Ok(Self { entitlement, principal })
     }
 
+    /// The same grant with somebody in `account` who has other documents: those that are in force.
+    pub fn with_documents(
+        layout: &Layout,
+        grant: &Grant,
+        documents: &[Generated],
+        (account, partition): (&AccountId, &str),
+    ) -> Self {
+        let entitlement = Entitlement::of_grant(layout, grant);
+        let principal = Principal::with_documents(&entitlement.name, documents, account, partition);
+        Self { entitlement, principal }
+    }
+
     /// Whether the grant is meant to allow this.
     pub fn ought(&self, question: &Question<'_>) -> bool {
         let entitlement = &self.entitlement;

@@ -2,6 +2,7 @@
 
 use crate::server_env::open;
 use crate::testenv::{TestEnv, files_below};
+use serde_json::{Value, json};
 use std::fs;
 
 const LAYOUT: &str = r#"
@@ -97,6 +98,26 @@ fn what_is_not_as_wanted_is_told() {
     ] {
         assert!(text.contains(wanted), "{wanted} is missing in\n{text}");
     }
+}
+
+#[test]
+fn the_matrix_is_of_what_is_in_force() {
+    let env = applied();
+    assert!(page(&env, &[]).contains("0 not as the grants say, 0 unknown"));
+    // Somebody takes the models away, by hand.
+    let policy = env.path(&format!("{STORE}/directory/policies/FlyteMLS3Access.json"));
+    let mut document: Value = serde_json::from_slice(&fs::read(&policy).unwrap()).unwrap();
+    let deny = json!({ "Effect": "Deny", "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::bsingh-ml-workflows/credit-scoring/models/*" });
+    document["Statement"].as_array_mut().unwrap().push(deny);
+    fs::write(&policy, document.to_string()).unwrap();
+    let text = page(&env, &[]);
+    assert!(text.contains("| access | ✗ ") && text.contains("1 not as the grants say, 0 unknown"), "{text}");
+    assert!(text.contains("| FlyteMLS3Access | get | s3://bsingh-ml-workflows/credit-scoring/models/ |"), "{text}");
+    // The policy goes, and with it all that it gave.
+    fs::remove_file(&policy).unwrap();
+    let text = page(&env, &[]);
+    assert!(text.contains("| access | ✗ ") && text.contains("no statement allows s3:GetObject here"), "{text}");
 }
 
 #[test]
