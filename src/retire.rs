@@ -10,9 +10,9 @@ mod revoke;
 mod target;
 mod without;
 
-pub use decide::{Options, Retirement, decide, foreign};
+pub use decide::{Options, Retirement, decide, foreign, may_log_into};
 pub use inventory::{Amount, Holdings, Inventory};
-pub use reach::{Reaching, access_that_remains, let_in_by_bucket, reaching};
+pub use reach::{Reaching, access_that_remains, let_in_by_bucket, others_unread, reaching};
 pub use revoke::revoke;
 pub use target::{Target, TargetError};
 pub use without::{Without, without};

@@ -66,6 +66,9 @@ pub struct HolderRecord {
     pub operations: Vec<&'static str>,
     /// Whom it is attached to.
     pub attached_to: Vec<String>,
+    /// Why that may not be read, where it may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attached_unread: Option<String>,
 }
 
 /// What a person changes in the layout's file.
@@ -93,12 +96,14 @@ impl HoldingsRecord {
             let held = counted(folder.versions, "version", "versions", Some(folder.bytes)).unwrap_or_default();
             lines.push((4, format!("{}  {held}", folder.folder)));
         }
-        if !self.access_seen {
-            lines.push((2, "who reaches it could not be looked for".to_owned()));
-        } else if self.reached_by.is_empty() {
-            lines.push((2, "no policy of the account reaches it".to_owned()));
+        if self.access_seen && self.reached_by.is_empty() {
+            lines.push((2, "no managed policy of the account reaches it".to_owned()));
         }
         lines.extend(self.reached_by.iter().map(|one| (2, one.words())));
+        if !self.access_seen {
+            let else_ = if self.reached_by.is_empty() { "" } else { "else " };
+            lines.push((2, format!("who {else_}reaches it could not be looked for")));
+        }
         if !self.logged_by.is_empty() {
             lines.push((2, format!("access logs go there from {}", self.logged_by.join(", "))));
         }
@@ -124,7 +129,11 @@ impl HoldingsRecord {
 impl HolderRecord {
     fn words(&self) -> String {
         let whose = self.owner.as_ref().map(|owner| format!(" of layout {owner}")).unwrap_or_default();
-        let whom = if self.attached_to.is_empty() { "nobody".to_owned() } else { self.attached_to.join(", ") };
+        let whom = match (&self.attached_unread, self.attached_to.is_empty()) {
+            (Some(_), _) => "whom may not be read".to_owned(),
+            (None, true) => "nobody".to_owned(),
+            (None, false) => self.attached_to.join(", "),
+        };
         format!("policy {}{whose} allows {}; attached to {whom}", self.policy, self.operations.join(" "))
     }
 }

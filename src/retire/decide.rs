@@ -157,13 +157,22 @@ pub fn foreign(layout: &Layout, target: &Target, state: &BucketState) -> Option<
     }
 }
 
+/// True for a bucket of the layout that logs into `target`, or may do so as far as it can be seen.
+pub fn may_log_into(source: &BucketState, target: &BucketName) -> bool {
+    match (&source.existence, &source.access_log) {
+        (Existence::Absent, _) | (Existence::Present, Reading::Unsupported) => false,
+        (Existence::Forbidden, _) | (Existence::Present, Reading::Denied(_)) => true,
+        (Existence::Present, Reading::Known(log)) => log.as_ref().is_some_and(|log| log.bucket == *target),
+    }
+}
+
 /// A bucket that logs go to must stay as long as they do.
 fn logged_into(target: &Target, sources: &[BucketName]) -> Option<Finding> {
     if target.project.is_some() || sources.is_empty() {
         return None;
     }
     let names: Vec<String> = sources.iter().map(|source| format!("`{source}`")).collect();
-    let message = format!("the access logs of {} go to `{}`", names.join(", "), target.bucket);
+    let message = format!("the access logs of {} go to `{}`, as far as can be seen", names.join(", "), target.bucket);
     refusal(
         "log-target",
         target,

@@ -3,7 +3,7 @@
 use super::target::Target;
 use crate::document::OWN_SID_START;
 use crate::layout::Layout;
-use crate::model::{AccountId, Attachments, ManagedPolicy, PolicyJson, Seen, TagKey, TagValue};
+use crate::model::{AccountId, Attachments, ManagedPolicy, PolicyJson, Reading, Seen, TagKey, TagValue};
 use crate::policy::generate::{Generated, Kind};
 use crate::policy::matrix::{Operation, Principal, Question};
 use crate::report::{Finding, HolderRecord, Severity, attachment_names};
@@ -13,6 +13,8 @@ use serde_json::Value;
 const TRIED: [Operation; 4] = [Operation::List, Operation::Get, Operation::Put, Operation::Delete];
 /// In so many folders at most; projects of one template are alike.
 const MOST_TRIED: usize = 30;
+/// The code of what may not be read.
+const HIDDEN: &str = "account-hidden";
 /// The name of the object that is asked for.
 const PROBE: &str = ".bucketwright/probe";
 
@@ -61,6 +63,10 @@ impl Reaching {
             owner: self.policy.tags.get(&TagKey::owner()).map(ToString::to_string),
             operations: self.operations.clone(),
             attached_to: attachments.here().map(attachment_names).unwrap_or_default(),
+            attached_unread: match attachments {
+                Seen::Hidden(why) => Some(why.clone()),
+                Seen::Here(_) | Seen::Absent => None,
+            },
         }
     }
 }
@@ -68,26 +74,47 @@ impl Reaching {
 /// The policies that reach the target and are not this layout's: they stay as they are.
 pub fn access_that_remains(layout: &Layout, target: &Target, records: &[HolderRecord]) -> Vec<Finding> {
     let ours = TagValue::from(&layout.id).to_string();
-    let remains =
-        records.iter().filter(|one| one.owner.as_deref() != Some(ours.as_str()) && !one.attached_to.is_empty());
-    remains
-        .map(|one| {
-            let message = format!(
-                "policy `{}` is not this layout's and allows {} in {}; it is attached to {}",
-                one.policy,
-                one.operations.join(", "),
-                target.url(),
-                one.attached_to.join(", ")
-            );
-            let fix = format!("`policy show {0}` shows it; `policy detach {0}` takes it from roles", one.policy);
-            Finding::new("access-remains", Severity::Warning, &one.arn, message).with_fix(fix)
-        })
-        .collect()
+    let foreign = records.iter().filter(|one| one.owner.as_deref() != Some(ours.as_str()));
+    let told = |record: &HolderRecord| {
+        let allows = format!(
+            "policy `{}` is not this layout's and allows {} in {}",
+            record.policy,
+            record.operations.join(", "),
+            target.url()
+        );
+        if let Some(why) = &record.attached_unread {
+            let message = format!("{allows}; to whom it is attached may not be read: {why}");
+            let finding = Finding::new(HIDDEN, Severity::Warning, &record.arn, message);
+            return Some(finding.with_fix("use a profile with iam:ListEntitiesForPolicy"));
+        }
+        let message = format!("{allows}; it is attached to {}", record.attached_to.join(", "));
+        let fix = format!("`policy show {0}` shows it; `policy detach {0}` takes it from roles", record.policy);
+        let finding = Finding::new("access-remains", Severity::Warning, &record.arn, message).with_fix(fix);
+        (!record.attached_to.is_empty()).then_some(finding)
+    };
+    foreign.filter_map(told).collect()
 }
 
-/// Statements of the bucket's own policy that let somebody in, beside ours.
-pub fn let_in_by_bucket(target: &Target, policy: &PolicyJson) -> Option<Finding> {
-    let document = serde_json::from_str::<Value>(&policy.0).ok()?;
+/// Policies that no grant of the layout makes were not looked for, so that others may reach the target too.
+pub fn others_unread(target: &Target, why: &str) -> Finding {
+    let message = format!("what other policies reach it cannot be told: {why}");
+    let finding = Finding::new(HIDDEN, Severity::Warning, target.url(), message);
+    finding.with_fix("use a profile with iam:GetAccountAuthorizationDetails and iam:ListPolicyTags")
+}
+
+/// Statements of the bucket's own policy that let somebody in, beside ours; or that it may not be read.
+pub fn let_in_by_bucket(target: &Target, policy: &Reading<Option<PolicyJson>>) -> Option<Finding> {
+    let url = format!("s3://{}", target.bucket);
+    let text = match policy {
+        Reading::Known(policy) => policy.as_ref()?,
+        Reading::Denied(why) => {
+            let message = format!("whom the bucket's own policy lets in cannot be told: {why}");
+            let finding = Finding::new(HIDDEN, Severity::Warning, url, message);
+            return Some(finding.with_fix("use a profile with s3:GetBucketPolicy"));
+        }
+        Reading::Unsupported => return None,
+    };
+    let document = serde_json::from_str::<Value>(&text.0).ok()?;
     let statements = match document.get("Statement")? {
         Value::Array(statements) => statements.clone(),
         one => vec![one.clone()],
@@ -103,6 +130,5 @@ pub fn let_in_by_bucket(target: &Target, policy: &PolicyJson) -> Option<Finding>
         return None;
     }
     let message = format!("the bucket's own policy lets others in, and stays as it is: {}", named.join(", "));
-    let url = format!("s3://{}", target.bucket);
     Some(Finding::new("access-remains", Severity::Warning, url, message))
 }

@@ -1,9 +1,15 @@
 //! What a layout is without a part of it, what is counted, and what may go.
 
-use super::{Inventory, Options, Retirement, Target, Without, decide, without};
+use super::{
+    Inventory, Options, Retirement, Target, Without, access_that_remains, decide, let_in_by_bucket, may_log_into,
+    reaching, without,
+};
 use crate::access::AccountPlan;
 use crate::layout::{Layout, ParseOptions, parse};
-use crate::model::{BucketState, Existence, Reading, TagKey, Tags, VersionEntry};
+use crate::model::{
+    AccessLog, Attachments, BucketName, BucketState, Existence, ManagedPolicy, PolicyJson, PolicyVersion, Reading,
+    Seen, TagKey, Tags, VersionEntry, VersionId,
+};
 use crate::report::Severity;
 use std::collections::BTreeMap;
 
@@ -148,6 +154,69 @@ fn more_than_was_allowed_is_refused() {
     for (max_delete, consented, refused) in [(None, true, false), (Some(3), false, false), (Some(2), true, true)] {
         let options = Options { by_hand: true, all_versions: false, max_delete, consented };
         assert_eq!(decided("lake/a", &entries, 0, options).is_refused(), refused, "{max_delete:?} {consented}");
+    }
+}
+
+/// Whoever has a policy of somebody else that reaches the bucket `lake`.
+fn told_of(attachments: &Seen<Attachments>) -> Vec<(&'static str, String)> {
+    let layout = layout(LAKE);
+    let target = Target::find(&layout, "lake").unwrap();
+    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}"#;
+    let version = PolicyVersion { id: VersionId(1), created: None, document: PolicyJson(document.to_owned()) };
+    let policy = ManagedPolicy {
+        arn: "arn:aws:iam::111122223333:policy/Theirs".parse().unwrap(),
+        name: "Theirs".parse().unwrap(),
+        id: None,
+        description: None,
+        default_version: VersionId(1),
+        versions: vec![version],
+        attachments: 0,
+        boundary_uses: 0,
+        tags: Tags::new(),
+        created: None,
+        updated: None,
+    };
+    let reaching = reaching(&layout, &target, &[policy], &"111122223333".parse().unwrap(), "aws");
+    let records: Vec<_> = reaching.iter().map(|one| one.record(attachments)).collect();
+    let told = access_that_remains(&layout, &target, &records).into_iter();
+    told.map(|finding| (finding.code, finding.message)).collect()
+}
+
+#[test]
+fn access_that_cannot_be_seen_is_not_taken_for_none() {
+    let codes = |attachments: &Seen<Attachments>| told_of(attachments).iter().map(|one| one.0).collect::<Vec<_>>();
+    assert_eq!(codes(&Seen::Here(Attachments::default())), [""; 0]);
+    let roles = vec!["trainer".parse().unwrap()];
+    assert_eq!(codes(&Seen::Here(Attachments { roles, ..Attachments::default() })), ["access-remains"]);
+    let hidden = told_of(&Seen::Hidden("not today".to_owned()));
+    assert_eq!(hidden[0].0, "account-hidden");
+    assert!(hidden[0].1.contains("`Theirs`") && hidden[0].1.contains("not today"), "{hidden:?}");
+
+    let layout = layout(LAKE);
+    let target = Target::find(&layout, "lake").unwrap();
+    let of_bucket = |policy| let_in_by_bucket(&target, &policy).map(|finding| finding.code);
+    let allow = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*"}]}"#;
+    assert_eq!(of_bucket(Reading::Known(None)), None);
+    assert_eq!(of_bucket(Reading::Unsupported), None);
+    assert_eq!(of_bucket(Reading::Known(Some(PolicyJson(allow.to_owned())))), Some("access-remains"));
+    assert_eq!(of_bucket(Reading::Denied("no".to_owned())), Some("account-hidden"));
+}
+
+#[test]
+fn a_bucket_that_may_log_elsewhere_is_not_taken_for_silent() {
+    let target: BucketName = "lake".parse().unwrap();
+    let log = |bucket: &str| Some(AccessLog { bucket: bucket.parse().unwrap(), prefix: String::new() });
+    for (existence, access_log, may_log) in [
+        (Existence::Present, Reading::Known(log("lake")), true),
+        (Existence::Present, Reading::Known(log("pond")), false),
+        (Existence::Present, Reading::Known(None), false),
+        (Existence::Present, Reading::Denied("no".to_owned()), true),
+        (Existence::Present, Reading::Unsupported, false),
+        (Existence::Forbidden, Reading::Unsupported, true),
+        (Existence::Absent, Reading::Known(log("lake")), false),
+    ] {
+        let state = BucketState { access_log, ..ours(existence) };
+        assert_eq!(may_log_into(&state, &target), may_log, "{state:?}");
     }
 }
 

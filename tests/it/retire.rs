@@ -96,6 +96,7 @@ struct ReachLine {
     owner: Option<String>,
     operations: Vec<String>,
     attached_to: Vec<String>,
+    attached_unread: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,7 +11,8 @@ use crate::error::CommandError;
 use crate::model::{AccountId, BucketName, BucketState, Existence, ManagedPolicy, Reading, Seen};
 use crate::report::{Finding, FolderRecord, HolderRecord, HoldingsRecord};
 use crate::retire::{
-    Holdings, Inventory, Target, Without, access_that_remains, foreign, let_in_by_bucket, reaching, revoke,
+    Holdings, Inventory, Target, Without, access_that_remains, foreign, let_in_by_bucket, may_log_into, others_unread,
+    reaching, revoke,
 };
 use crate::world::{AccountError, World};
 use futures_util::TryStreamExt as _;
@@ -62,8 +63,8 @@ impl Look<'_> {
             self.count(&mut inventory, &mut named).await?;
             uploads = self.unfinished().await?;
         }
-        let policy = state.policy.known().and_then(Option::as_ref);
-        let let_in = policy.filter(|_| is_counted).and_then(|policy| let_in_by_bucket(target, policy));
+        let is_seen = is_counted && state.existence == Existence::Present;
+        let let_in = is_seen.then(|| let_in_by_bucket(target, &state.policy)).flatten();
         let sources = self.sources().await?;
         Ok(Bucket { is_counted, holdings: inventory.finish(), named, uploads, sources, let_in, state })
     }
@@ -119,8 +120,7 @@ impl Look<'_> {
         let wanted = self.target.wanted(&self.loaded.layout).filter(|_| self.target.project.is_none());
         for (source, _) in wanted.into_iter().flat_map(|bucket| &bucket.logs_from) {
             let state = self.world.store.bucket_state(source, &[]).await?;
-            let log = state.access_log.known().and_then(Option::as_ref);
-            if state.existence == Existence::Present && log.is_some_and(|log| log.bucket == self.target.bucket) {
+            if may_log_into(&state, &self.target.bucket) {
                 sources.push(source.clone());
             }
         }
@@ -142,17 +142,19 @@ impl Look<'_> {
         let reaches = |policy: &ManagedPolicy| {
             !reaching(layout, self.target, std::slice::from_ref(policy), account, partition).is_empty()
         };
-        let policies = match self.world.account.policies_that(reaches).await {
-            Ok(policies) => policies,
+        let (policies, unread) = match self.world.account.policies_that(reaches).await {
+            Ok(policies) => (policies, None),
             Err(error) if error.class() == ErrorClass::Denied => {
                 let named = state.policies.values().filter_map(Seen::here);
-                named.chain(state.former.here().into_iter().flatten()).cloned().collect()
+                let known = named.chain(state.former.here().into_iter().flatten()).cloned().collect();
+                (known, Some(error.to_string()))
             }
             Err(error) => return Err(error.into()),
         };
         let reached_by = self.reached_by(&policies, account, partition).await?;
-        let findings = access_that_remains(layout, self.target, &reached_by);
-        Ok(Access { plan, reached_by, is_seen: true, findings })
+        let mut findings = access_that_remains(layout, self.target, &reached_by);
+        findings.extend(unread.iter().map(|why| others_unread(self.target, why)));
+        Ok(Access { plan, reached_by, is_seen: unread.is_none(), findings })
     }
 
     async fn reached_by(
