@@ -31,7 +31,9 @@ pub(super) fn scheme(survey: &Survey, nameable: &dyn Fn(&str) -> bool) -> Scheme
     let mut remarks = Vec::new();
     let all: Folders<'_> =
         survey.folders.iter().map(|(prefix, seen)| (prefix.strip_suffix('/').unwrap_or(prefix), *seen)).collect();
+    let count = all.len();
     let (all, unnameable) = named(&all, nameable);
+    let unasked = count - all.len() - unnameable.len();
     if let Some(first) = unnameable.first() {
         let more = match unnameable.len() {
             1 => String::new(),
@@ -39,7 +41,7 @@ pub(super) fn scheme(survey: &Survey, nameable: &dyn Fn(&str) -> bool) -> Scheme
         };
         remarks.push(format!("No layout can name the folder `{first}/`{more}: left out, and left as they are."));
     }
-    if survey.is_cut {
+    if survey.is_cut || unasked > 0 {
         remarks.push("The bucket has more folders than a layout names; the rest is left out.".to_owned());
     }
     let marked: Folders<'_> =

@@ -93,8 +93,18 @@ impl Reader<'_> {
         let Some(reach) = self.reach(&version.document) else { return Meaning::Nothing };
         let held = self.held(found);
         let note = |why: &str, grant: Option<Grant>| {
-            let text = format!("Policy {} ({}), {held}: {why}", policy.name, policy.default_version);
+            let ours = match self.is_ours(policy) {
+                true => {
+                    " It carries this layout's tag: without a grant here `apply` takes it from everybody who has it."
+                }
+                false => "",
+            };
+            let text = format!("Policy {} ({}), {held}: {why}{ours}", policy.name, policy.default_version);
             Meaning::Note(Note { text, grant })
+        };
+        let left_as_it_is = match self.is_ours(policy) {
+            true => "no grant makes this document.",
+            false => "no grant makes this document, so it is left as it is.",
         };
         if let Some(owner) = self.owner(policy).filter(|_| !self.is_ours(policy)) {
             return note(&format!("it belongs to layout `{owner}`, and is left to it."), None);
@@ -102,14 +112,20 @@ impl Reader<'_> {
         match reach {
             Reach::Everything => note("it reaches this bucket along with others, and no grant says that.", None),
             Reach::Prefixes(prefixes) => match self.equal(found, &version.document, &prefixes, Form::Least) {
-                Some(grant) => Meaning::Grant(grant),
+                Some(grant) if found.attachments.here().is_some() => Meaning::Grant(grant),
+                // A grant that names nobody would take the policy from everybody who has it.
+                Some(grant) => note(
+                    "this grant makes it. Name the roles that have it in `attach` before it is taken over, or `apply` \
+                     takes the policy from them:",
+                    Some(grant),
+                ),
                 None => match self.equal(found, &version.document, &prefixes, Form::Seed) {
                     Some(grant) => note(
                         "an older form of what this grant gives. Taken over, it would get a new version; `plan` shows \
                          what that changes:",
                         Some(grant),
                     ),
-                    None => note("no grant makes this document, so it is left as it is.", None),
+                    None => note(left_as_it_is, None),
                 },
             },
         }

@@ -1,13 +1,13 @@
 //! Buckets of all kinds, written down: each text is a layout, and what it plans is the owner tag and nothing else.
 
-use super::{Found, Inferred, Policies, Survey, layout_of};
+use super::{Found, FoundPolicy, Inferred, Policies, Survey, layout_of};
 use crate::layout::Layout;
 use crate::layout::controls::Circumstances;
 use crate::layout::scaffold::{self, Sections};
 use crate::model::{
-    AccessLog, AccountId, BucketName, BucketState, Encryption, Endpoint, Existence, Identity, Lifecycle,
-    LifecycleFilter, LifecycleRule, MarkerState, NoncurrentExpiration, ObjectEntry, PolicyJson, PublicAccessBlock,
-    Reading, Region, Setting, TagKey, TagValue, Tags,
+    AccessLog, AccountId, Attachments, BucketName, BucketState, Encryption, Endpoint, Existence, Identity, Lifecycle,
+    LifecycleFilter, LifecycleRule, ManagedPolicy, MarkerState, NoncurrentExpiration, ObjectEntry, PolicyJson,
+    PolicyVersion, PublicAccessBlock, Reading, Region, Seen, Setting, TagKey, TagValue, Tags, VersionId,
 };
 use crate::plan::{Plan, Step};
 use proptest::collection::vec;
@@ -222,6 +222,72 @@ fn what_cannot_be_read_is_waived_and_told() {
     hidden.bucket.tags = Reading::Denied("no".to_owned());
     let owner = layout_of(&hidden).unwrap();
     assert!(owner.warnings[0].contains("cannot tell whose bucket"), "{:?}", owner.warnings);
+}
+
+#[test]
+fn folders_beyond_those_that_are_named_are_told() {
+    let keys: Vec<String> = (0..1_500).map(|number| format!("p{number:04}/data/x")).collect();
+    let objects: Vec<(&str, u64)> = keys.iter().map(|key| (key.as_str(), 1)).collect();
+    let inferred = inferred(&found(&objects));
+    assert!(inferred.layout.buckets[0].folders.len() < 1_500);
+    assert!(inferred.text.contains("The bucket has more folders than a layout names"), "{}", &inferred.text[..600]);
+}
+
+/// The layout where a policy that a grant would make just so is attached to these.
+fn with_policy(attachments: Seen<Attachments>, document: &str, is_ours: bool) -> Inferred {
+    let mut found = found(&[("p/data/", 0), ("q/data/", 0)]);
+    let own = Tags::from([(TagKey::owner(), TagValue::observed("mine"))]);
+    found.bucket.tags = Reading::Known(own.clone());
+    let version = PolicyVersion { id: VersionId(1), created: None, document: PolicyJson(document.to_owned()) };
+    let policy = ManagedPolicy {
+        arn: "arn:aws:iam::245966534215:policy/P".parse().unwrap(),
+        name: "P".parse().unwrap(),
+        id: None,
+        description: None,
+        default_version: VersionId(1),
+        versions: vec![version],
+        attachments: 1,
+        boundary_uses: 0,
+        tags: if is_ours { own } else { Tags::new() },
+        created: None,
+        updated: None,
+    };
+    found.policies = Policies::Read(vec![FoundPolicy { policy, attachments }]);
+    layout_of(&found).unwrap()
+}
+
+#[test]
+fn a_policy_of_whose_holders_nothing_is_known_becomes_no_grant_that_takes_it_from_them() {
+    let grant = "[[grant]]\npolicy = \"P\"\naccess = \"read\"\non = [\"bsingh-ml-workflows\"]\n";
+    let layout = format!(
+        "version = 1\nlayout = \"mine\"\n[[bucket]]\nname = \"{BUCKET}\"\ntemplate = \"t\"\nprojects = [\"p\", \"q\"]\n{grant}\
+         [template.t]\nfolders = [{{ path = \"data\" }}]\n"
+    );
+    let none = BTreeMap::new();
+    let options = crate::layout::ParseOptions { file_stem: "x", environment: None, set: &none, env_vars: &none };
+    let layout = crate::layout::parse(layout.as_bytes(), &options).unwrap();
+    let made = crate::access::documents_of(&layout, &layout.grants[0], "aws").unwrap().remove(0).1.0;
+    let roles = vec!["trainer".parse().unwrap()];
+    let seen = with_policy(Seen::Here(Attachments { roles, ..Attachments::default() }), &made, true);
+    assert_eq!(seen.layout.grants.len(), 1, "{}", seen.text);
+    assert!(seen.warnings.is_empty() && seen.text.contains("{ role = \"trainer\" }"), "{}", seen.text);
+    let hidden = with_policy(Seen::Hidden("no".to_owned()), &made, true);
+    assert_eq!(hidden.layout.grants.len(), 0, "{}", hidden.text);
+    assert!(hidden.warnings[0].contains("policy `P`"), "{:?}", hidden.warnings);
+    assert!(
+        hidden.text.contains("# [[grant]]\n# policy = \"P\"") && hidden.text.contains("`attach`"),
+        "{}",
+        hidden.text
+    );
+}
+
+#[test]
+fn what_would_be_revoked_is_not_said_to_stay() {
+    let other = r#"{"Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::bsingh-ml-workflows/p/x"}]}"#;
+    let words = |is_ours| with_policy(Seen::Here(Attachments::default()), other, is_ours).text.replace("\n# ", " ");
+    assert!(words(false).contains("so it is left as it is."), "{}", words(false));
+    let ours = words(true);
+    assert!(!ours.contains("left as it is") && ours.contains("`apply` takes it from everybody"), "{ours}");
 }
 
 /// Keys that people and programs have made.
