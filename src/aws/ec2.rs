@@ -191,8 +191,22 @@ fn endpoint(found: &Element) -> Option<VpcEndpoint> {
 
 fn route_table(found: &Element) -> Option<RouteTable> {
     let associations = || items(found, "associationSet");
-    let to_everywhere = |route: &&Element| route.text_of("destinationCidrBlock") == Some("0.0.0.0/0");
-    let through = ["natGatewayId", "gatewayId", "transitGatewayId", "instanceId", "networkInterfaceId"];
+    let to_everywhere = |route: &&Element| {
+        route.text_of("destinationCidrBlock") == Some("0.0.0.0/0")
+            || route.text_of("destinationIpv6CidrBlock") == Some("::/0")
+    };
+    let through = [
+        "natGatewayId",
+        "gatewayId",
+        "transitGatewayId",
+        "instanceId",
+        "networkInterfaceId",
+        "egressOnlyInternetGatewayId",
+        "coreNetworkArn",
+        "carrierGatewayId",
+        "localGatewayId",
+        "vpcPeeringConnectionId",
+    ];
     let mut open = items(found, "routeSet").filter(to_everywhere);
     Some(RouteTable {
         id: owned(found, "routeTableId")?,
@@ -256,5 +270,20 @@ mod tests {
             (found.is_main, found.subnets, found.way_out.as_deref()),
             (true, vec!["subnet-2".to_owned()], Some("nat-1"))
         );
+        for (route, way_out) in [
+            (
+                "<destinationIpv6CidrBlock>::/0</destinationIpv6CidrBlock><egressOnlyInternetGatewayId>eigw-1</egressOnlyInternetGatewayId>",
+                Some("eigw-1"),
+            ),
+            (
+                "<destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><coreNetworkArn>arn:core</coreNetworkArn>",
+                Some("arn:core"),
+            ),
+            ("<destinationCidrBlock>10.0.0.0/8</destinationCidrBlock><transitGatewayId>tgw-1</transitGatewayId>", None),
+        ] {
+            let text =
+                format!("<item><routeTableId>rtb-1</routeTableId><routeSet><item>{route}</item></routeSet></item>");
+            assert_eq!(route_table(&parse(&text)).unwrap().way_out.as_deref(), way_out, "{route}");
+        }
     }
 }

@@ -52,19 +52,22 @@ fn together(nodes: &[&Node]) -> Option<(Pods, String)> {
 /// Every kind of node that the cluster has, managed groups first.
 pub(super) fn records(cluster: &Cluster, survey: &ClusterSurvey) -> Vec<NodeGroupRecord> {
     let all: &[Node] = survey.nodes.here().map_or(&[], Vec::as_slice);
-    let mut makers: BTreeMap<&NodeMaker, Vec<&Node>> = BTreeMap::new();
-    for node in all {
-        makers.entry(&node.maker).or_default().push(node);
-    }
     let mut records = Vec::new();
     for group in &cluster.node_groups {
-        let nodes = makers.remove(&NodeMaker::Managed(group.name.clone())).unwrap_or_default();
+        let is_of_group = |node: &&Node| matches!(&node.maker, NodeMaker::Managed(name) if *name == group.name);
+        let nodes: Vec<&Node> = all.iter().filter(is_of_group).collect();
         let more = survey.groups.get(&group.name);
         records.push(managed(cluster, survey, &group.name, &group.role, more, &nodes));
     }
-    let has_auto_nodes = makers.keys().any(|maker| matches!(maker, NodeMaker::AutoMode(_)));
-    for (maker, nodes) in makers {
-        records.push(others(cluster, survey, maker, &nodes));
+    let is_listed = |maker: &NodeMaker| matches!(maker, NodeMaker::Managed(name) if cluster.node_groups.iter().any(|group| group.name == *name));
+    // Whoever makes nodes may give them different roles, and a grant reaches those of one.
+    let mut kinds: BTreeMap<(&NodeMaker, Option<&Arn>), Vec<&Node>> = BTreeMap::new();
+    for node in all.iter().filter(|node| !is_listed(&node.maker)) {
+        kinds.entry((&node.maker, role_of(node, cluster, survey))).or_default().push(node);
+    }
+    let has_auto_nodes = kinds.keys().any(|(maker, _)| matches!(maker, NodeMaker::AutoMode(_)));
+    for ((maker, role), nodes) in kinds {
+        records.push(others(cluster, maker, role, &nodes));
     }
     if let Some(role) = cluster.auto_mode_role.as_ref().filter(|_| !has_auto_nodes) {
         let mut record = blank(cluster, ClusterNodes::AutoMode, "");
@@ -185,9 +188,11 @@ fn promise(template: &LaunchTemplate) -> (Pods, String) {
     match &template.metadata {
         Seen::Here(metadata) => {
             let (pods, because) = reach(metadata);
-            match metadata.hop_limit {
-                Some(_) => (pods, because),
-                None => (pods, "it leaves the hop limit to the account and the machine image".to_owned()),
+            match (pods, metadata.hop_limit) {
+                (Pods::Unknown, None) => {
+                    (pods, "it leaves the hop limit to the account and the machine image".to_owned())
+                }
+                _ => (pods, because),
             }
         }
         Seen::Absent => (Pods::Unknown, "this version of it is gone".to_owned()),
@@ -195,8 +200,19 @@ fn promise(template: &LaunchTemplate) -> (Pods, String) {
     }
 }
 
-/// Nodes that no managed group of the cluster owns.
-fn others(cluster: &Cluster, survey: &ClusterSurvey, maker: &NodeMaker, nodes: &[&Node]) -> NodeGroupRecord {
+/// The role in a node's instance profile, where that was read: of the profiles of groups' roles by the role, else by name.
+fn role_of<'seen>(node: &Node, cluster: &'seen Cluster, survey: &'seen ClusterSurvey) -> Option<&'seen Arn> {
+    let profile = node.profile.as_ref()?;
+    let holds = |role: &&Arn| {
+        let profiles = RoleName::of_arn(role).and_then(|name| survey.profiles.get(&name)?.here());
+        profiles.is_some_and(|profiles| profiles.contains(profile))
+    };
+    let of_groups = cluster.node_groups.iter().map(|group| &group.role).chain(&cluster.auto_mode_role).find(holds);
+    of_groups.or_else(|| survey.profile_roles.get(profile)?.here())
+}
+
+/// Nodes that no managed group of the cluster owns, all with the same role.
+fn others(cluster: &Cluster, maker: &NodeMaker, role: Option<&Arn>, nodes: &[&Node]) -> NodeGroupRecord {
     let (kind, name) = match maker {
         NodeMaker::Managed(name) => (ClusterNodes::Managed, name),
         NodeMaker::AutoMode(name) => (ClusterNodes::AutoMode, name),
@@ -205,10 +221,8 @@ fn others(cluster: &Cluster, survey: &ClusterSurvey, maker: &NodeMaker, nodes: &
     };
     let mut record = blank(cluster, kind, name);
     record.set_nodes(nodes);
-    let profiles = nodes.iter().filter_map(|node| node.profile.as_ref());
-    let mut roles = profiles.filter_map(|profile| survey.profile_roles.get(profile)?.here());
     let auto = cluster.auto_mode_role.as_ref().filter(|_| kind == ClusterNodes::AutoMode);
-    if let Some(role) = roles.next().or(auto) {
+    if let Some(role) = role.or(auto) {
         record.set_role(role);
     }
     if kind == ClusterNodes::Managed && cluster.unread(ClusterPart::NodeGroups).is_none() {

@@ -101,6 +101,43 @@ fn pods_get_what_the_metadata_service_sends_far_enough() {
 }
 
 #[test]
+fn what_a_template_leaves_open_is_no_reason_for_what_it_says() {
+    let of = |enabled, tokens| {
+        let promised = MetadataOptions { hop_limit: None, tokens, enabled };
+        let group = view(&cluster(), &with_template(survey(Vec::new()), Seen::Here(promised))).nodes.remove(0);
+        (group.pods, group.because)
+    };
+    let (pods, because) = of(Some(false), None);
+    assert!(pods == Pods::Nobody && because.contains("the metadata service is off"), "{because}");
+    let (pods, because) = of(None, Some(Tokens::Optional));
+    assert!(pods == Pods::Every && because.contains("tokens are optional"), "{because}");
+    let (pods, because) = of(None, None);
+    assert!(pods == Pods::Unknown && because.contains("leaves the hop limit"), "{because}");
+}
+
+#[test]
+fn nodes_of_one_maker_with_different_roles_are_told_apart() {
+    let alone = |id: &str, profile: &str| Node {
+        profile: Some(profile.to_owned()),
+        ..node(id, NodeMaker::SelfManaged(String::new()), metadata(2, Tokens::Required))
+    };
+    let mut seen =
+        survey(vec![alone("i-1", "of-a"), alone("i-2", "of-b"), alone("i-3", "of-one"), alone("i-4", "dark")]);
+    seen.profile_roles.insert("of-a".to_owned(), Seen::Here(role("a")));
+    seen.profile_roles.insert("of-b".to_owned(), Seen::Here(role("b")));
+    // Profiles of the groups' roles are known by these.
+    seen.profiles.insert("one-role".parse().unwrap(), Seen::Here(vec!["of-one".to_owned()]));
+    let found = view(&cluster(), &seen).nodes;
+    let of_hand = found.iter().filter(|record| record.kind == ClusterNodes::SelfManaged);
+    let roles: Vec<_> = of_hand.map(|record| (record.role_name.clone().unwrap_or_default(), record.nodes)).collect();
+    let one = |name: &str| (name.to_owned(), Some(1));
+    assert_eq!(roles, [one(""), one("a"), one("b"), one("one-role")]);
+    let layout = grant("{ role = \"b\" }");
+    let ways = grants(&layout, &cluster(), &seen, &BTreeMap::new()).ways;
+    assert_eq!(ways.iter().map(|way| way.role.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
 fn a_group_is_what_its_nodes_are_and_else_what_its_template_promises() {
     let first = |survey: &ClusterSurvey| view(&cluster(), survey).nodes.remove(0);
     let one = |hop_limit| survey(vec![of_group("i-1", "one", hop_limit)]);
