@@ -108,17 +108,6 @@ impl LocalAccount {
         })
     }
 
-    /// Removes an inline policy; one that is gone is no error.
-    pub fn delete_inline(&self, role: &RoleName, name: &PolicyName) -> Result<(), DirectoryError> {
-        let _turn = self.directory.turn()?;
-        self.directory.edit_role(role, |fields| {
-            if let Some(Value::Object(inline)) = fields.get_mut("inline") {
-                inline.retain(|known, _| !known.eq_ignore_ascii_case(name.as_str()));
-            }
-            Ok(())
-        })
-    }
-
     /// Bounds a role by a managed policy.
     pub fn put_boundary(&self, role: &RoleName, policy: &Arn) -> Result<(), DirectoryError> {
         let _turn = self.directory.turn()?;

@@ -152,11 +152,6 @@ impl AccountStep {
             _ => None,
         }
     }
-
-    /// True for what takes access away from somebody who had it.
-    pub const fn is_revocation(&self) -> bool {
-        matches!(self, Self::DetachPolicy { .. } | Self::DeleteAssociation { .. })
-    }
 }
 
 impl AccountAction {

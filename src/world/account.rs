@@ -382,17 +382,6 @@ impl Account {
         }
     }
 
-    /// Removes an inline policy; one that is gone is no error.
-    pub async fn delete_inline(&self, role: &RoleName, name: &PolicyName) -> Result<(), AccountError> {
-        match self {
-            Self::Remote { iam, .. } => Ok(iam.delete_inline(role, name).await?),
-            Self::Local(local) => {
-                let (role, name) = (role.clone(), name.clone());
-                blocking(local, move |local| local.delete_inline(&role, &name)).await
-            }
-        }
-    }
-
     /// Bounds a role by a managed policy.
     pub async fn put_boundary(&self, role: &RoleName, policy: &Arn) -> Result<(), AccountError> {
         match self {

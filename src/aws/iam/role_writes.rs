@@ -1,6 +1,6 @@
 //! Writes roles, one call a method.
 
-use super::{Iam, read, role_target, unless_gone, written};
+use super::{Iam, read, role_target, written};
 use crate::aws::failure::ServiceError;
 use crate::model::{Arn, PolicyJson, PolicyName, RoleName, Tags};
 
@@ -50,14 +50,6 @@ impl Iam {
         let request = self.client.put_role_policy().role_name(role.as_str()).policy_name(name.as_str());
         let answer = request.policy_document(&document.0).send().await;
         answer.map(|_| ()).map_err(|error| ServiceError::new("PutRolePolicy", role_target(role), &error))
-    }
-
-    /// Removes an inline policy; one that is gone is no error.
-    pub async fn delete_inline(&self, role: &RoleName, name: &PolicyName) -> Result<(), ServiceError> {
-        let request = self.client.delete_role_policy().role_name(role.as_str()).policy_name(name.as_str());
-        let answer = request.send().await;
-        let answer = answer.map_err(|error| ServiceError::new("DeleteRolePolicy", role_target(role), &error));
-        unless_gone(answer).map(|_| ())
     }
 
     /// Bounds a role by a managed policy.

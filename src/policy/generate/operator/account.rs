@@ -133,12 +133,7 @@ pub const TABLE: &[Rights] = &[
         On::PodAssociations,
         &["eks:DeletePodIdentityAssociation", "eks:TagResource"],
     ),
-    rights(
-        "RestoreRoles",
-        Need::ByHand,
-        On::Roles,
-        &["iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"],
-    ),
+    rights("RestoreRoles", Need::ByHand, On::Roles, &["iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"]),
     rights("DeletePolicies", Need::ByHand, On::OwnPolicies, &["iam:DeletePolicy"]),
     rights(
         "ReadUses",
