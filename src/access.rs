@@ -96,19 +96,17 @@ pub fn plan(layout: &Layout, state: &AccountState) -> AccountPlan {
     plan
 }
 
-/// Policies, then roles, then associations, then attachments; what takes access away comes last, so that who gets the
-/// same by another policy is never without.
+/// Policies, then roles, then associations, then attachments; pods change roles once the new one has what it should have;
+/// what takes access away comes last, so that who gets the same by another policy is never without.
 const fn phase(action: &AccountAction) -> u8 {
-    match (&action.step, &action.reason) {
-        (
-            AccountStep::CreatePolicy { .. } | AccountStep::TagPolicy { .. } | AccountStep::CreatePolicyVersion { .. },
-            _,
-        ) => 0,
-        (AccountStep::CreateRole { .. } | AccountStep::TagRole { .. } | AccountStep::PutTrust { .. }, _) => 1,
-        (AccountStep::DeleteAssociation { .. }, Reason::LeftLayout(_)) | (AccountStep::DetachPolicy { .. }, _) => 4,
-        (AccountStep::CreateAssociation { .. } | AccountStep::DeleteAssociation { .. }, _) => 2,
-        (AccountStep::AttachPolicy { .. }, _) => 3,
-        (AccountStep::SkipGrant { .. }, _) => 5,
+    match &action.step {
+        AccountStep::CreatePolicy { .. } | AccountStep::TagPolicy { .. } | AccountStep::CreatePolicyVersion { .. } => 0,
+        AccountStep::CreateRole { .. } | AccountStep::TagRole { .. } | AccountStep::PutTrust { .. } => 1,
+        AccountStep::CreateAssociation { .. } => 2,
+        AccountStep::AttachPolicy { .. } => 3,
+        AccountStep::UpdateAssociation { .. } => 4,
+        AccountStep::DeleteAssociation { .. } | AccountStep::DetachPolicy { .. } => 5,
+        AccountStep::SkipGrant { .. } => 6,
     }
 }
 

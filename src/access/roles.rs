@@ -189,24 +189,30 @@ impl Planner<'_> {
         let Some(role) = self.role_arn(&name) else { return };
         let same = |namespace: &str, account: &str| (namespace, account) == (&to.namespace, &to.service_account);
         let found = cluster.associations.iter().find(|found| same(&found.namespace, &found.service_account));
-        let reason = match found {
-            None => Reason::Missing,
-            Some(found) if found.role == role => {
-                self.plan.unchanged += 1;
-                return;
+        match found {
+            None => {
+                let step = AccountStep::CreateAssociation {
+                    cluster: to.cluster.clone(),
+                    namespace: to.namespace.clone(),
+                    service_account: to.service_account.clone(),
+                    role,
+                    tags: self.owner_tag(),
+                };
+                self.push(step, Reason::Missing);
             }
+            Some(found) if found.role == role => self.plan.unchanged += 1,
             Some(found) if self.owner(&found.tags) == Owner::Ours => {
                 let Some(before) = RoleName::of_arn(&found.role) else { return };
                 let reason = Reason::Differs { found: format!("role {before}"), wanted: format!("role {name}") };
-                let step = AccountStep::DeleteAssociation {
+                let step = AccountStep::UpdateAssociation {
                     cluster: cluster.name.clone(),
                     id: found.id.clone(),
                     namespace: to.namespace.clone(),
                     service_account: to.service_account.clone(),
-                    role: before,
+                    before,
+                    role,
                 };
-                self.push(step, reason.clone());
-                reason
+                self.push(step, reason);
             }
             Some(found) => {
                 let message = format!(
@@ -214,17 +220,9 @@ impl Planner<'_> {
                     to.namespace, to.service_account, to.cluster, found.role
                 );
                 let fix = "delete that association by hand, or name its role in the grant";
-                return self.error("association-taken", cluster.arn.as_str(), message, fix);
+                self.error("association-taken", cluster.arn.as_str(), message, fix);
             }
-        };
-        let step = AccountStep::CreateAssociation {
-            cluster: to.cluster.clone(),
-            namespace: to.namespace.clone(),
-            service_account: to.service_account.clone(),
-            role,
-            tags: self.owner_tag(),
-        };
-        self.push(step, reason);
+        }
     }
 }
 

@@ -481,7 +481,7 @@ fn association(role: &str, tags: Tags) -> PodIdentityAssociation {
 }
 
 #[test]
-fn associations_are_replaced_only_if_they_are_ours() {
+fn associations_change_only_if_they_are_ours() {
     let mut state = account();
     let mut with = |role: &str, tags: Tags| {
         let associations = vec![association(role, tags)];
@@ -494,9 +494,9 @@ fn associations_are_replaced_only_if_they_are_ours() {
     let replaced = [
         "create-policy reader",
         "create-role pods",
-        "delete-association else from flyte/sa in edu",
-        "create-association pods to flyte/sa in edu",
         "attach-policy reader to pods",
+        // Not before the new role has what it should have.
+        "update-association pods instead of else to flyte/sa in edu",
     ];
     check(&reader(PODS), &with("else", owner("mine")), &replaced, &[]);
     // What no grant names any more goes at the end.

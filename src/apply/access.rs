@@ -110,7 +110,7 @@ impl Grants<'_> {
             }
             if action.planned_status() == Status::Skipped {
                 self.emit(Event::Action(action.record(Status::Skipped))).await;
-            } else if let Some(why) = done.obstacle(action, actions) {
+            } else if let Some(why) = done.obstacle(action) {
                 done.failed(&action.step);
                 self.skip(action, why).await;
             } else {
@@ -196,6 +196,9 @@ impl Grants<'_> {
                 account.create_association(cluster, namespace, service_account, role, tags).await?;
                 Ok(())
             }
+            AccountStep::UpdateAssociation { cluster, id, role, .. } => {
+                Ok(account.update_association(cluster, id, role).await?)
+            }
             AccountStep::AttachPolicy { role, policy } => Ok(account.attach(role, policy).await?),
             AccountStep::DetachPolicy { role, policy } => Ok(account.detach(role, policy).await?),
             AccountStep::SkipGrant { .. } => Ok(()),
@@ -249,8 +252,8 @@ impl Grants<'_> {
 }
 
 impl Done {
-    /// Why a step, one of `all`, cannot be done after what failed before.
-    fn obstacle(&self, action: &AccountAction, all: &[AccountAction]) -> Option<&'static str> {
+    /// Why a step cannot be done after what failed before.
+    fn obstacle(&self, action: &AccountAction) -> Option<&'static str> {
         let is_unfit = |role: &RoleName| self.lacking.contains(role) || self.untrusting.contains(role);
         let stale = action.step.policy().is_some_and(|policy| self.stale.contains(policy));
         let lacking = action.step.roles().iter().any(|role| self.lacking.contains(role));
@@ -264,12 +267,7 @@ impl Done {
             AccountStep::CreateAssociation { .. } if action.step.roles().iter().any(is_unfit) => {
                 Some("the role could not be made as it should be")
             }
-            // A service account has one association, so that the old one goes first.
-            AccountStep::DeleteAssociation { .. }
-                if all
-                    .iter()
-                    .any(|next| follows(&action.step, &next.step) && next.step.roles().iter().any(is_unfit)) =>
-            {
+            AccountStep::UpdateAssociation { .. } if action.step.roles().iter().any(is_unfit) => {
                 Some("the service account's new role could not be made as it should be")
             }
             AccountStep::DetachPolicy { .. } if lacking => Some("the role did not get what it should have instead"),
@@ -292,6 +290,10 @@ impl Done {
             | AccountStep::DeleteAssociation { role, .. } => {
                 self.lacking.insert(role.clone());
             }
+            // Pods still take the role of before, which must keep what it has.
+            AccountStep::UpdateAssociation { before, .. } => {
+                self.lacking.insert(before.clone());
+            }
             AccountStep::PutTrust { role, .. } => {
                 self.untrusting.insert(role.clone());
             }
@@ -300,21 +302,12 @@ impl Done {
     }
 }
 
-/// True if a step hands a role to the service account that another step takes one from.
-fn follows(taken: &AccountStep, given: &AccountStep) -> bool {
-    match (taken, given) {
-        (
-            AccountStep::DeleteAssociation { cluster, namespace, service_account, .. },
-            AccountStep::CreateAssociation { cluster: its, namespace: space, service_account: account, .. },
-        ) => (cluster, namespace, service_account) == (its, space, account),
-        _ => false,
-    }
-}
-
 /// The class of a failure, as patience takes it: EKS calls a role that it does not know yet an invalid parameter.
 fn as_waited_for(action: &AccountAction, class: ErrorClass) -> ErrorClass {
     match (&action.step, class) {
-        (AccountStep::CreateAssociation { .. }, ErrorClass::Invalid) => ErrorClass::NotFound,
+        (AccountStep::CreateAssociation { .. } | AccountStep::UpdateAssociation { .. }, ErrorClass::Invalid) => {
+            ErrorClass::NotFound
+        }
         _ => class,
     }
 }
@@ -367,52 +360,56 @@ mod tests {
             tags: Tags::new(),
         };
         done.failed(&create);
-        assert!(
-            done.obstacle(&attach("nodes", "new"), &[]).is_some(),
-            "a policy that is not there is attached to nobody"
-        );
-        assert!(done.obstacle(&attach("nodes", "other"), &[]).is_none());
-        assert!(done.obstacle(&detach("nodes", "old"), &[]).is_none());
+        assert!(done.obstacle(&attach("nodes", "new")).is_some(), "a policy that is not there is attached to nobody");
+        assert!(done.obstacle(&attach("nodes", "other")).is_none());
+        assert!(done.obstacle(&detach("nodes", "old")).is_none());
         // What is left out counts as failed.
         done.failed(&attach("nodes", "new").step);
-        assert!(done.obstacle(&detach("Nodes", "old"), &[]).is_some(), "who did not get the new one keeps the old one");
-        assert!(done.obstacle(&detach("others", "old"), &[]).is_none());
+        assert!(done.obstacle(&detach("Nodes", "old")).is_some(), "who did not get the new one keeps the old one");
+        assert!(done.obstacle(&detach("others", "old")).is_none());
     }
 
     #[test]
     fn a_service_account_keeps_its_role_where_the_new_one_is_not_ready() {
-        let (cluster, namespace, service_account) = ("edu".to_owned(), "flyte".to_owned(), "sa".to_owned());
         let new: RoleName = "new".parse().unwrap();
         let trust = PolicyJson("{}".to_owned());
-        let id = "a-1".to_owned();
-        let take = action(AccountStep::DeleteAssociation {
-            cluster: cluster.clone(),
-            id,
-            namespace: namespace.clone(),
-            service_account: service_account.clone(),
-            role: "old".parse().unwrap(),
-        });
-        let give = |service_account: &str| {
-            let (cluster, namespace, tags) = (cluster.clone(), namespace.clone(), Tags::new());
-            let service_account = service_account.to_owned();
-            let role = arn("role/new");
-            action(AccountStep::CreateAssociation { cluster, namespace, service_account, role, tags })
+        let update = |service_account: &str, role: &str| {
+            action(AccountStep::UpdateAssociation {
+                cluster: "edu".to_owned(),
+                id: "a-1".to_owned(),
+                namespace: "flyte".to_owned(),
+                service_account: service_account.to_owned(),
+                before: "old".parse().unwrap(),
+                role: arn(&format!("role/{role}")),
+            })
         };
-        let same = [take.clone(), give("sa")];
-        assert!(Done::default().obstacle(&take, &same).is_none());
-        let create = AccountStep::CreateRole {
+        let (namespace, tags) = ("flyte".to_owned(), Tags::new());
+        let create = action(AccountStep::CreateAssociation {
+            cluster: "edu".to_owned(),
+            namespace,
+            service_account: "other".to_owned(),
+            role: arn("role/new"),
+            tags,
+        });
+        assert!(Done::default().obstacle(&update("sa", "new")).is_none());
+        let made = AccountStep::CreateRole {
             role: new.clone(),
             path: "/".to_owned(),
             description: String::new(),
             trust: trust.clone(),
             tags: Tags::new(),
         };
-        for failed in [create, AccountStep::PutTrust { role: new, trust }] {
+        // A role without its policy would be less than the one of before.
+        for failed in [made, AccountStep::PutTrust { role: new, trust }, attach("new", "reader").step] {
             let mut done = Done::default();
             done.failed(&failed);
-            assert!(done.obstacle(&take, &same).is_some(), "{failed:?}");
-            assert!(done.obstacle(&give("sa"), &same).is_some(), "{failed:?}");
-            assert!(done.obstacle(&take, &[take.clone(), give("another")]).is_none(), "{failed:?}");
+            assert!(done.obstacle(&update("sa", "new")).is_some(), "{failed:?}");
+            assert!(done.obstacle(&create).is_some(), "{failed:?}");
+            assert!(done.obstacle(&update("sa", "another")).is_none(), "{failed:?}");
+            // What is left out counts as failed, and the role that stays in use keeps what it has.
+            done.failed(&update("sa", "new").step);
+            assert!(done.obstacle(&detach("old", "reader")).is_some(), "{failed:?}");
+            assert!(done.obstacle(&detach("others", "reader")).is_none(), "{failed:?}");
         }
     }
 
@@ -422,6 +419,10 @@ mod tests {
         let (service_account, role, tags) = ("sa".to_owned(), arn("role/pods"), Tags::new());
         let associate = action(AccountStep::CreateAssociation { cluster, namespace, service_account, role, tags });
         assert_eq!(as_waited_for(&associate, ErrorClass::Invalid), ErrorClass::NotFound);
+        let (cluster, namespace, id) = ("edu".to_owned(), "flyte".to_owned(), "a-1".to_owned());
+        let (service_account, before, role) = ("sa".to_owned(), "old".parse().unwrap(), arn("role/pods"));
+        let update = AccountStep::UpdateAssociation { cluster, id, namespace, service_account, before, role };
+        assert_eq!(as_waited_for(&action(update), ErrorClass::Invalid), ErrorClass::NotFound);
         assert_eq!(as_waited_for(&associate, ErrorClass::Denied), ErrorClass::Denied);
         assert_eq!(as_waited_for(&attach("nodes", "new"), ErrorClass::Invalid), ErrorClass::Invalid);
     }

@@ -148,6 +148,17 @@ impl Eks {
         read(OPERATION, &target, id)
     }
 
+    /// Hands another role to a service account that has one.
+    ///
+    /// Source: <https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdatePodIdentityAssociation.html>
+    pub async fn update_association(&self, cluster: &str, id: &str, role: &Arn) -> Result<(), ServiceError> {
+        const OPERATION: &str = "UpdatePodIdentityAssociation";
+        let request = self.client.update_pod_identity_association().cluster_name(cluster).association_id(id);
+        let named = || format!("Pod Identity association {id} of {}", target(cluster));
+        let answer = request.role_arn(role.as_str()).send().await;
+        answer.map(|_| ()).map_err(|error| ServiceError::new(OPERATION, named(), &error))
+    }
+
     /// Takes the role from a service account; one that has none any more is no error.
     pub async fn delete_association(&self, cluster: &str, id: &str) -> Result<(), ServiceError> {
         let request = self.client.delete_pod_identity_association().cluster_name(cluster).association_id(id);

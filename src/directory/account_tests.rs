@@ -218,6 +218,15 @@ fn clusters_are_as_described_or_have_one_node_group() {
     refused(account.create_association("lab", "flyte", "trainer", &shared, &tags()), Rule::EntityAlreadyExists);
     let Seen::Here(lab) = account.cluster("lab").unwrap() else { panic!("it is described") };
     assert_eq!((lab.associations[0].id.as_str(), &lab.associations[0].role), (id.as_str(), &shared));
+    let trust = PolicyJson(TRUST.to_owned());
+    let other = account.create_role(&role("other"), "/", "", &trust, &tags()).unwrap();
+    account.update_association("lab", &id, &other).unwrap();
+    let Seen::Here(lab) = account.cluster("lab").unwrap() else { panic!("it is described") };
+    let kept = &lab.associations[0];
+    assert_eq!((&kept.id, &kept.role, &kept.tags), (&id, &other, &tags()));
+    refused(account.update_association("lab", "a-9", &other), Rule::NoSuchEntity);
+    let nobody: Arn = other.to_string().replace("/other", "/nobody").parse().unwrap();
+    refused(account.update_association("lab", &id, &nobody), Rule::NoSuchEntity);
     account.delete_association("lab", &id).unwrap();
     account.delete_association("lab", &id).unwrap();
     for bad in ["../x", "", "a/b", "-x"] {

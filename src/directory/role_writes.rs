@@ -130,11 +130,7 @@ impl LocalAccount {
     ) -> Result<String, DirectoryError> {
         clusters::check_name(cluster)?;
         let _turn = self.directory.turn()?;
-        let name = RoleName::of_arn(role).filter(|_| role.account() == self.account.as_str());
-        let name = name.ok_or_else(|| refused(Rule::InvalidInput, format!("`{role}` is no role of this account")))?;
-        if !self.has_role(name.as_str())? {
-            return Err(no_role(&name));
-        }
+        self.must_have(role)?;
         let mut known = self.directory.associations(cluster)?;
         let is_it = |one: &Association| one.namespace == namespace && one.service_account == service_account;
         if known.iter().any(is_it) {
@@ -152,6 +148,24 @@ impl LocalAccount {
         });
         self.directory.keep_associations(cluster, &known)?;
         Ok(id)
+    }
+
+    /// An error unless `role` is one of this account.
+    fn must_have(&self, role: &Arn) -> Result<(), DirectoryError> {
+        let name = RoleName::of_arn(role).filter(|_| role.account() == self.account.as_str());
+        let name = name.ok_or_else(|| refused(Rule::InvalidInput, format!("`{role}` is no role of this account")))?;
+        if self.has_role(name.as_str())? { Ok(()) } else { Err(no_role(&name)) }
+    }
+
+    /// Hands another role to a service account that has one.
+    pub fn update_association(&self, cluster: &str, id: &str, role: &Arn) -> Result<(), DirectoryError> {
+        clusters::check_name(cluster)?;
+        let _turn = self.directory.turn()?;
+        self.must_have(role)?;
+        let mut known = self.directory.associations(cluster)?;
+        let missing = || refused(Rule::NoSuchEntity, format!("cluster `{cluster}` has no association `{id}`"));
+        role.clone_into(&mut known.iter_mut().find(|one| one.id == id).ok_or_else(missing)?.role);
+        self.directory.keep_associations(cluster, &known)
     }
 
     /// Takes the role from a service account; one that has none any more is no error.

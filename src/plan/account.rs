@@ -110,6 +110,21 @@ pub enum AccountStep {
         /// The policy.
         policy: Arn,
     },
+    /// Hands another role to a service account that has one by EKS Pod Identity, in one step: its pods are never without.
+    UpdateAssociation {
+        /// The cluster.
+        cluster: String,
+        /// The association's id.
+        id: String,
+        /// The namespace of its service account.
+        namespace: String,
+        /// The service account.
+        service_account: String,
+        /// The role that its pods took.
+        before: RoleName,
+        /// The role that its pods take from then on.
+        role: Arn,
+    },
     /// Takes a policy from a role. Policy and attachments are backed up first; the policy itself stays.
     DetachPolicy {
         /// The role.
@@ -134,7 +149,9 @@ impl AccountStep {
             | Self::DeleteAssociation { role, .. }
             | Self::AttachPolicy { role, .. }
             | Self::DetachPolicy { role, .. } => vec![role.clone()],
-            Self::CreateAssociation { role, .. } => RoleName::of_arn(role).into_iter().collect(),
+            Self::CreateAssociation { role, .. } | Self::UpdateAssociation { role, .. } => {
+                RoleName::of_arn(role).into_iter().collect()
+            }
             Self::CreatePolicy { .. } | Self::TagPolicy { .. } | Self::TagRole { .. } | Self::SkipGrant { .. } => {
                 Vec::new()
             }
@@ -165,7 +182,8 @@ impl AccountAction {
             AccountStep::TagPolicy { .. }
             | AccountStep::CreatePolicyVersion { .. }
             | AccountStep::TagRole { .. }
-            | AccountStep::PutTrust { .. } => Effect::Change,
+            | AccountStep::PutTrust { .. }
+            | AccountStep::UpdateAssociation { .. } => Effect::Change,
             AccountStep::DetachPolicy { .. } | AccountStep::DeleteAssociation { .. } => Effect::Delete,
             AccountStep::SkipGrant { .. } => Effect::Skip,
         }
@@ -187,6 +205,7 @@ impl AccountAction {
             AccountStep::PutTrust { .. } => "put-trust",
             AccountStep::DeleteAssociation { .. } => "delete-association",
             AccountStep::CreateAssociation { .. } => "create-association",
+            AccountStep::UpdateAssociation { .. } => "update-association",
             AccountStep::AttachPolicy { .. } => "attach-policy",
             AccountStep::DetachPolicy { .. } => "detach-policy",
             AccountStep::SkipGrant { .. } => "apply-grant",
@@ -205,7 +224,8 @@ impl AccountAction {
             | AccountStep::AttachPolicy { role, .. }
             | AccountStep::DetachPolicy { role, .. } => format!("role/{role}"),
             AccountStep::DeleteAssociation { cluster, namespace, service_account, .. }
-            | AccountStep::CreateAssociation { cluster, namespace, service_account, .. } => {
+            | AccountStep::CreateAssociation { cluster, namespace, service_account, .. }
+            | AccountStep::UpdateAssociation { cluster, namespace, service_account, .. } => {
                 format!("{cluster}/{namespace}/{service_account}")
             }
             AccountStep::SkipGrant { name } => format!("policy/{name}"),
@@ -228,6 +248,10 @@ impl AccountAction {
             AccountStep::CreateAssociation { cluster, namespace, service_account, role, .. } => {
                 let role = RoleName::of_arn(role).map_or_else(|| role.to_string(), |name| name.to_string());
                 format!("{role} to {namespace}/{service_account} in {cluster}")
+            }
+            AccountStep::UpdateAssociation { cluster, namespace, service_account, before, role, .. } => {
+                let role = RoleName::of_arn(role).map_or_else(|| role.to_string(), |name| name.to_string());
+                format!("{role} instead of {before} to {namespace}/{service_account} in {cluster}")
             }
             AccountStep::AttachPolicy { role, policy } => format!("{} to {role}", named(policy)),
             AccountStep::DetachPolicy { role, policy } => format!("{} from {role}", named(policy)),

@@ -21,7 +21,7 @@ const fn words(action: &'static str, plain: &'static str, past: &'static str, on
     Words { action, plain, past, ongoing }
 }
 
-const WORDS: [Words; 26] = [
+const WORDS: [Words; 27] = [
     words("create-bucket", "create", "created", "creating"),
     words("put-setting", "set", "set", "setting"),
     words("put-marker", "make", "made", "making"),
@@ -40,6 +40,7 @@ const WORDS: [Words; 26] = [
     words("put-trust", "set trust of", "set trust of", "setting trust of"),
     words("tag-role", "tag role", "tagged role", "tagging role"),
     words("create-association", "give role", "gave role", "giving role"),
+    words("update-association", "change role", "changed role", "changing role"),
     words("delete-association", "take role", "took role", "taking role"),
     words("apply-grant", "grant", "granted", "granting"),
     words("set-default-version", "put in force", "put in force", "putting in force"),
@@ -96,6 +97,7 @@ impl ActionRecord {
             (None, None) => match self.action {
                 "create-role" | "tag-role" => self.target.strip_prefix("role/").unwrap_or(&self.target).to_owned(),
                 "create-association" => format!("to {}", self.target),
+                "update-association" => format!("of {}", self.target),
                 "delete-association" => format!("from {}", self.target),
                 _ => self.target.clone(),
             },
@@ -170,6 +172,7 @@ mod tests {
             ("create-role", "role/pods", "created role pods"),
             ("create-role", "arn:aws:iam::111122223333:role/pods", "created role arn:aws:iam::111122223333:role/pods"),
             ("create-association", "edu/flyte/sa", "gave role to edu/flyte/sa"),
+            ("update-association", "edu/flyte/sa", "changed role of edu/flyte/sa (missing)"),
         ] {
             let record = ActionRecord { target: target.to_owned(), ..record(Status::Done, action, "missing") };
             assert_eq!(record.to_string(), text);

@@ -416,6 +416,17 @@ impl Account {
         }
     }
 
+    /// Hands another role to a service account that has one by EKS Pod Identity.
+    pub async fn update_association(&self, cluster: &str, id: &str, role: &Arn) -> Result<(), AccountError> {
+        match self {
+            Self::Remote { eks, .. } => Ok(eks.update_association(cluster, id, role).await?),
+            Self::Local(local) => {
+                let (cluster, id, role) = (cluster.to_owned(), id.to_owned(), role.clone());
+                blocking(local, move |local| local.update_association(&cluster, &id, &role)).await
+            }
+        }
+    }
+
     /// Takes the role from a service account; one that has none any more is no error.
     pub async fn delete_association(&self, cluster: &str, id: &str) -> Result<(), AccountError> {
         match self {

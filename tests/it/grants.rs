@@ -258,10 +258,24 @@ fn pod_identity_is_an_association_that_goes_with_its_grant() {
     let applied = env.expect(0, &["apply", "--local", "--yes", "--output", "json"]);
     assert_eq!(actions(&applied), wanted);
     env.expect(0, &["plan", "--local", "--check"]);
+    // Another role comes in place of the first, which loses the policy only after that.
+    env.write("layout.toml", format!("{BUCKETS}{}", grant("read", &target.replace("flyte-pods", "flyte-tasks"))));
+    let wanted = [
+        "done create-role role/flyte-tasks".to_owned(),
+        "done attach-policy role/flyte-tasks".to_owned(),
+        format!("done update-association {CLUSTER}/flyte/default"),
+        "done detach-policy role/flyte-pods".to_owned(),
+    ];
+    let applied = env.expect(0, &["apply", "--local", "--yes", "--output", "json"]);
+    assert_eq!(actions(&applied), wanted);
+    let kept = env.path(&format!(".bucketwright/local/directory/associations/{CLUSTER}.json"));
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert!(kept.contains("a-000001") && kept.contains("role/flyte-tasks") && !kept.contains("flyte-pods"), "{kept}");
+    env.expect(0, &["plan", "--local", "--check"]);
     env.write("layout.toml", format!("{BUCKETS}{}", grant("read", TO_NODES)));
     let revoked = actions(&planned(&env));
     assert!(revoked.contains(&format!("planned delete-association {CLUSTER}/flyte/default")), "{revoked:?}");
-    assert!(revoked.contains(&"planned detach-policy role/flyte-pods".to_owned()), "{revoked:?}");
+    assert!(revoked.contains(&"planned detach-policy role/flyte-tasks".to_owned()), "{revoked:?}");
     env.expect(0, &["apply", "--local", "--yes"]);
     env.expect(0, &["plan", "--local", "--check"]);
 }

@@ -131,7 +131,7 @@ pub const TABLE: &[Rights] = &[
         "WriteAssociations",
         Need::PodIdentity,
         On::PodAssociations,
-        &["eks:DeletePodIdentityAssociation", "eks:TagResource"],
+        &["eks:UpdatePodIdentityAssociation", "eks:DeletePodIdentityAssociation", "eks:TagResource"],
     ),
     rights("RestoreRoles", Need::ByHand, On::Roles, &["iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"]),
     rights("DeletePolicies", Need::ByHand, On::OwnPolicies, &["iam:DeletePolicy"]),
