@@ -204,6 +204,10 @@ fn what_stays(target: &Target, holdings: &Holdings, options: Options) -> Option<
             format!("left as it is: {}; nothing is deleted that holds data", amounts(holdings)),
             format!("name it by hand to have it deleted: `--delete-objects {by_hand}`"),
         ),
+        (true, false) if !holdings.leaves_versions && holdings.noncurrent.count + holdings.delete_markers > 0 => (
+            "older versions and delete markers of the time when the bucket kept them stay".to_owned(),
+            "`--all-versions` deletes them too".to_owned(),
+        ),
         (true, false) if holdings.leaves_versions && holdings.holds_data() => (
             "what is deleted stays as an older version, and so do those that are there".to_owned(),
             "`--all-versions` deletes for good".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::target::Target;
 use crate::layout::Layout;
-use crate::model::{ObjectKey, Prefix, VersionEntry};
+use crate::model::{ObjectKey, Prefix, Reading, VersionEntry};
 use crate::plan::Delete;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,7 @@ impl Holdings {
 #[derive(Debug)]
 pub struct Inventory<'run> {
     target: &'run Target,
-    /// Whether the bucket keeps, or once kept, older versions.
+    /// Whether the bucket is known to keep older versions.
     versioned: bool,
     markers: BTreeMap<ObjectKey, Prefix>,
     folders: BTreeSet<String>,
@@ -75,8 +75,10 @@ pub struct Inventory<'run> {
 }
 
 impl<'run> Inventory<'run> {
-    /// Nothing counted yet.
-    pub fn new(layout: &Layout, target: &'run Target, versioned: bool) -> Self {
+    /// Nothing counted yet. Where `versioning` may not be read, what is deleted may stay as an older version.
+    pub fn new(layout: &Layout, target: &'run Target, versioning: &Reading<bool>) -> Self {
+        let versioned = *versioning == Reading::Known(true);
+        let leaves_versions = versioned || matches!(versioning, Reading::Denied(_));
         Self {
             target,
             versioned,
@@ -85,7 +87,7 @@ impl<'run> Inventory<'run> {
             filled: BTreeSet::new(),
             found_markers: Vec::new(),
             tops: BTreeMap::new(),
-            holdings: Holdings { leaves_versions: versioned, ..Holdings::default() },
+            holdings: Holdings { leaves_versions, ..Holdings::default() },
         }
     }
 
@@ -117,8 +119,8 @@ impl<'run> Inventory<'run> {
         Some(Named { plain, for_good })
     }
 
-    /// The delete that leaves nothing of an entry. Where there are no versions an object is deleted as the one that was
-    /// seen; a version is what it is for ever.
+    /// The delete that leaves nothing of an entry. A version is what it is for ever; the version `null` is not, unless no
+    /// other can take its place, so that such an object is deleted only as the one that was seen.
     fn for_good(&self, entry: &VersionEntry) -> Delete {
         let by_version = self.versioned || entry.is_delete_marker || !entry.is_latest || entry.version != "null";
         Delete {

@@ -7,8 +7,8 @@ use super::{
 use crate::access::AccountPlan;
 use crate::layout::{Layout, ParseOptions, parse};
 use crate::model::{
-    AccessLog, Attachments, BucketName, BucketState, Existence, ManagedPolicy, PolicyJson, PolicyVersion, Reading,
-    Seen, TagKey, Tags, VersionEntry, VersionId,
+    AccessLog, Attachments, BucketName, BucketState, ETag, Existence, ManagedPolicy, PolicyJson, PolicyVersion,
+    Reading, Seen, TagKey, Tags, VersionEntry, VersionId,
 };
 use crate::report::Severity;
 use std::collections::BTreeMap;
@@ -112,7 +112,7 @@ fn ours(existence: Existence) -> BucketState {
 fn decided(target: &str, entries: &[&str], uploads: u64, options: Options) -> Retirement {
     let layout = layout(LAKE);
     let target = Target::find(&layout, target).unwrap();
-    let mut inventory = Inventory::new(&layout, &target, true);
+    let mut inventory = Inventory::new(&layout, &target, &Reading::Known(true));
     for text in entries {
         inventory.take(entry(text));
     }
@@ -145,6 +145,50 @@ fn only_what_is_empty_goes_unasked() {
         assert!(!made.is_refused());
     }
     assert!(!decided("lake", &[], 1, all).bucket, "somebody may be sending it");
+}
+
+#[test]
+fn an_object_without_versions_goes_only_as_it_was_seen() {
+    let layout = layout(LAKE);
+    let target = Target::find(&layout, "lake").unwrap();
+    for (versioning, version, is_latest, by_version, leaves_versions) in [
+        (Reading::Known(false), "null", true, false, false),
+        (Reading::Unsupported, "null", true, false, false),
+        (Reading::Known(true), "v1", true, true, true),
+        (Reading::Known(true), "null", true, true, true),
+        // The bucket kept versions once.
+        (Reading::Known(false), "v1", true, true, false),
+        (Reading::Known(false), "null", false, true, false),
+        // Whether it keeps them may not be read: what is written meanwhile must not go unseen.
+        (Reading::Denied("no".to_owned()), "null", true, false, true),
+        (Reading::Denied("no".to_owned()), "v1", true, true, true),
+    ] {
+        let mut inventory = Inventory::new(&layout, &target, &versioning);
+        let etag = Some(ETag::new("e"));
+        let entry = VersionEntry { version: version.to_owned(), is_latest, etag, ..entry("a/data/x:5") };
+        let delete = inventory.take(entry).unwrap().for_good;
+        assert_eq!(
+            (delete.version.is_some(), delete.etag.is_none()),
+            (by_version, by_version),
+            "{versioning:?} {version}"
+        );
+        assert_eq!(inventory.finish().leaves_versions, leaves_versions, "{versioning:?} {version}");
+    }
+}
+
+#[test]
+fn what_stays_of_the_time_of_versions_is_told() {
+    let layout = layout(LAKE);
+    let target = Target::find(&layout, "lake").unwrap();
+    let mut inventory = Inventory::new(&layout, &target, &Reading::Known(false));
+    for text in ["a/data/x:5", "a/data/x old:5"] {
+        inventory.take(entry(text));
+    }
+    let (state, holdings, without) = (ours(Existence::Present), inventory.finish(), without(&layout, &target));
+    let by_hand = Options { by_hand: true, ..Options::default() };
+    let made = decide(&layout, &target, (&state, &holdings, 0), &[], (AccountPlan::default(), &without), by_hand);
+    let told = made.findings.iter().find(|finding| finding.code == "data-stays").expect("older versions stay");
+    assert!(told.message.contains("older versions") && !made.bucket, "{told:?}");
 }
 
 #[test]
@@ -225,7 +269,7 @@ fn nothing_goes_from_a_bucket_that_is_not_ours() {
     let layout = layout(LAKE);
     let target = Target::find(&layout, "lake").unwrap();
     let without = without(&layout, &target);
-    let holdings = Inventory::new(&layout, &target, false).finish();
+    let holdings = Inventory::new(&layout, &target, &Reading::Known(false)).finish();
     let code = |state: &BucketState| {
         let found = (state, &holdings, 0);
         let made = decide(&layout, &target, found, &[], (AccountPlan::default(), &without), Options::default());

@@ -8,7 +8,7 @@ use crate::aws::s3::S3Error;
 use crate::commands::{Context, Loaded, grants};
 use crate::config;
 use crate::error::CommandError;
-use crate::model::{AccountId, BucketName, BucketState, Existence, ManagedPolicy, Reading, Seen};
+use crate::model::{AccountId, BucketName, BucketState, Existence, ManagedPolicy, Seen};
 use crate::report::{Finding, FolderRecord, HolderRecord, HoldingsRecord};
 use crate::retire::{
     Holdings, Inventory, Target, Without, access_that_remains, foreign, let_in_by_bucket, may_log_into, others_unread,
@@ -54,8 +54,7 @@ impl Look<'_> {
         let (layout, target) = (&self.loaded.layout, self.target);
         let state = self.world.store.bucket_state(&target.bucket, &[]).await?;
         self.right_region(&state)?;
-        let versioned = !matches!(state.versioning, Reading::Known(false) | Reading::Unsupported);
-        let mut inventory = Inventory::new(layout, target, versioned);
+        let mut inventory = Inventory::new(layout, target, &state.versioning);
         let mut named = NamedObjects::new(&target.bucket, &config::temporary_folder(&self.context.environment));
         let is_counted = foreign(layout, target, &state).is_none();
         let mut uploads = 0;
