@@ -117,7 +117,7 @@ pub(super) fn grids(cells: &[Cell]) -> Vec<Grid> {
         let (bucket, folder) = path.split_once('/').unwrap_or((path, ""));
         let title = format!("{} in s3://{bucket}", cell.principal);
         let label = if folder.is_empty() { "/".to_owned() } else { folder.to_owned() };
-        let grid = match grids.iter().position(|grid| grid.title == title) {
+        let grid = match grids.iter().rposition(|grid| grid.title == title) {
             Some(place) => &mut grids[place],
             None => {
                 grids.push(Grid { title, rows: Vec::new() });
@@ -125,7 +125,8 @@ pub(super) fn grids(cells: &[Cell]) -> Vec<Grid> {
                 &mut grids[last]
             }
         };
-        let row = match grid.rows.iter().position(|row| row.label == label) {
+        // Cells of one row come together, and pages have thousands of rows.
+        let row = match grid.rows.iter().rposition(|row| row.label == label) {
             Some(place) => &mut grid.rows[place],
             None => {
                 grid.rows.push(Row { label, marks: [None; 6] });
