@@ -20,8 +20,8 @@ pub use turns::{Turn, Turned};
 
 use crate::layout::Layout;
 use crate::model::{
-    AccountId, Arn, Attachments, Cluster, IamQuotas, ManagedPolicy, PolicyName, Role, RoleName, Seen, TagKey, TagValue,
-    Tags,
+    AccountId, Arn, Attachments, Cluster, IamQuotas, ManagedPolicy, Owner, PolicyName, Role, RoleName, Seen, TagKey,
+    TagValue, Tags,
 };
 use crate::plan::{AccountAction, AccountStep, Reason};
 use crate::report::{Finding, Severity};
@@ -68,14 +68,6 @@ pub struct AccountPlan {
     pub findings: Vec<Finding>,
     /// What opens and closes, for whoever waits until the actions are in force.
     pub turned: Vec<Turned>,
-}
-
-/// Whose something is, by its owner tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Owner {
-    Ours,
-    Other(TagValue),
-    Nobody,
 }
 
 /// The plan for a layout's grants.
@@ -130,12 +122,8 @@ impl Planner<'_> {
         self.find(Finding::new(code, Severity::Error, target, message).with_fix(fix));
     }
 
-    fn owner(&self, tags: &Tags) -> Owner {
-        match tags.get(&TagKey::owner()) {
-            Some(owner) if *owner == TagValue::from(&self.layout.id) => Owner::Ours,
-            Some(other) => Owner::Other(other.clone()),
-            None => Owner::Nobody,
-        }
+    fn owner<'tags>(&self, tags: &'tags Tags) -> Owner<'tags> {
+        Owner::of(tags, &self.layout.id)
     }
 
     /// The owner tag alone, as roles and associations get it.

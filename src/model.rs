@@ -23,6 +23,7 @@ mod layout_id;
 mod lifecycle;
 mod location;
 mod object_attributes;
+mod owner;
 mod part_file;
 mod region;
 mod relative_path;
@@ -60,6 +61,7 @@ pub use location::{Location, LocationError, S3Location};
 pub use object_attributes::{
     AttributeError, HeaderText, KmsKey, MetadataName, ObjectAttributes, ObjectEncryption, StorageClass,
 };
+pub use owner::Owner;
 pub use part_file::{is_part_file_name, part_file_name};
 pub use region::{Region, RegionError};
 pub use relative_path::{RelativePath, RelativePathError};

@@ -1,8 +1,8 @@
 //! Who has the policies: roles that get one, and roles that lose one because no grant names them any more.
 
+use super::Planner;
 use super::resolve::{Hidden, Wanted};
-use super::{Owner, Planner};
-use crate::model::{Arn, ManagedPolicy, PolicyName, RoleName, Seen};
+use crate::model::{Arn, ManagedPolicy, Owner, PolicyName, RoleName, Seen};
 use crate::plan::{AccountStep, Reason};
 use crate::report::{Finding, Severity};
 use std::collections::BTreeSet;

@@ -1,9 +1,11 @@
 //! Policies of grants, held against those that the account has.
 
-use super::{Owner, Planner, impact, quotas};
+use super::{Planner, impact, quotas};
 use crate::document::Document;
 use crate::layout::{Bucket, Grant};
-use crate::model::{Arn, ManagedPolicy, PolicyJson, PolicyName, RoleName, Seen, TagKey, TagValue, Tags, VersionId};
+use crate::model::{
+    Arn, ManagedPolicy, Owner, PolicyJson, PolicyName, RoleName, Seen, TagKey, TagValue, Tags, VersionId,
+};
 use crate::plan::{AccountStep, Reason};
 use crate::report::{Finding, Severity};
 

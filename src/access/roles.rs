@@ -1,10 +1,10 @@
 //! Roles: those that must be there, those that are made, and who may take them.
 
 use super::resolve::{RoleWish, Wanted, near};
-use super::{Owner, Planner, impact, quotas, trust};
+use super::{Planner, impact, quotas, trust};
 use crate::document::Document;
 use crate::layout::{AttachTarget, ServiceAccountRole};
-use crate::model::{Arn, PolicyJson, Role, RoleName, Seen};
+use crate::model::{Arn, Owner, PolicyJson, Role, RoleName, Seen};
 use crate::plan::{AccountStep, Reason};
 use crate::report::{Finding, Severity};
 

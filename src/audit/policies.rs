@@ -4,7 +4,7 @@ use super::broad::{self, Held};
 use super::{Ground, HIDDEN, SeenPolicy, SeenRole, days_between, hidden, in_days, names, since};
 use crate::access;
 use crate::layout::Layout;
-use crate::model::{Attachments, ManagedPolicy, PolicyName, RoleName, Seen, ServiceUse, TagKey, TagValue};
+use crate::model::{Attachments, ManagedPolicy, Owner, PolicyName, RoleName, Seen, ServiceUse, TagKey};
 use crate::policy::lint::PolicyType;
 use crate::report::{Finding, Severity, attachment_names};
 use jiff::Timestamp;
@@ -248,5 +248,5 @@ impl<'run> Case<'run> {
 }
 
 fn is_of(policy: &ManagedPolicy, layout: &Layout) -> bool {
-    policy.tags.get(&TagKey::owner()) == Some(&TagValue::from(&layout.id))
+    Owner::of(&policy.tags, &layout.id) == Owner::Ours
 }

@@ -5,7 +5,7 @@ use crate::access::{self, AccountPlan, AccountState};
 use crate::aws::ErrorClass;
 use crate::error::CommandError;
 use crate::layout::{AttachTarget, Layout};
-use crate::model::{AccountId, Arn, Cluster, Endpoint, ManagedPolicy, PolicyName, RoleName, Seen, TagKey, TagValue};
+use crate::model::{AccountId, Arn, Cluster, Endpoint, ManagedPolicy, Owner, PolicyName, RoleName, Seen};
 use crate::report::{Finding, Severity};
 use crate::world::{Account, AccountError, World};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -155,8 +155,7 @@ async fn policies(
             let (named, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|policy| names.contains(&policy.name));
             let mut policies: BTreeMap<_, _> = names.into_iter().map(|name| (name, Seen::Absent)).collect();
             policies.extend(named.into_iter().map(|policy| (policy.name.clone(), Seen::Here(policy))));
-            let owner = TagValue::from(&layout.id);
-            let is_ours = |policy: &ManagedPolicy| policy.tags.get(&TagKey::owner()) == Some(&owner);
+            let is_ours = |policy: &ManagedPolicy| Owner::of(&policy.tags, &layout.id) == Owner::Ours;
             Ok((policies, Seen::Here(others.into_iter().filter(is_ours).collect())))
         }
         Err(error) if error.class() == ErrorClass::Denied => {

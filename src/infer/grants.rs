@@ -5,9 +5,7 @@ use super::draft::{ACCESSES, Note};
 use crate::access::documents_of;
 use crate::document::Document;
 use crate::layout::{AttachTarget, Grant, Layout, ListScope, Place};
-use crate::model::{
-    Attachments, BucketName, Cluster, ManagedPolicy, PolicyJson, Prefix, RoleName, Seen, TagKey, TagValue,
-};
+use crate::model::{Attachments, BucketName, Cluster, ManagedPolicy, Owner, PolicyJson, Prefix, RoleName, Seen};
 use crate::policy::entitlement::Entitlement;
 use crate::policy::generate::{self, Form, Frame};
 use serde_json::Value;
@@ -79,12 +77,8 @@ struct Reader<'run> {
 }
 
 impl Reader<'_> {
-    fn owner<'policy>(&self, policy: &'policy ManagedPolicy) -> Option<&'policy TagValue> {
-        policy.tags.get(&TagKey::owner())
-    }
-
     fn is_ours(&self, policy: &ManagedPolicy) -> bool {
-        self.owner(policy) == Some(&TagValue::from(&self.layout.id))
+        Owner::of(&policy.tags, &self.layout.id) == Owner::Ours
     }
 
     fn read(&self, found: &FoundPolicy) -> Meaning {
@@ -106,7 +100,7 @@ impl Reader<'_> {
             true => "no grant makes this document.",
             false => "no grant makes this document, so it is left as it is.",
         };
-        if let Some(owner) = self.owner(policy).filter(|_| !self.is_ours(policy)) {
+        if let Owner::Other(owner) = Owner::of(&policy.tags, &self.layout.id) {
             return note(&format!("it belongs to layout `{owner}`, and is left to it."), None);
         }
         match reach {

@@ -6,8 +6,8 @@
 use super::controls::{Assessment, Circumstances, Standing, assess, wanted_tags};
 use super::{Bucket, Layout, Manage, MarkerStyle};
 use crate::model::{
-    BucketName, BucketState, Control, Encryption, Endpoint, Existence, MarkerState, ObjectKey, PublicAccessBlock,
-    Reading, Setting, TagKey, TagValue, Tags,
+    BucketName, BucketState, Control, Encryption, Endpoint, Existence, MarkerState, ObjectKey, Owner,
+    PublicAccessBlock, Reading, Setting, Tags,
 };
 use crate::plan::{Action, Plan, Reason, Step};
 use crate::report::{Finding, Severity};
@@ -164,23 +164,23 @@ impl Planner<'_> {
     fn claim_by_owner_tag(&self) -> Claim {
         let name = &self.bucket.name;
         let owner = match &self.state.tags {
-            Reading::Known(tags) => tags.get(&TagKey::owner()),
+            Reading::Known(tags) => Owner::of(tags, &self.layout.id),
             Reading::Denied(message) => {
                 let message = format!("cannot tell whose bucket `{name}` is, its tags may not be read: {message}");
                 return self.refuse("owner-unknown", message, "use a profile with s3:GetBucketTagging");
             }
-            Reading::Unsupported => None,
+            Reading::Unsupported => Owner::Nobody,
         };
         match owner {
-            Some(owner) if *owner == TagValue::from(&self.layout.id) => Claim::Ours { adopting: false },
-            Some(owner) => self.refuse(
+            Owner::Ours => Claim::Ours { adopting: false },
+            Owner::Other(owner) => self.refuse(
                 "other-layout",
                 format!("bucket `{name}` belongs to layout `{owner}`, this one is `{}`", self.layout.id),
                 "give this layout the same id, or take the bucket out of it",
             ),
-            None if self.bucket.adopt => Claim::Ours { adopting: true },
-            None if self.is_interrupted_create() => Claim::Ours { adopting: false },
-            None => self.refuse(
+            Owner::Nobody if self.bucket.adopt => Claim::Ours { adopting: true },
+            Owner::Nobody if self.is_interrupted_create() => Claim::Ours { adopting: false },
+            Owner::Nobody => self.refuse(
                 "not-ours",
                 format!("bucket `{name}` exists and carries no owner tag of this tool"),
                 "if it is yours and its settings may change, say `adopt = true` in its table",

@@ -5,7 +5,7 @@ use super::target::Target;
 use super::without::Without;
 use crate::access::AccountPlan;
 use crate::layout::{Layout, Manage};
-use crate::model::{BucketName, BucketState, Existence, HumanBytes, HumanCount, Reading, TagKey, TagValue};
+use crate::model::{BucketName, BucketState, Existence, HumanBytes, HumanCount, Owner, Reading};
 use crate::plan::{AccountAction, Delete};
 use crate::report::{Finding, Severity};
 
@@ -137,20 +137,20 @@ pub fn foreign(layout: &Layout, target: &Target, state: &BucketState) -> Option<
         return refusal("not-managed", target, message, "ask its owner, or take it out of the layout");
     }
     let owner = match &state.tags {
-        Reading::Known(tags) => tags.get(&TagKey::owner()),
+        Reading::Known(tags) => Owner::of(tags, &layout.id),
         Reading::Denied(why) => {
             let message = format!("cannot tell whose bucket `{name}` is, its tags may not be read: {why}");
             return refusal("owner-unknown", target, message, "use a profile with s3:GetBucketTagging");
         }
-        Reading::Unsupported => None,
+        Reading::Unsupported => Owner::Nobody,
     };
     match owner {
-        Some(owner) if *owner == TagValue::from(&layout.id) => None,
-        Some(owner) => {
+        Owner::Ours => None,
+        Owner::Other(owner) => {
             let message = format!("bucket `{name}` belongs to layout `{owner}`, this one is `{}`", layout.id);
             refusal("other-layout", target, message, "retire it with the layout that it belongs to")
         }
-        None => {
+        Owner::Nobody => {
             let message = format!("bucket `{name}` carries no owner tag of this tool");
             refusal("not-ours", target, message, "what others made is theirs to remove; take it out of the layout")
         }

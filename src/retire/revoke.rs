@@ -3,7 +3,7 @@
 use super::without::Without;
 use crate::access::{self, AccountPlan, AccountState};
 use crate::layout::{Grant, Layout};
-use crate::model::{ManagedPolicy, PolicyName, Seen, TagKey, TagValue};
+use crate::model::{ManagedPolicy, Owner, PolicyName, Seen};
 use crate::plan::{AccountAction, AccountStep};
 use crate::report::{Finding, Severity};
 use std::collections::BTreeSet;
@@ -64,7 +64,7 @@ fn is_in_force(layout: &Layout, grant: &Grant, state: &AccountState) -> bool {
 }
 
 fn is_ours(policy: &ManagedPolicy, layout: &Layout) -> bool {
-    policy.tags.get(&TagKey::owner()) == Some(&TagValue::from(&layout.id))
+    Owner::of(&policy.tags, &layout.id) == Owner::Ours
 }
 
 /// What was found, as it stands towards another layout: policies that it does not name have left it.

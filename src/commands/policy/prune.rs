@@ -10,7 +10,7 @@ use crate::commands::uploads::abort::parse_age;
 use crate::commands::{Closing, Context, Ending, LayoutArgs, Loaded, announced, load, reach};
 use crate::error::CommandError;
 use crate::layout::DEFAULT_BACKUP;
-use crate::model::{Arn, Attachments, ManagedPolicy, Seen, TagKey, TagValue};
+use crate::model::{Arn, Attachments, ManagedPolicy, Owner, Seen};
 use crate::policy::backup::{Backup, MANIFEST};
 use crate::report::{ErrorRecord, Event, Finding, Outcome, Severity, Status, Summary, attachment_names};
 use crate::world::{AccountError, World};
@@ -155,9 +155,8 @@ async fn candidates(
     };
     let names = loaded.map(|loaded| access::names_of(&loaded.layout, world.partition()));
     if let Some(loaded) = loaded {
-        let owner = TagValue::from(&loaded.layout.id);
         policies.retain(|policy| {
-            let is_its_own = policy.tags.get(&TagKey::owner()) == Some(&owner);
+            let is_its_own = Owner::of(&policy.tags, &loaded.layout.id) == Owner::Ours;
             if !is_its_own && !args.names.is_empty() {
                 context.ui.warning(&format!("policy `{}` is not of layout `{}`", policy.name, loaded.layout.id));
             }
