@@ -20,6 +20,7 @@ mod iam_use;
 mod identity;
 mod key;
 mod layout_id;
+mod letters;
 mod lifecycle;
 mod location;
 mod object_attributes;
@@ -56,6 +57,7 @@ pub use iam_use::{AccessKey, KeyUse, ServiceUse, User};
 pub use identity::{Endpoint, Identity};
 pub use key::{KeyError, ObjectKey, Prefix};
 pub use layout_id::{LayoutId, LayoutIdError};
+pub use letters::{is_hidden, spell_out, steers};
 pub use lifecycle::{Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration, Transition};
 pub use location::{Location, LocationError, S3Location};
 pub use object_attributes::{

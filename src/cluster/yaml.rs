@@ -3,8 +3,8 @@
 //! JSON is YAML, so a string that needs quotes is written as JSON writes it.
 //! Source: <https://yaml.org/spec/1.2.2/#chapter-7-flow-style-productions>
 
+use crate::model::{is_hidden, spell_out};
 use serde_json::Value;
-use std::fmt::Write as _;
 
 /// The value as a document, without the line of dashes before it.
 pub(super) fn document(value: &Value) -> String {
@@ -85,15 +85,8 @@ fn is_literal(text: &str) -> bool {
     text.contains('\n')
         && !text.ends_with("\n\n")
         && first.is_some_and(|letter| letter != ' ' && letter != '\n')
-        && !text
-            .chars()
-            .any(|letter| (letter.is_control() && letter != '\n') || letter == '\u{feff}' || is_break(letter))
+        && !text.chars().any(|letter| is_hidden(letter) && letter != '\n')
         && !text.lines().any(|line| !line.is_empty() && line.trim().is_empty())
-}
-
-/// Letters that older readers of YAML take for the end of a line.
-const fn is_break(letter: char) -> bool {
-    matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 fn scalar(value: &Value) -> String {
@@ -116,16 +109,7 @@ fn word(text: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    let json = Value::from(text).to_string();
-    let mut safe = String::with_capacity(json.len());
-    for letter in json.chars() {
-        if is_break(letter) || letter == '\u{feff}' || (letter.is_control() && letter != '\n') {
-            _ = write!(safe, "\\u{:04x}", u32::from(letter));
-        } else {
-            safe.push(letter);
-        }
-    }
-    safe
+    spell_out(&Value::from(text).to_string())
 }
 
 #[cfg(test)]

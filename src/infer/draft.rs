@@ -2,7 +2,7 @@
 
 use crate::layout::{AttachTarget, Grant, LayoutError, ListScope, MarkerStyle, ParseOptions, Place, parse};
 use crate::layout::{FolderAccess, Layout};
-use crate::model::{AccessLog, AccountId, Arn, BucketName, Control, LayoutId, Region, Tags};
+use crate::model::{AccessLog, AccountId, Arn, BucketName, Control, LayoutId, Region, Tags, is_hidden};
 use std::collections::BTreeMap;
 
 /// The widest line of a comment, in characters.
@@ -268,14 +268,14 @@ fn line(out: &mut String, key: &str, value: &str) {
 /// A text as a TOML value, in which a variable's start stands for itself and letters that nobody sees are spelled out.
 fn quoted(text: &str) -> String {
     let text = text.replace("${", "$${");
-    if text.chars().all(is_plain) {
+    if !text.chars().any(is_hidden) {
         return toml::Value::String(text).to_string();
     }
     let mut out = String::from("\"");
     for letter in text.chars() {
         match letter {
             '"' | '\\' => out.extend(['\\', letter]),
-            letter if is_plain(letter) => out.push(letter),
+            letter if !is_hidden(letter) => out.push(letter),
             letter => out.extend(["\\U", &format!("{:08X}", u32::from(letter))]),
         }
     }
@@ -314,13 +314,7 @@ fn comment(out: &mut String, text: &str) {
 }
 
 fn shown(letter: char) -> impl Iterator<Item = char> {
-    let plain = is_plain(letter);
+    let plain = !is_hidden(letter);
     let escaped = letter.escape_unicode().filter(move |_| !plain);
     std::iter::once(letter).filter(move |_| plain).chain(escaped)
-}
-
-/// False for what would end a line, or change the order in which letters are shown.
-fn is_plain(letter: char) -> bool {
-    let is_hidden = matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    !letter.is_control() && !is_hidden
 }

@@ -1,6 +1,7 @@
 //! What a page is made of, whatever its form.
 
 use super::grid::Grid;
+use crate::model::is_hidden;
 
 /// One piece of a page.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,9 +96,7 @@ pub(super) fn visible(text: &str, lines: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         let is_break = matches!(letter, '\n' | '\t');
-        let is_hidden = letter.is_control()
-            || matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        match (is_hidden, is_break && lines) {
+        match (is_hidden(letter), is_break && lines) {
             (true, false) => out.extend(letter.escape_unicode()),
             _ => out.push(letter),
         }

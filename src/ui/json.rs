@@ -1,9 +1,8 @@
 //! Events as JSON: one object a line, its `type` first.
 
-use super::text::steers;
+use crate::model::{is_hidden, spell_out};
 use crate::report::Event;
 use serde::Serialize;
-use std::fmt::Write as _;
 
 /// The event's line without the line break, or its lines; none for events that are not part of the contract.
 pub(super) fn line(event: &Event) -> Option<String> {
@@ -25,22 +24,7 @@ fn lines(lines: impl Iterator<Item = Option<String>>) -> Option<String> {
 fn object(value: &impl Serialize) -> Option<String> {
     // Every type in an event has string keys and no map that could fail, so an error cannot come from here.
     let json = serde_json::to_string(value).ok()?;
-    Some(if json.chars().any(steers) { spell_out(&json) } else { json })
-}
-
-/// JSON escapes for the letters that could steer a terminal. They stand inside of strings only, so the value is the same.
-fn spell_out(json: &str) -> String {
-    let mut safe = String::with_capacity(json.len() + 16);
-    for letter in json.chars() {
-        if steers(letter) {
-            for unit in letter.encode_utf16(&mut [0; 2]) {
-                _ = write!(safe, "\\u{unit:04x}");
-            }
-        } else {
-            safe.push(letter);
-        }
-    }
-    safe
+    Some(if json.chars().any(is_hidden) { spell_out(&json) } else { json })
 }
 
 #[cfg(test)]

@@ -1,15 +1,12 @@
 //! Text on a terminal: what came from outside is made harmless, long text is folded, times and counts get words.
 
-use crate::model::HumanCount;
+use crate::model::{HumanCount, steers};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
 /// The text with everything that could steer a terminal or reorder its letters spelled out: `\x1b`, `\n`, `\u{202e}`.
-///
-/// Covers the controls C0 and C1, DEL, the line and paragraph separators and the bidirectional controls
-/// (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
 pub(super) fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(steers) {
         return Cow::Borrowed(text);
@@ -26,12 +23,6 @@ pub(super) fn escape(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
-}
-
-/// True for letters that change how a terminal shows what follows.
-pub(super) fn steers(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The columns that a text takes on a terminal.
