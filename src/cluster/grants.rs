@@ -209,7 +209,7 @@ impl Held<'_> {
             .find(|one| one.namespace == to.namespace && one.service_account == to.service_account);
         let has_role = |arn: &Arn| RoleName::of_arn(arn).is_some_and(|name| name.as_str() == to.role);
         let on_fargate = self.survey.fargate.here().into_iter().flatten();
-        let on_fargate = on_fargate.filter(|profile| profile.namespaces.contains(&to.namespace)).count() > 0;
+        let on_fargate = on_fargate.filter(|profile| profile.is_for(&to.namespace)).count() > 0;
         let (pods, because) = match (has_agent(self.cluster), found) {
             _ if self.cluster.unread(ClusterPart::Associations).is_some() => {
                 (Pods::Unknown, "the associations may not be read".to_owned())

@@ -175,6 +175,9 @@ fn managed(
             let unseen = no_nodes(survey, "no node runs");
             (Pods::Unknown, format!("{unseen}; the launch template says: {because}"))
         }
+        (None, None) if more.is_none() => {
+            (Pods::Unknown, no_nodes(survey, "no node runs, and what EKS says of the group was not read"))
+        }
         (None, None) => {
             let none = "no node runs, and the group has no launch template of its own; EKS's default for AL2023 is hop limit 1";
             (Pods::Unknown, no_nodes(survey, none))

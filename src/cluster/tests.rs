@@ -3,8 +3,8 @@
 use super::{Granting, grants, nodes::reach, view};
 use crate::layout::{Layout, ParseOptions};
 use crate::model::{
-    Arn, Cluster, ClusterSurvey, GroupSurvey, LaunchTemplate, MetadataOptions, Node, NodeGroup, NodeMaker,
-    PodIdentityAssociation, PolicyJson, RouteTable, Seen, Tags, Tokens, VpcEndpoint,
+    Arn, Cluster, ClusterSurvey, FargateProfile, GroupSurvey, LaunchTemplate, MetadataOptions, Node, NodeGroup,
+    NodeMaker, PodIdentityAssociation, PolicyJson, RouteTable, Seen, Tags, Tokens, VpcEndpoint,
 };
 use crate::report::{ClusterNodes, Pods, ReachRecord};
 use std::collections::BTreeMap;
@@ -113,6 +113,38 @@ fn what_a_template_leaves_open_is_no_reason_for_what_it_says() {
     assert!(pods == Pods::Every && because.contains("tokens are optional"), "{because}");
     let (pods, because) = of(None, None);
     assert!(pods == Pods::Unknown && because.contains("leaves the hop limit"), "{because}");
+}
+
+#[test]
+fn a_group_that_was_not_looked_at_is_not_said_to_lack_a_template() {
+    let because = |survey: &ClusterSurvey| view(&cluster(), survey).nodes.remove(0).because;
+    assert!(because(&survey(Vec::new())).contains("was not read"));
+    let mut looked_at = survey(Vec::new());
+    let group = GroupSurvey { status: None, image: None, subnets: Vec::new(), template: None };
+    looked_at.groups.insert("one".to_owned(), group);
+    assert!(because(&looked_at).contains("no launch template of its own"));
+}
+
+#[test]
+fn pods_of_fargate_are_told_by_wildcards_too() {
+    let pod =
+        "{ pod_identity = { cluster = \"lab\", namespace = \"flyte-a\", service_account = \"sa\", role = \"pods\" } }";
+    for (namespace, on_fargate) in
+        [("flyte-a", true), ("flyte-*", true), ("flyte-?", true), ("flyte", false), ("*-b", false)]
+    {
+        let association = PodIdentityAssociation {
+            id: "a-1".to_owned(),
+            namespace: "flyte-a".to_owned(),
+            service_account: "sa".to_owned(),
+            role: role("pods"),
+            tags: Tags::new(),
+        };
+        let cluster = Cluster { associations: vec![association], ..cluster() };
+        let profile = FargateProfile { name: "fp".to_owned(), role: None, namespaces: vec![namespace.to_owned()] };
+        let seen = ClusterSurvey { fargate: Seen::Here(vec![profile]), ..survey(Vec::new()) };
+        let way = grants(&grant(pod), &cluster, &seen, &BTreeMap::new()).ways.remove(0);
+        assert_eq!(way.because.contains("Fargate"), on_fargate, "{namespace}: {}", way.because);
+    }
 }
 
 #[test]

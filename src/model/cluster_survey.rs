@@ -1,5 +1,6 @@
 //! What EKS, EC2 and IAM say of a cluster's nodes and network, as far as it decides which pods reach which role and S3.
 
+use super::cluster_state::glob;
 use super::{Arn, PolicyJson, RoleName, Seen};
 use std::collections::BTreeMap;
 
@@ -113,8 +114,17 @@ pub struct FargateProfile {
     pub name: String,
     /// The role that starts the pods, which they do not have.
     pub role: Option<Arn>,
-    /// The namespaces of its pods.
+    /// The namespaces of its pods, where `*` and `?` stand for any letters.
+    ///
+    /// Source: <https://docs.aws.amazon.com/eks/latest/userguide/fargate-profile.html>
     pub namespaces: Vec<String>,
+}
+
+impl FargateProfile {
+    /// True if it may run pods of that namespace; which of them its labels decide.
+    pub fn is_for(&self, namespace: &str) -> bool {
+        self.namespaces.iter().any(|one| glob(one.as_bytes(), namespace.as_bytes()))
+    }
 }
 
 /// An endpoint for S3 in a VPC.
