@@ -13,7 +13,7 @@ mod markup;
 mod parts;
 mod picture;
 
-pub use parts::{AccountPart, BucketPart, ClusterPart, DatasetPart, PolicyPart};
+pub use parts::{AccountPart, BucketPart, ClusterPart, DatasetPart, PolicyPart, SurveyPart};
 
 use crate::model::LayoutId;
 use crate::report::{ActionRecord, Cell, Finding, IdentityRecord};
