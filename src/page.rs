@@ -13,7 +13,7 @@ mod markup;
 mod parts;
 mod picture;
 
-pub use parts::{AccountPart, BucketPart, ClusterPart, DatasetPart, PolicyPart, cells_in_force};
+pub use parts::{AccountPart, BucketPart, ClusterPart, DatasetPart, PolicyPart, SurveyPart, cells_in_force};
 
 use crate::model::LayoutId;
 use crate::report::{ActionRecord, Cell, Finding, IdentityRecord};

@@ -34,6 +34,7 @@ mod principal;
 mod public;
 mod request;
 mod session_policy;
+pub mod sharing;
 mod values;
 mod variables;
 

@@ -177,6 +177,11 @@ impl Server {
         }
     }
 
+    /// The account that the folder's directory names, if it does.
+    pub fn account_of(folder: &Path) -> Result<Option<AccountId>, ServerError> {
+        Ok(Directory::new(folder.join("directory")).account()?)
+    }
+
     /// Credentials of a role or user of the folder's directory, named as [`Directory::find`] takes it. A role's last
     /// `lasts`, a user's for good.
     pub fn credentials_of(&self, who: &str, lasts: Duration) -> Result<Issued, ServerError> {

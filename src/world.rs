@@ -175,7 +175,10 @@ impl World {
         region: Option<&Region>,
         account: Option<&AccountId>,
     ) -> Result<Self, WorldError> {
-        let account = account.cloned().unwrap_or_else(AccountId::local);
+        let account = match account {
+            Some(account) => account.clone(),
+            None => Server::account_of(dir)?.unwrap_or_else(AccountId::local),
+        };
         let region = region.cloned().unwrap_or_else(Region::us_east_1);
         let server = Server::open(dir, ServerOptions { account: account.clone(), region: region.clone() })?;
         let issued = issue(&server, acting)?;

@@ -76,23 +76,25 @@ impl<'seen> Network<'seen> {
         let gateways: Vec<&VpcEndpoint> = endpoints.iter().filter(|one| one.is_gateway_in_use()).collect();
         // Names in the VPC may lead to an interface endpoint; from here that cannot be told.
         let has_interface = endpoints.iter().any(|one| !one.kind.eq_ignore_ascii_case("gateway"));
-        let (mut out, mut stuck) = (Vec::new(), Vec::new());
+        let (mut out, mut stuck, mut beside) = (Vec::new(), Vec::new(), BTreeSet::new());
         for subnet in &self.subnets {
             let Some(table) = self.table_of(subnet) else { continue };
             if gateways.iter().any(|gateway| gateway.route_tables.contains(&table.id)) {
                 continue;
             }
+            beside.insert(table.id.as_str());
             match &table.way_out {
                 Some(way) => out.push(format!("{subnet} ({}, {way})", table.id)),
                 None => stuck.push(format!("{subnet} ({})", table.id)),
             }
         }
+        let command = self.command(vpc, gateways.first().copied(), &beside);
         let mut findings = Vec::new();
         if !stuck.is_empty() && !has_interface {
             let message = format!("no way to S3 is in the route tables of {}", stuck.join(", "));
             findings.push(
                 Finding::new("no-way-to-s3", Severity::Warning, vpc, message)
-                    .with_fix("add these route tables to the S3 gateway endpoint of the VPC"),
+                    .with_fix(format!("lead these route tables to a gateway endpoint for S3: `{command}`")),
             );
         }
         if !out.is_empty() {
@@ -110,10 +112,26 @@ impl<'seen> Network<'seen> {
             };
             findings.push(
                 Finding::new("no-s3-gateway", Severity::Suggestion, vpc, message)
-                    .with_fix("a gateway endpoint for S3 with these route tables costs nothing"),
+                    .with_fix(format!("a gateway endpoint for S3 costs nothing: `{command}`")),
             );
         }
         findings
+    }
+
+    /// What makes a gateway of all route tables that lead to none, or adds them to the one that is there.
+    fn command(&self, vpc: &str, gateway: Option<&VpcEndpoint>, tables: &BTreeSet<&str>) -> String {
+        let region = self.cluster.arn.region();
+        let tables = tables.iter().copied().collect::<Vec<_>>().join(" ");
+        match gateway {
+            Some(gateway) => format!(
+                "aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id {} --add-route-table-ids {tables}",
+                gateway.id
+            ),
+            None => format!(
+                "aws ec2 create-vpc-endpoint --region {region} --vpc-id {vpc} --service-name \
+                 com.amazonaws.{region}.s3 --route-table-ids {tables}"
+            ),
+        }
     }
 }
 

@@ -309,17 +309,24 @@ fn route_tables_decide_which_subnets_reach_the_gateway() {
         (seen.endpoints, seen.route_tables) = (Seen::Here(endpoints), Seen::Here(tables));
         let shown = view(&cluster(), &seen);
         assert_eq!(shown.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), wanted);
-        shown.endpoints
+        let fixes: Vec<String> = shown.findings.into_iter().filter_map(|finding| finding.fix).collect();
+        (shown.endpoints, fixes.concat())
     };
-    let whole = check(vec![gateway(&["rtb-1", "rtb-2"], OPEN)], None, &[]);
+    let (whole, _) = check(vec![gateway(&["rtb-1", "rtb-2"], OPEN)], None, &[]);
     assert_eq!((whole[0].subnets.len(), whole[0].missing.len(), whole[0].policy), (2, 0, "everything"));
-    let half = check(vec![gateway(&["rtb-1"], OPEN)], Some("nat-2"), &["no-s3-gateway"]);
+    let (half, added) = check(vec![gateway(&["rtb-1"], OPEN)], Some("nat-2"), &["no-s3-gateway"]);
+    let command =
+        "`aws ec2 modify-vpc-endpoint --region us-east-1 --vpc-endpoint-id vpce-1 --add-route-table-ids rtb-2`";
+    assert!(added.contains(command), "{added}");
     assert_eq!(
         (&half[0].subnets[..], &half[0].missing[..]),
         (&["subnet-1".to_owned()][..], &["subnet-2".to_owned()][..])
     );
     check(vec![gateway(&["rtb-1"], OPEN)], None, &["no-way-to-s3"]);
-    check(Vec::new(), None, &["no-way-to-s3", "no-s3-gateway"]);
+    let (_, made) = check(Vec::new(), None, &["no-way-to-s3", "no-s3-gateway"]);
+    let command = "`aws ec2 create-vpc-endpoint --region us-east-1 --vpc-id vpc-1 --service-name com.amazonaws.us-east-1.s3 \
+                   --route-table-ids rtb-1 rtb-2`";
+    assert_eq!(made.matches(command).count(), 2, "one command for both: {made}");
 }
 
 #[test]

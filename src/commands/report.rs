@@ -2,18 +2,20 @@
 
 use super::grants::{self, Looked};
 use super::{Context, Ending, LayoutArgs, Loaded, announced, observe, tree, verify};
-use crate::access;
+use crate::access::{self, AccountState};
+use crate::cluster;
 use crate::config::Flags;
 use crate::error::CommandError;
 use crate::layout::scaffold::{self, Sections};
-use crate::layout::{Bucket, Purpose};
+use crate::layout::{Bucket, Layout, Purpose};
 use crate::local;
-use crate::model::{BucketName, BucketState, Existence};
-use crate::page::{AccountPart, BucketPart, DatasetPart, Format, Page, PolicyPart, cells_in_force, is_own};
+use crate::model::{BucketName, BucketState, Existence, Seen};
+use crate::page::{AccountPart, BucketPart, ClusterPart, DatasetPart, Format, Page, PolicyPart, SurveyPart};
+use crate::page::{cells_in_force, is_own};
 use crate::policy::lint::{self, PolicyType, Subject};
 use crate::policy::lockout;
 use crate::policy::matrix;
-use crate::report::{Cell, Event, Finding, Outcome};
+use crate::report::{Cell, Event, Finding, Outcome, Severity};
 use crate::tree::{Tree, TreeOptions};
 use crate::ui::{ColorChoice, Format as OutputFormat, Ui, UiOptions};
 use crate::verify::settings;
@@ -140,7 +142,13 @@ async fn look(loaded: &Loaded, world: &World, context: &Context) -> Result<Page,
             let access = access::plan(layout, &state);
             plan.account = access.actions;
             findings.extend(access.findings);
-            (AccountPart::of(layout, &state), cells_in_force(layout, &state))
+            let mut part = AccountPart::of(layout, &state);
+            if let AccountPart::Seen { clusters, .. } = &mut part {
+                findings.extend(
+                    announced("looking at clusters", surveyed(layout, &state, clusters, world), context).await?,
+                );
+            }
+            (part, cells_in_force(layout, &state))
         }
         Looked::OutOfReach { why, findings: told } => {
             findings.extend(told);
@@ -172,6 +180,35 @@ async fn look(loaded: &Loaded, world: &World, context: &Context) -> Result<Page,
         actions: records.chain(of_account).collect(),
         account,
     })
+}
+
+/// Adds to the clusters what their nodes and networks mean. Gives what a person should see of it: what stops or widens a
+/// grant, and how S3 is reached. What is merely unknown stands beside the nodes.
+async fn surveyed(
+    layout: &Layout,
+    state: &AccountState,
+    parts: &mut [ClusterPart],
+    world: &World,
+) -> Result<Vec<Finding>, CommandError> {
+    let mut findings = Vec::new();
+    for part in parts {
+        let Some(cluster) = state.clusters.get(&part.name).and_then(Seen::here) else { continue };
+        let survey = match world.account.survey(cluster).await? {
+            Seen::Here(survey) => survey,
+            Seen::Absent => continue,
+            Seen::Hidden(why) => {
+                part.remarks.push(format!("its nodes and network may not be read: {why}"));
+                continue;
+            }
+        };
+        let view = cluster::view(cluster, &survey);
+        findings.extend(view.findings);
+        let granting = super::cluster::show::granting(layout, cluster, &survey, world).await?;
+        findings.extend(granting.findings.into_iter().filter(|finding| finding.severity >= Severity::SecurityWarning));
+        let endpoints = survey.endpoints.here().map(|_| view.endpoints);
+        part.survey = Some(SurveyPart { nodes: view.nodes, vpc: survey.vpc.clone(), endpoints });
+    }
+    Ok(findings)
 }
 
 /// The trees of the buckets that the layout declares and that can be listed.

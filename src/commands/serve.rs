@@ -45,9 +45,9 @@ pub struct ServeArgs {
     /// Allow an address that other machines can reach: whoever has the keys can then read and write everything
     #[arg(long)]
     allow_remote: bool,
-    /// Answer for this account
-    #[arg(long, value_name = "ID", default_value_t = AccountId::local())]
-    account: AccountId,
+    /// Answer for this account [default: the one that directory.toml names, else 000000000000]
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
 }
 
 /// Runs the verb.
@@ -64,7 +64,11 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<Ending, CommandE
     let acting = context.flags.acting()?;
     let dir = context.flags.local.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_LOCAL_DIR));
     let region = context.flags.region.clone().unwrap_or_else(Region::us_east_1);
-    let server = Server::open(&dir, ServerOptions { account: args.account.clone(), region: region.clone() })?;
+    let account = match &args.account {
+        Some(account) => account.clone(),
+        None => Server::account_of(&dir)?.unwrap_or_else(AccountId::local),
+    };
+    let server = Server::open(&dir, ServerOptions { account, region: region.clone() })?;
     let issued = world::issue(&server, acting.as_ref())?;
     let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;

@@ -6,7 +6,7 @@ use super::account::LocalAccount;
 use super::nodes::undescribed;
 use super::record::{json, replace};
 use super::{Directory, DirectoryError, Rule, text_of};
-use crate::model::{Arn, Cluster, NodeGroup, PodIdentityAssociation, RoleName, Seen, Tags};
+use crate::model::{AccountId, Arn, Cluster, NodeGroup, PodIdentityAssociation, RoleName, Seen, Tags};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -14,6 +14,7 @@ use std::path::PathBuf;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Described {
+    account: Option<AccountId>,
     #[serde(default)]
     cluster: Vec<DescribedCluster>,
 }
@@ -27,12 +28,43 @@ pub(super) struct DescribedCluster {
     pub(super) oidc_issuer: Option<String>,
     pub(super) control_plane_role: Option<String>,
     pub(super) auto_mode_role: Option<String>,
+    pub(super) vpc: Option<String>,
+    #[serde(default)]
+    pub(super) subnets: Vec<String>,
     #[serde(default)]
     pub(super) addons: Vec<String>,
     #[serde(default)]
     pub(super) node_group: Vec<DescribedNodeGroup>,
     #[serde(default)]
     pub(super) fargate_profile: Vec<DescribedFargateProfile>,
+    #[serde(default)]
+    pub(super) route_table: Vec<DescribedRouteTable>,
+    #[serde(default)]
+    pub(super) vpc_endpoint: Vec<DescribedEndpoint>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DescribedRouteTable {
+    pub(super) id: String,
+    /// True for the table of all subnets without one of their own.
+    #[serde(default)]
+    pub(super) main: bool,
+    #[serde(default)]
+    pub(super) subnets: Vec<String>,
+    /// What takes traffic to the Internet, such as `nat-...`; nothing does where it is not said.
+    pub(super) way_out: Option<String>,
+}
+
+/// A gateway endpoint for S3.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DescribedEndpoint {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) route_tables: Vec<String>,
+    /// The policy document; that of AWS, which lets everything through, where it is not said.
+    pub(super) policy: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +115,11 @@ pub(super) fn check_name(name: &str) -> Result<(), DirectoryError> {
 }
 
 impl Directory {
+    /// The account that `directory.toml` names, which the endpoint answers for unless a layout names one.
+    pub fn account(&self) -> Result<Option<AccountId>, DirectoryError> {
+        Ok(self.described()?.account)
+    }
+
     fn described(&self) -> Result<Described, DirectoryError> {
         let path = self.folder.join("directory.toml");
         let Some(text) = text_of(&path)? else { return Ok(Described::default()) };

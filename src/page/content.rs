@@ -2,10 +2,10 @@
 
 use super::blocks::{Block, Code, Inline, Standing, Table, code, plain};
 use super::grid::{Mark, grids};
-use super::parts::{AccountPart, BucketPart, ClusterPart, PolicyPart, PolicyStanding};
+use super::parts::{AccountPart, BucketPart, ClusterPart, PolicyPart, PolicyStanding, SurveyPart};
 use super::{Page, drawing};
 use crate::model::Control;
-use crate::report::{Check, Finding, Severity, Status, Verdict};
+use crate::report::{Check, Finding, NodeGroupRecord, Severity, Status, Verdict, VpcEndpointRecord};
 
 /// The page's title.
 pub(super) fn title(page: &Page) -> String {
@@ -148,7 +148,47 @@ fn cluster(cluster: &ClusterPart, out: &mut Vec<Block>) {
         vec![plain("Node group "), code(group.clone()), plain(", whose nodes have role "), code(role.clone())]
     }));
     items.extend(cluster.remarks.iter().map(|remark| vec![plain(remark.clone())]));
+    items.extend(cluster.survey.iter().flat_map(|survey| survey.nodes.iter().map(node_group)));
     out.push(Block::List(items));
+    if let Some(survey) = &cluster.survey {
+        network(&cluster.name, survey, out);
+    }
+}
+
+/// Which pods get the role of these nodes.
+fn node_group(nodes: &NodeGroupRecord) -> Vec<Inline> {
+    let who = format!("{} {}", nodes.kind.words(), nodes.name);
+    vec![plain(format!("The nodes' role on {}: {}: {}", who.trim_end(), nodes.pods.words(), nodes.because))]
+}
+
+/// How the cluster reaches S3.
+fn network(cluster: &str, survey: &SurveyPart, out: &mut Vec<Block>) {
+    let Some(vpc) = &survey.vpc else { return };
+    out.push(Block::Heading(4, format!("The way from {cluster} to S3")));
+    let mut items = vec![vec![plain("VPC: "), code(vpc.clone())]];
+    match &survey.endpoints {
+        None => items.push(vec![plain("whether it has an endpoint for S3 may not be read")]),
+        Some(endpoints) if endpoints.is_empty() => items.push(vec![plain("no endpoint for S3")]),
+        Some(endpoints) => items.extend(endpoints.iter().map(endpoint)),
+    }
+    out.push(Block::List(items));
+}
+
+/// What is known of an endpoint, in one item: what it is, and behind it the rest.
+fn endpoint(endpoint: &VpcEndpointRecord) -> Vec<Inline> {
+    let mut text = String::new();
+    let mut outer = 0;
+    for (number, (indent, line)) in endpoint.lines().into_iter().enumerate() {
+        // What stands further in says more of the line before.
+        text.push_str(match number {
+            0 => "",
+            _ if indent > outer => ": ",
+            _ => "; ",
+        });
+        text.push_str(&line);
+        outer = indent;
+    }
+    vec![plain(text)]
 }
 
 fn settings(bucket: &BucketPart, out: &mut Vec<Block>) {

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::policy::generate::{Generated, Kind};
 use crate::policy::matrix::Granted;
-use crate::report::{Access, Cell, Check, attachment_names};
+use crate::report::{Access, Cell, Check, NodeGroupRecord, VpcEndpointRecord, attachment_names};
 use crate::tree::{Count, Node, Tree};
 use serde_json::Value;
 
@@ -93,6 +93,19 @@ pub struct ClusterPart {
     pub groups: Vec<(String, String)>,
     /// What else is worth a word.
     pub remarks: Vec<String>,
+    /// Which pods get the role of their nodes, and the way from the cluster to S3; none where that was not looked at.
+    pub survey: Option<SurveyPart>,
+}
+
+/// What a cluster's nodes and network mean.
+#[derive(Debug, Clone)]
+pub struct SurveyPart {
+    /// Its nodes, by who makes them.
+    pub nodes: Vec<NodeGroupRecord>,
+    /// Its VPC, where it is known.
+    pub vpc: Option<String>,
+    /// The endpoints for S3 of its VPC; none where they may not be read.
+    pub endpoints: Option<Vec<VpcEndpointRecord>>,
 }
 
 /// One dataset.
@@ -248,7 +261,8 @@ fn target(target: &AttachTarget) -> String {
 }
 
 fn cluster(name: &str, seen: &Seen<Cluster>) -> ClusterPart {
-    let mut part = ClusterPart { name: name.to_owned(), arn: None, groups: Vec::new(), remarks: Vec::new() };
+    let mut part =
+        ClusterPart { name: name.to_owned(), arn: None, groups: Vec::new(), remarks: Vec::new(), survey: None };
     match seen {
         Seen::Absent => part.remarks.push("there is no such cluster in this Region".to_owned()),
         Seen::Hidden(why) => part.remarks.push(format!("it may not be read: {why}")),

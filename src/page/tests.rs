@@ -1,9 +1,12 @@
 //! The page of a small world, and of a hostile one.
 
-use super::{AccountPart, BucketPart, ClusterPart, DatasetPart, Format, Page, PolicyPart, is_own};
+use super::{AccountPart, BucketPart, ClusterPart, DatasetPart, Format, Page, PolicyPart, SurveyPart, is_own};
 use crate::model::{Identity, ObjectEntry};
 use crate::page::parts::PolicyStanding;
-use crate::report::{Access, ActionRecord, Cell, Check, Finding, IdentityRecord, Severity, Status, Verdict};
+use crate::report::{
+    Access, ActionRecord, Cell, Check, ClusterNodes, Finding, IdentityRecord, NodeGroupRecord, Pods, Severity, Status,
+    Verdict, VpcEndpointRecord,
+};
 use crate::tree::tests::{ALL, seed_bucket};
 use crate::tree::{Count, TreeBuilder};
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
@@ -30,6 +33,40 @@ fn cell(operation: &'static str, folder: &str, expected: Access, observed: Acces
 
 fn put(builder: &mut TreeBuilder, key: &str, size_bytes: u64) {
     builder.add(&ObjectEntry { key: key.parse().unwrap(), size_bytes, etag: None, modified: None });
+}
+
+fn survey(text: &str) -> SurveyPart {
+    let nodes = NodeGroupRecord {
+        cluster: "education-eks-vV8VCAqw".to_owned(),
+        name: "node-group-1".to_owned(),
+        kind: ClusterNodes::Managed,
+        status: None,
+        image: None,
+        role: None,
+        role_name: None,
+        instance_profiles: None,
+        launch_template: None,
+        launch_template_version: None,
+        nodes: Some(1),
+        hop_limits: vec![1],
+        tokens: vec!["required"],
+        namespaces: Vec::new(),
+        pods: Pods::HostNetwork,
+        because: text.to_owned(),
+        new_nodes: None,
+    };
+    let endpoint = VpcEndpointRecord {
+        cluster: nodes.cluster.clone(),
+        id: "vpce-1".to_owned(),
+        kind: "gateway".to_owned(),
+        state: "available".to_owned(),
+        route_tables: vec!["rtb-1".to_owned()],
+        subnets: vec!["subnet-1".to_owned()],
+        missing: vec![text.to_owned()],
+        policy: "everything",
+        statements: Vec::new(),
+    };
+    SurveyPart { nodes: vec![nodes], vpc: Some("vpc-1".to_owned()), endpoints: Some(vec![endpoint]) }
 }
 
 fn policy(text: &str) -> PolicyPart {
@@ -71,6 +108,7 @@ fn page(text: &str) -> Page {
         arn: None,
         groups: vec![("node-group-1".to_owned(), text.to_owned())],
         remarks: Vec::new(),
+        survey: Some(survey(text)),
     };
     let (allow, deny) = (Access::Allow, Access::Deny);
     Page {

@@ -358,29 +358,63 @@ fn identities_tell_as_whom_each_pod_asks() {
 }
 
 #[test]
-fn the_pages_show_what_is_printed() {
-    let steps = include_str!("../../docs/from-the-manual-steps.md");
+fn the_page_shows_what_is_printed() {
     let env = env(&nodes("\"node-group-*\""));
-    let ran = show(&env, 4, &["layout.toml"]);
-    for number in ["1:", "2:", "9:", "10:", "11:", "42:"] {
-        shown(steps, number, &ran);
-    }
     let page = include_str!("../../docs/cluster.md");
-    shown(page, "Who gets what", &ran);
+    shown(page, "Who gets what", &show(&env, 4, &["layout.toml"]));
     env.write("pods.json", listing().to_string());
     let ran = env.expect(4, &["cluster", "identities", "pods.json", "--cluster", CLUSTER, "--local"]);
-    shown(steps, "41:", &ran);
     shown(page, "As whom pods ask", &ran);
-    let group = "node-group-2-2025072404024606990000001f";
-    let job = ["cluster", "job", "verify", "--image", "IMAGE", "--node-group", group];
-    shown(
-        steps,
-        "43:",
-        &env.expect(0, &[&job[..], &["--service-account", "flytesnacks-development/default"]].concat()),
-    );
-    env.expect(0, &["apply", "--local", "--yes", "--only", "settings,grants"]);
-    let role = "node-group-2-eks-node-group-20250724035220727200000003";
-    let verify =
-        ["verify", "--local", "--as", role, "--access", "--as-caller", "--grant", "FlyteMLS3Access", "--no-write"];
-    shown(steps, "44:", &env.expect(0, &verify));
+}
+
+const NETWORK: &str = "\
+account = \"245966534215\"
+[[cluster]]
+name = \"education-eks-vV8VCAqw\"
+vpc = \"vpc-1\"
+subnets = [\"subnet-a\", \"subnet-b\"]
+[[cluster.node_group]]
+name = \"node-group-2\"
+role = \"node-2\"
+hop_limit = 2
+[[cluster.route_table]]
+id = \"rtb-main\"
+main = true
+way_out = \"nat-1\"
+[[cluster.route_table]]
+id = \"rtb-b\"
+subnets = [\"subnet-b\"]
+";
+
+#[test]
+fn the_way_to_s3_is_told_and_what_makes_it() {
+    let env = env(&nodes("\"node-group-*\""));
+    let directory = ".bucketwright/local/directory/directory.toml";
+    let endpoint = |more: &str| format!("{NETWORK}[[cluster.vpc_endpoint]]\nid = \"vpce-1\"\n{more}\n");
+    let check = |text: &str, code: i32, wanted: &[&str], fix: &str| {
+        env.write(directory, text);
+        let ran = show(&env, code, &["layout.toml", "--output", "json"]);
+        let found: Vec<Value> =
+            ran.of_type("finding").into_iter().filter(|one| one["code"] != "grant-to-every-pod").collect();
+        assert_eq!(found.iter().map(|one| one["code"].as_str().unwrap()).collect::<Vec<_>>(), wanted, "{}", ran.stdout);
+        assert!(
+            found.is_empty() || found.iter().any(|one| one["fix"].as_str().unwrap().contains(fix)),
+            "{fix}: {found:?}"
+        );
+        ran.of_type("vpc-endpoint")
+    };
+    let create = "create-vpc-endpoint --region us-east-1 --vpc-id vpc-1 --service-name com.amazonaws.us-east-1.s3 \
+                  --route-table-ids rtb-b rtb-main";
+    check(NETWORK, 0, &["no-way-to-s3", "no-s3-gateway"], create);
+    let add = "modify-vpc-endpoint --region us-east-1 --vpc-endpoint-id vpce-1 --add-route-table-ids rtb-b";
+    check(&endpoint("route_tables = [\"rtb-main\"]"), 0, &["no-way-to-s3"], add);
+    let whole = check(&endpoint("route_tables = [\"rtb-main\", \"rtb-b\"]"), 0, &[], "");
+    assert_eq!((&whole[0]["policy"], &whole[0]["subnets"]), (&json!("everything"), &json!(["subnet-a", "subnet-b"])));
+    let narrow =
+        r#"policy = '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:Get*", "Resource": "*"}]}'"#;
+    let narrow = endpoint(&format!("route_tables = [\"rtb-main\", \"rtb-b\"]\n{narrow}"));
+    check(&narrow, 4, &["endpoint-policy"], "allow the grant's actions");
+    // The account that the directory names is the endpoint's, also where no layout says so.
+    let ran = show(&env, 0, &["--output", "json"]);
+    assert_eq!(ran.of_type("cluster")[0]["arn"], format!("arn:aws:eks:us-east-1:245966534215:cluster/{CLUSTER}"));
 }

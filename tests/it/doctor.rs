@@ -438,27 +438,6 @@ pub(crate) fn shown(page: &str, heading: &str, ran: &Ran) {
     }
 }
 
-#[test]
-fn the_page_of_the_manual_steps_shows_what_is_printed() {
-    let page = include_str!("../../docs/from-the-manual-steps.md");
-    let put = ["doctor", "--local", "--principal", NODE, "--action", "s3:PutObject", "--resource", MODEL];
-    let account = Account::new();
-    account.edit_role(NODE, "policies", json!([]));
-    account.edit_role(NODE_2, "policies", json!([]));
-    account.edit_role(CONTROL, "policies", json!(["FlyteMLS3Access"]));
-    shown(page, "37", &account.env.expect(4, &put));
-    let place = "s3://bsingh-ml-workflow/credit-scoring/data/x.csv";
-    let get = ["doctor", "--local", "--principal", NODE, "--action", "s3:GetObject", "--resource", place];
-    shown(page, "38", &account.env.expect(4, &get));
-    account.edit_role(NODE, "policies", json!(["FlyteMLS3Access"]));
-    account.put_policy("Fence", &document("Allow", "Look", "s3:Get*", "*"));
-    account.edit_role(NODE, "boundary", json!("Fence"));
-    shown(page, "39", &account.env.expect(4, &put));
-    let denial = document("Deny", "NoModels", "s3:PutObject", "arn:aws:s3:::bsingh-ml-workflows/*/models/*");
-    account.put_role(NODE, &json!({ "policies": ["FlyteMLS3Access"], "inline": { "Guard": denial } }));
-    shown(page, "40", &account.env.expect(4, &put));
-}
-
 /// The page of codes names every code that the source has.
 #[test]
 fn every_code_has_a_row() {

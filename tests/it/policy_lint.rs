@@ -221,3 +221,22 @@ fn generated_documents_are_clean() {
         }
     }
 }
+
+#[test]
+fn layouts_are_linted_by_what_their_grants_make() {
+    let env = TestEnv::new();
+    let grant = |team: &str, on: &str| {
+        format!(
+            "[[grant]]\npolicy = \"{team}\"\naccess = \"read-write\"\non = [\"{on}\"]\nattach = [{{ role = \"{team}\" }}]\n"
+        )
+    };
+    let start = "version = 1\n[[bucket]]\nname = \"ml-shared\"\nprojects = [\"a\", \"b\"]\ntemplate = \"ml-project\"\n";
+    env.write("shared.toml", format!("{start}{}{}", grant("team-a", "ml-shared"), grant("team-b", "ml-shared")));
+    env.write("apart.toml", format!("{start}{}{}", grant("team-a", "ml-shared/a"), grant("team-b", "ml-shared/b")));
+    let ran = env.expect(0, &["policy", "lint", "shared.toml", "apart.toml", "--output", "json"]);
+    let found: Vec<_> = ran.of_type("finding").iter().map(|one| (one["code"].clone(), one["target"].clone())).collect();
+    assert_eq!(found, [("shared-bucket".into(), "shared".into())]);
+    env.expect(4, &["policy", "lint", "shared.toml", "--fail-on", "warning"]);
+    env.expect(0, &["policy", "lint", "apart.toml", "--fail-on", "warning"]);
+    env.expect(2, &["policy", "lint", "missing.toml"]);
+}

@@ -169,24 +169,44 @@ fn scripts_get_the_page_as_an_answer() {
     assert_eq!(ran.summary()["exit"], 0);
 }
 
-/// Every line of a section's block is printed, in that order; `...` stands for lines that are left out.
-fn shown(heading: &str, printed: &str) {
-    let page = include_str!("../../docs/from-the-manual-steps.md");
-    let heading = format!("{heading}: ");
-    let section = page.split("\n## ").find(|section| section.starts_with(&heading)).unwrap();
-    let block = section.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
-    let mut rest = printed;
-    for line in block.lines().filter(|line| *line != "...") {
-        let at = rest.find(line).unwrap_or_else(|| panic!("{heading}`{line}` is not in\n{printed}"));
-        rest = &rest[at + line.len()..];
+#[test]
+fn a_flyte_installation_and_its_two_identities() {
+    let flyte = TestEnv::new();
+    flyte.expect(0, &["new", "flyte", "--set", "name=education", "-o", "flyte.toml"]);
+    flyte.expect(0, &["apply", "flyte.toml", "--local", "--yes"]);
+    let text = page(&flyte, &["flyte.toml"]);
+    for wanted in ["- Bucket: `education-metadata`", "- Bucket: `education-userdata`"] {
+        assert!(text.contains(wanted), "{wanted} is missing in\n{text}");
+    }
+    let policies = text.split("## IAM policies").nth(1).unwrap();
+    for name in ["education-flyte-backend", "education-flyte-tasks"] {
+        let section = policies.split("\n### ").find(|section| section.starts_with(name)).unwrap();
+        assert!(section.contains("- Stands: ✓ says what the grant asks for"), "{section}");
     }
 }
 
 #[test]
-fn the_page_of_the_manual_steps_shows_what_is_printed() {
-    shown("53", &page(&applied(), &[]));
-    let flyte = TestEnv::new();
-    flyte.expect(0, &["new", "flyte", "--set", "name=education", "-o", "flyte.toml"]);
-    flyte.expect(0, &["apply", "flyte.toml", "--local", "--yes"]);
-    shown("4", &page(&flyte, &["flyte.toml"]));
+fn the_nodes_and_the_network_of_a_cluster() {
+    let env = applied();
+    let described = "vpc = \"vpc-1\"\nsubnets = [\"subnet-a\"]\n[[cluster.node_group]]";
+    let network = "hop_limit = 1\n[[cluster.route_table]]\nid = \"rtb-1\"\nmain = true\nway_out = \"nat-1\"\n";
+    let text = format!("{}{network}", CLUSTER.replace("[[cluster.node_group]]", described));
+    env.write(&format!("{STORE}/directory/directory.toml"), &text);
+    let without = page(&env, &[]);
+    for wanted in [
+        "- The nodes' role on node group node-group-1-2025072404024606990000001e: no pod but those on the host network",
+        "#### The way from education-eks-vV8VCAqw to S3\n\n- VPC: `vpc-1`\n- no endpoint for S3",
+        "| grant-reaches-no-pod |",
+        "| no-s3-gateway |",
+        "aws ec2 create-vpc-endpoint --region us-east-1 --vpc-id vpc-1",
+    ] {
+        assert!(without.contains(wanted), "{wanted} is missing in\n{without}");
+    }
+    let endpoint = "[[cluster.vpc_endpoint]]\nid = \"vpce-1\"\nroute_tables = [\"rtb-1\"]\n";
+    env.write(&format!("{STORE}/directory/directory.toml"), format!("{text}{endpoint}"));
+    let with = page(&env, &[]);
+    assert!(
+        with.contains("VPC endpoint vpce-1 for S3: gateway, available; route tables: rtb-1; reached from subnet-a")
+    );
+    assert!(!with.contains("no-s3-gateway"), "{with}");
 }

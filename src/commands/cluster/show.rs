@@ -1,11 +1,11 @@
 //! `cluster show`: a cluster's nodes, roles and ways to S3, and which pods a layout's grants reach.
 
-use crate::cluster;
+use crate::cluster::{self, Granting};
 use crate::commands::{Context, Ending, announced};
 use crate::error::CommandError;
 use crate::layout::Layout;
 use crate::model::{Cluster, ClusterSurvey, RoleName, Seen};
-use crate::report::{Event, Finding, Outcome, Severity};
+use crate::report::{Event, Outcome, Severity};
 use crate::world::World;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -55,27 +55,26 @@ pub async fn run(args: &ShowArgs, context: &Context) -> Result<Ending, CommandEr
     view.endpoints.into_iter().for_each(|one| ui.event(&Event::VpcEndpoint(one)));
     let mut findings = view.findings;
     if let Some(loaded) = &loaded {
-        findings.extend(grants(&loaded.layout, &cluster, &survey, &world, context).await?);
+        let granting = granting(&loaded.layout, &cluster, &survey, &world).await?;
+        granting.ways.into_iter().for_each(|way| ui.event(&Event::Reach(way)));
+        findings.extend(granting.findings);
     }
     let is_wrong = findings.iter().any(|finding| finding.severity == Severity::Error);
     findings.into_iter().for_each(|finding| ui.event(&Event::Finding(finding)));
     Ok(Ending::answered(if is_wrong { Outcome::Differs } else { Outcome::Done }))
 }
 
-/// Tells whom the grants reach.
-async fn grants(
+/// Whom the grants reach.
+pub async fn granting(
     layout: &Layout,
     cluster: &Cluster,
     survey: &ClusterSurvey,
     world: &World,
-    context: &Context,
-) -> Result<Vec<Finding>, CommandError> {
+) -> Result<Granting, CommandError> {
     let mut roles: BTreeMap<RoleName, _> = BTreeMap::new();
     for name in cluster::roles(layout, cluster) {
         let role = world.account.role(&name).await?;
         roles.insert(name, role);
     }
-    let granting = cluster::grants(layout, cluster, survey, &roles);
-    granting.ways.into_iter().for_each(|way| context.ui.event(&Event::Reach(way)));
-    Ok(granting.findings)
+    Ok(cluster::grants(layout, cluster, survey, &roles))
 }

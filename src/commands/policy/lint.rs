@@ -1,11 +1,15 @@
 //! `policy lint`: what is wrong or unwise about policy documents, with what to write instead.
 
-use crate::commands::{Closing, Context, Ending};
+use super::eval::is_layout;
+use crate::access;
+use crate::commands::{Closing, Context, Ending, LayoutArgs, load};
 use crate::error::CommandError;
+use crate::layout::Layout;
 use crate::local;
 use crate::model::BucketName;
 use crate::policy::MAX_DOCUMENT_BYTES;
 use crate::policy::lint::{self, PolicyType, Subject};
+use crate::policy::sharing::shared_buckets;
 use crate::report::{Event, Finding, Outcome, Severity, Summary};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -13,20 +17,25 @@ use std::path::{Path, PathBuf};
 /// Say what is wrong or unwise about policy documents, and what to write instead
 ///
 /// Findings carry the codes of IAM Access Analyzer where it has one, and `BW_` codes for the traps of S3; docs/lint.md
-/// lists them all. Nothing is asked over the network.
+/// lists them all. Of a layout (a file ending in .toml) the policies that its grants make are looked at, and whether
+/// different principals may write all of one bucket (`shared-bucket`). Nothing is asked over the network.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   bucketwright policy lint role-policy.json
   bucketwright policy lint --bucket my-bucket bucket-policy.json
   bucketwright policy lint --type trust trust.json --fail-on warning
+  bucketwright policy lint layout.toml --fail-on warning
   aws iam get-policy-version ... --query PolicyVersion.Document | bucketwright policy lint -
 
 Exits 4 if there is a finding at or above `--fail-on`.")]
 pub struct LintArgs {
-    /// Policy documents; `-` for standard input
+    /// Policy documents, or layouts; `-` for standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Environment of the layouts
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
     /// What the policies are attached to [default: identity; bucket with --bucket]
     #[arg(long = "type", value_enum, value_name = "TYPE")]
     kind: Option<Kind>,
@@ -109,19 +118,36 @@ pub fn run(args: &LintArgs, context: &Context) -> Result<Ending, CommandError> {
     if args.files.iter().filter(|path| is_stdin(path)).count() > 1 {
         return Err(CommandError::usage("standard input can be read once; name `-` once"));
     }
-    let texts: Vec<Vec<u8>> = args.files.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
     let mut findings: Vec<Finding> = Vec::new();
-    for (path, text) in args.files.iter().zip(&texts) {
+    for path in &args.files {
+        if is_layout(path) {
+            findings.extend(of_layout(
+                &load(&LayoutArgs { layout: path.clone(), env: args.env.clone() }, context)?.layout,
+            )?);
+            continue;
+        }
         let target = if is_stdin(path) { "stdin".to_owned() } else { path.display().to_string() };
         let subject = Subject { target: &target, kind, bucket: args.bucket.as_ref() };
-        let found = lint::lint(text, &subject);
-        found.iter().for_each(|finding| context.ui.event(&Event::Finding(finding.clone())));
-        findings.extend(found);
+        findings.extend(lint::lint(&read(path)?, &subject));
     }
+    findings.iter().for_each(|finding| context.ui.event(&Event::Finding(finding.clone())));
     let fails = findings.iter().any(|finding| finding.severity >= args.fail_on.into());
-    let summary = Summary { closing: Some(closing(&findings, texts.len())), ..Summary::default() };
+    let summary = Summary { closing: Some(closing(&findings, args.files.len())), ..Summary::default() };
     let outcome = if fails { Outcome::Differs } else { Outcome::Done };
     Ok(Ending { summary, outcome, closing: Closing::Shown, last_word: None })
+}
+
+/// What is to be said of the policies that the grants make, and of the grants beside each other.
+fn of_layout(layout: &Layout) -> Result<Vec<Finding>, CommandError> {
+    let mut findings = shared_buckets(layout);
+    for grant in &layout.grants {
+        for (name, document) in access::documents_of(layout, grant, "aws")? {
+            let target = format!("policy/{name}");
+            let subject = Subject { target: &target, kind: PolicyType::Identity, bucket: None };
+            findings.extend(lint::lint(document.0.as_bytes(), &subject));
+        }
+    }
+    Ok(findings)
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -149,5 +149,6 @@ codes! {
     BW_ENCRYPTION_HEADER_DENY Warning "a `Deny` that fires where the encryption header is not sent, which default encryption never needs" r#""StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"}"#;
     BW_KMS_INCOMPLETE Warning "writing with a KMS key without both `kms:GenerateDataKey` and `kms:Decrypt`, which multipart uploads need" r#""Action": ["s3:PutObject", "kms:GenerateDataKey"]"#;
     BW_FOLDER_PREFIX_INCOMPLETE Suggestion "a listing of `team-a/*` that refuses `team-a`, as some clients ask first" r#""StringLike": {"s3:prefix": "team-a/*"}"#;
+    BW_LOCATION_INCOMPLETE Suggestion "a listing limited by `s3:prefix` without `s3:GetBucketLocation` on the same bucket, which flytekit asks before it uploads a directory" r#""StringLike": {"s3:prefix": "team-a/*"}"#;
     BW_MULTIPART_INCOMPLETE Suggestion "`s3:PutObject` without `s3:AbortMultipartUpload` and `s3:ListMultipartUploadParts`" r#""Action": "s3:PutObject""#;
 }

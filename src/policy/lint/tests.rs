@@ -244,6 +244,7 @@ fn the_four_policies_of_the_manual_procedure() {
         (
             folders,
             vec![
+                "/Statement/0 BW_LOCATION_INCOMPLETE",
                 "/Statement/0/Condition/StringLike/s3:prefix/0 BW_FOLDER_PREFIX_INCOMPLETE",
                 "/Statement/0/Condition/StringLike/s3:prefix/1 BW_FOLDER_PREFIX_INCOMPLETE",
                 "/Statement/1 BW_MULTIPART_INCOMPLETE",

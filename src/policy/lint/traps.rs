@@ -1,6 +1,8 @@
 //! Traps of S3: locking oneself out, denials of headers that nobody sends, writes that break half way.
 
-use super::codes::{BW_ENCRYPTION_HEADER_DENY, BW_KMS_INCOMPLETE, BW_MULTIPART_INCOMPLETE, BW_SELF_LOCKOUT};
+use super::codes::{
+    BW_ENCRYPTION_HEADER_DENY, BW_KMS_INCOMPLETE, BW_LOCATION_INCOMPLETE, BW_MULTIPART_INCOMPLETE, BW_SELF_LOCKOUT,
+};
 use super::s3_arn::Entry;
 use super::scope::{KeyAt, Scope, names};
 use super::{PolicyType, Report};
@@ -118,6 +120,31 @@ pub(super) fn check_together(scopes: &[Scope<'_>], kind: PolicyType, report: &mu
     }
     if kind != PolicyType::Bucket {
         kms(scopes, report);
+    }
+    if kind == PolicyType::Identity {
+        location(scopes, report);
+    }
+}
+
+/// Clients that ask where a bucket is before they write get no answer under a policy that is only about a folder, because
+/// no condition on a prefix lets that question through.
+fn location(scopes: &[Scope<'_>], report: &mut Report) {
+    let is_limited = |scope: &Scope<'_>| scope.keys().iter().any(|at| at.key.name.eq_ignore_ascii_case("s3:prefix"));
+    let lists =
+        |scope: &&Scope<'_>| scope.grants() && scope.s3_actions().contains("s3:ListBucket") && is_limited(scope);
+    for scope in scopes.iter().filter(lists) {
+        let answered = scopes.iter().any(|other| {
+            other.grants()
+                && other.s3_actions().contains("s3:GetBucketLocation")
+                && !is_limited(other)
+                && share_resources(scope, other)
+        });
+        if !answered {
+            let message = "clients that ask for the bucket's Region first, as flytekit does before it uploads a \
+                           directory, are refused";
+            let fix = "allow `s3:GetBucketLocation` on the bucket, in a statement without that condition";
+            report.add(BW_LOCATION_INCOMPLETE, &scope.statement.path, message, fix);
+        }
     }
 }
 
