@@ -12,6 +12,8 @@ mod network;
 mod nodes;
 mod pods;
 mod spots;
+pub mod stand;
+pub mod told;
 mod yaml;
 
 pub use flyte::{FlyteVersion, NoFlyte, flyte_values};

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod completions;
 pub mod doctor;
 mod grants;
+pub mod kube;
 pub mod man;
 pub mod new;
 pub mod plan;

@@ -6,6 +6,7 @@ use crate::audit::baseline::BaselineError;
 use crate::aws::s3::{ErrorClass, S3Error};
 use crate::aws::{ConnectError, ServiceError};
 use crate::config::ActingError;
+use crate::kubernetes::KubernetesError;
 use crate::layout::LayoutError;
 use crate::policy::backup::BackupError;
 use crate::policy::generate::GenerateError;
@@ -335,6 +336,20 @@ impl From<TrustError> for CommandError {
             )),
             TrustError::NoAccount => failed.hint("pass `--account`, or name the account in the layout"),
         }
+    }
+}
+
+impl From<KubernetesError> for CommandError {
+    fn from(error: KubernetesError) -> Self {
+        let outcome = match &error {
+            KubernetesError::NoConfig
+            | KubernetesError::Config(_)
+            | KubernetesError::Unreadable { .. }
+            | KubernetesError::NoContext { .. } => Outcome::Invalid,
+            _ => Outcome::Failed,
+        };
+        let failed = Self::new(error.kind(), outcome, chain(&error));
+        error.hint().into_iter().fold(failed, Self::hint)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod document;
 pub mod error;
 pub mod hashing;
 pub mod infer;
+pub mod kubernetes;
 pub mod layout;
 pub mod local;
 pub mod model;

@@ -1,8 +1,11 @@
 //! `cluster`: what an EKS cluster means for access to S3, one file a verb.
 
 pub mod flyte_values;
+mod follow;
 pub mod identities;
+mod in_cluster;
 pub mod job;
+mod launch;
 pub mod show;
 
 use super::{Context, Ending, LayoutArgs, Loaded, load, reach};

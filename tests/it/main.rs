@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may panic and touch files")]
 
 mod adoption;
+mod api_server;
 mod audit;
 mod bad_input;
 mod breakages;
@@ -14,6 +15,7 @@ mod download;
 mod enforcement;
 mod faults;
 mod grants;
+mod in_cluster;
 mod json_contract;
 mod killed;
 mod layout_cases;

@@ -12,6 +12,7 @@ mod crash;
 mod endpoint;
 mod grants;
 mod image;
+mod kubernetes;
 mod lab;
 mod layouts;
 mod node;
@@ -67,6 +68,7 @@ const CASES: &[Case] = &[
     Case { name: "cluster-denied", run: clusters::denied },
     Case { name: "cluster-manifests", run: clusters::manifests },
     Case { name: "cluster-shards", run: clusters::shards },
+    Case { name: "kubernetes-apiserver", run: kubernetes::apiserver },
     Case { name: "retire-ministack", run: retire::ministack },
     Case { name: "seed-embedded", run: layouts::seed_embedded },
     Case { name: "new-from-embedded", run: adopt::embedded_bucket },

@@ -1,9 +1,11 @@
 //! `cluster identities`: pods, their service accounts, and as whom they ask AWS.
 
 use crate::cluster::{self, Around, Snapshot, identities, is_label};
+use crate::commands::kube::KubeArgs;
 use crate::commands::{Context, Ending, announced};
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::kubernetes::{Choice, KubernetesError, Resource};
 use crate::local;
 use crate::model::{Cluster, HumanBytes, Seen};
 use crate::report::{Event, NodeGroupRecord, Outcome, Severity};
@@ -16,7 +18,8 @@ const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Tell as whom each pod asks AWS: by keys, by IRSA, by Pod Identity, or as its node
 ///
-/// Reads what `kubectl get pods,serviceaccounts,nodes -A -o json` prints, of one namespace or of all. The order is that of
+/// Asks the cluster's API server, as kubectl does, or reads what `kubectl get pods,serviceaccounts,nodes -A -o json` printed;
+/// of one namespace or of all. The order is that of
 /// AWS's SDKs: access keys in the environment, a token of the service account, the Pod Identity agent, the role of the
 /// node. Pods that are older than the annotation or association that they would need are told: EKS gives roles to pods
 /// when they are made. With `--cluster` EKS is asked too, for associations, for the roles of nodes, and whether their hop
@@ -24,6 +27,8 @@ const MAX_BYTES: u64 = 512 * 1024 * 1024;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  bucketwright cluster identities --cluster education-eks-vV8VCAqw
+  bucketwright cluster identities --kube-context lab --namespace flyte
   kubectl get pods,serviceaccounts,nodes -A -o json | bucketwright cluster identities -
   bucketwright cluster identities pods.json --cluster education-eks-vV8VCAqw
   bucketwright cluster identities pods.json --namespace flytesnacks-development
@@ -31,15 +36,17 @@ Examples:
 Exits 4 if a pod is older than the role that it should have, has access keys in
 its environment, or has two roles.")]
 pub struct IdentitiesArgs {
-    /// The listing as JSON, or `-` for standard input
+    /// The listing as JSON, or `-` for standard input, in place of the API server
     #[arg(value_name = "FILE")]
-    listing: String,
+    listing: Option<String>,
     /// Ask EKS about this cluster too
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
     /// Only the pods of this namespace
     #[arg(long, short, value_name = "NAMESPACE", value_parser = parse_namespace)]
     namespace: Option<String>,
+    #[command(flatten)]
+    kube: KubeArgs,
 }
 
 fn parse_namespace(text: &str) -> Result<String, String> {
@@ -48,7 +55,13 @@ fn parse_namespace(text: &str) -> Result<String, String> {
 
 /// Runs the verb.
 pub async fn run(args: &IdentitiesArgs, context: &Context) -> Result<Ending, CommandError> {
-    let mut snapshot = read(&args.listing)?;
+    let mut snapshot = match &args.listing {
+        Some(_) if args.kube.is_given() => {
+            return Err(CommandError::usage("a listing is read, or an API server is asked: name one of them"));
+        }
+        Some(listing) => read(listing)?,
+        None => announced("listing pods", live(args, context), context).await?,
+    };
     if let Some(namespace) = &args.namespace {
         snapshot.pods.retain(|pod| pod.namespace == *namespace);
     }
@@ -73,7 +86,7 @@ pub async fn run(args: &IdentitiesArgs, context: &Context) -> Result<Ending, Com
     };
     records.chunk_by(same).for_each(|of_account| ui.event(&Event::PodIdentities(of_account.to_vec())));
     if records.is_empty() {
-        ui.note("the listing holds no pods that run");
+        ui.note("there are no pods that run");
     }
     if asked.is_none() {
         ui.hint("with `--cluster NAME` EKS tells the roles of nodes and of Pod Identity too");
@@ -81,6 +94,24 @@ pub async fn run(args: &IdentitiesArgs, context: &Context) -> Result<Ending, Com
     let is_wrong = findings.iter().any(|finding| finding.severity >= Severity::Warning);
     findings.into_iter().for_each(|finding| ui.event(&Event::Finding(finding)));
     Ok(Ending::answered(if is_wrong { Outcome::Differs } else { Outcome::Done }))
+}
+
+/// What the API server lists. Who may see but one namespace sees no nodes, and goes without.
+async fn live(args: &IdentitiesArgs, context: &Context) -> Result<Snapshot, CommandError> {
+    let api = args.kube.connect(context).await?;
+    let namespace = args.namespace.as_deref();
+    let mut snapshot = Snapshot::default();
+    let all = Choice::default();
+    api.list(Resource::Pods, namespace, &all, |page| _ = snapshot.add(page)).await?;
+    for (resource, namespace) in [(Resource::ServiceAccounts, namespace), (Resource::Nodes, None)] {
+        match api.list(resource, namespace, &all, |page| _ = snapshot.add(page)).await {
+            Err(KubernetesError::Forbidden(forbidden)) => {
+                context.ui.warning(&format!("{} are left out: {}", resource.plural(), forbidden.rule()));
+            }
+            listed => listed?,
+        }
+    }
+    Ok(snapshot)
 }
 
 /// The listing, wherever it comes from.

@@ -1,7 +1,10 @@
 //! `cluster job`: manifests of Kubernetes Jobs that verify access, or share a sync, as somebody in the cluster.
 
+use super::in_cluster;
+use super::launch::Launch;
 use crate::cluster::job::{self, DATA_PATH, Manifest, Place, Work};
 use crate::cluster::{AccountName, Wish, is_label, spots, unresolved};
+use crate::commands::kube::KubeArgs;
 use crate::commands::sync::settle;
 use crate::commands::{Context, Ending, LayoutArgs, MAX_LAYOUT_BYTES, load};
 use crate::error::CommandError;
@@ -12,7 +15,7 @@ use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-/// Print Kubernetes Jobs that run in the cluster, under the identity that is to be proven or used
+/// Print or run Kubernetes Jobs, under the identity that is to be proven or used
 #[derive(Debug, Subcommand)]
 pub enum JobCommand {
     Verify(Box<VerifyArgs>),
@@ -21,31 +24,56 @@ pub enum JobCommand {
 
 /// Where Jobs run.
 #[derive(Debug, Clone, Args)]
-struct PlaceArgs {
+pub(in crate::commands) struct PlaceArgs {
     /// The image of this program, such as REGISTRY/bucketwright:0.1.0
     #[arg(long, value_name = "IMAGE")]
-    image: String,
+    pub(in crate::commands) image: String,
     /// Run in this managed node group; can be repeated
     #[arg(long, value_name = "NAME")]
-    node_group: Vec<String>,
+    pub(in crate::commands) node_group: Vec<String>,
 }
 
-/// Print Jobs that verify access as the service accounts and nodes that a layout grants it to
+/// Whether the Jobs are made.
+#[derive(Debug, Clone, Default, Args)]
+pub(in crate::commands) struct ApplyArgs {
+    /// Make the Jobs in the cluster, follow them, and tell what their pods found
+    #[arg(long)]
+    pub(in crate::commands) apply: bool,
+    #[command(flatten)]
+    pub(in crate::commands) kube: KubeArgs,
+}
+
+impl ApplyArgs {
+    fn check(&self) -> Result<(), CommandError> {
+        if self.kube.is_given() && !self.apply {
+            return Err(CommandError::usage("without `--apply` no cluster is asked, so none need be named"));
+        }
+        Ok(())
+    }
+}
+
+/// Print or run Jobs that verify access as the service accounts and nodes that a layout grants it to
 ///
 /// One Job for each service account that a grant names (`irsa`, `pod_identity`), and one for each node group that a grant
 /// names, whose pods have the node's role if its hop limit lets them. The pod runs `verify --access --as-caller` over the
-/// layout, which is mounted from a ConfigMap: every cell is tried by real calls as that identity. Nothing is sent to the
-/// cluster; `kubectl apply -f -` does that.
+/// layout, which is mounted from a ConfigMap: every cell is tried by real calls as that identity.
+///
+/// The manifests are printed, for `kubectl apply -f -`. With `--apply` the Jobs are made, after a look at what is there and
+/// your yes, their logs are followed, and their matrices come back: one for each identity. Why a pod does not start is told
+/// at once. A Job of the same name that has ended is replaced, one that runs is followed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   bucketwright cluster job verify layout.toml --image IMAGE
   bucketwright cluster job verify layout.toml --image IMAGE \\
       --service-account flytesnacks-development/default --node-group gpu
+  bucketwright cluster job verify layout.toml --image IMAGE --apply
   bucketwright cluster job verify layout.toml --image IMAGE | kubectl apply -f -
   kubectl logs -n NAMESPACE job/NAME --follow
 
-Exits 4 if no grant of the layout names anybody in a cluster.")]
+Exits 4 if no grant of the layout names anybody in a cluster. With `--apply`
+exits 4 if access is not as expected somewhere, else 3 if a pod gave no answer
+or left something behind.")]
 pub struct VerifyArgs {
     #[command(flatten)]
     layout: LayoutArgs,
@@ -65,19 +93,22 @@ pub struct VerifyArgs {
     cluster: Option<String>,
     /// Leave out every probe that writes
     #[arg(long)]
-    no_write: bool,
+    pub(in crate::commands) no_write: bool,
+    #[command(flatten)]
+    pub(in crate::commands) apply: ApplyArgs,
 }
 
-/// Print a Job whose pods share a sync
+/// Print or run a Job whose pods share a sync
 ///
 /// An Indexed Job: each pod takes the shard of its completion index (`sync --shard auto/N`), so that together they do all of
 /// it, each file once. A pod that fails is started again and goes on where it was. A PersistentVolumeClaim is mounted at
-/// /data, read-only unless DST is there.
+/// /data, read-only unless DST is there. With `--apply` the Job is made, after your yes, and followed to its end; its pods
+/// get `--yes` if you typed it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   bucketwright cluster job sync s3://lake/raw/ s3://train/raw/ --shards 8 \\
-      --service-account ml/copier --image IMAGE
+      --service-account ml/copier --image IMAGE --apply
   bucketwright cluster job sync /data/images s3://lake/images/ --claim images --shards 4 \\
       --service-account ml/uploader --image IMAGE -- --checksum sha256")]
 pub struct SyncArgs {
@@ -98,6 +129,8 @@ pub struct SyncArgs {
     /// Mount this PersistentVolumeClaim at /data
     #[arg(long, value_name = "NAME", value_parser = parse_namespace)]
     claim: Option<String>,
+    #[command(flatten)]
+    apply: ApplyArgs,
     /// Further options of `sync`
     #[arg(last = true, value_name = "OPTION")]
     options: Vec<String>,
@@ -110,16 +143,30 @@ fn parse_namespace(text: &str) -> Result<String, String> {
 
 /// Runs the verb.
 pub async fn run(command: &JobCommand, context: &Context) -> Result<Ending, CommandError> {
-    let manifests = match command {
-        JobCommand::Verify(args) => verify(args, context).await?,
-        JobCommand::Sync(args) => sync(args, context)?,
+    let (apply, launches) = match command {
+        JobCommand::Verify(args) => {
+            args.apply.check()?;
+            (&args.apply, verify(args, context).await?)
+        }
+        JobCommand::Sync(args) => {
+            args.apply.check()?;
+            (&args.apply, vec![sync(args, context)?])
+        }
     };
-    context.ui.answer(&job::text(&manifests));
-    Ok(Ending::answered(Outcome::Done))
+    if !apply.apply {
+        let manifests: Vec<Manifest> = launches.into_iter().map(|launch| launch.manifest).collect();
+        context.ui.answer(&job::text(&manifests));
+        return Ok(Ending::answered(Outcome::Done));
+    }
+    let api = apply.kube.connect(context).await?;
+    match command {
+        JobCommand::Verify(_) => Box::pin(in_cluster::verify(&api, &launches, &apply.kube, context)).await,
+        JobCommand::Sync(_) => Box::pin(in_cluster::sync(&api, &launches, &apply.kube, context)).await,
+    }
 }
 
 /// One Job for each place where the layout's grants hold.
-pub(super) async fn verify(args: &VerifyArgs, context: &Context) -> Result<Vec<Manifest>, CommandError> {
+async fn verify(args: &VerifyArgs, context: &Context) -> Result<Vec<Launch>, CommandError> {
     let loaded = load(&args.layout, context)?;
     let layout = &loaded.layout;
     if let Some(unknown) = args.grant.iter().find(|name| !layout.grants.iter().any(|grant| grant.policy == **name)) {
@@ -151,7 +198,9 @@ pub(super) async fn verify(args: &VerifyArgs, context: &Context) -> Result<Vec<M
     }
     let text = layout_text(&args.layout.layout)?;
     let region = context.flags.region.as_ref().or(layout.region.as_ref()).map(ToString::to_string);
-    let manifests = spots.into_iter().map(|spot| {
+    let launches = spots.into_iter().map(|spot| {
+        let who = who(&spot.account.to_string(), spot.node_group.as_deref());
+        let why = format!("tries {} as {who}", spot.grants.join(", "));
         let place = Place {
             namespace: spot.account.namespace,
             service_account: spot.account.name,
@@ -164,9 +213,16 @@ pub(super) async fn verify(args: &VerifyArgs, context: &Context) -> Result<Vec<M
         arguments.extend(args.layout.env.iter().map(|name| format!("--env={name}")));
         arguments.extend(context.set.iter().map(|(name, value)| format!("--set={name}={value}")));
         arguments.extend(args.no_write.then(|| "--no-write".to_owned()));
-        job::manifest(&place, &Work::Verify { layout: text.clone(), arguments })
+        let manifest = job::manifest(&place, &Work::Verify { layout: text.clone(), arguments });
+        Launch { manifest, who, why }
     });
-    Ok(manifests.collect())
+    Ok(launches.collect())
+}
+
+/// `service account ml/trainer in node group gpu`
+fn who(account: &str, node_group: Option<&str>) -> String {
+    let group = node_group.map(|group| format!(" in node group {group}")).unwrap_or_default();
+    format!("service account {account}{group}")
 }
 
 /// The layout as it was written, which the pod reads again.
@@ -192,30 +248,37 @@ fn end(location: &Location, args: &SyncArgs, context: &Context) -> Result<String
     }
 }
 
-fn sync(args: &SyncArgs, context: &Context) -> Result<Vec<Manifest>, CommandError> {
+fn sync(args: &SyncArgs, context: &Context) -> Result<Launch, CommandError> {
     let is_local = |location: &Location| matches!(location, Location::Local(_));
     if is_local(&args.source) && is_local(&args.target) {
         return Err(CommandError::usage("one side of a sync is s3://BUCKET/PREFIX"));
     }
     let is_written = is_local(&args.target);
     let mut arguments = vec![end(&args.source, args, context)?, end(&args.target, args, context)?];
+    let why = format!("{} pods sync {} to {}", args.shards, arguments[0], arguments[1]);
     arguments.extend(args.options.iter().cloned());
+    if args.apply.apply {
+        // What pods tell is read back.
+        arguments.push("--output=json".to_owned());
+    }
+    // The pods have nobody to ask.
     if context.yes {
         arguments.push("--yes".to_owned());
     }
     let claim = args.claim.clone().map(|claim| (claim, is_written));
     let work = Work::Sync { arguments, shards: args.shards, claim };
-    let groups: Vec<Option<String>> = match args.place.node_group.as_slice() {
-        [] => vec![None],
-        [one] => vec![Some(one.clone())],
+    let node_group = match args.place.node_group.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
         _ => return Err(CommandError::usage("the pods of one sync run in one node group")),
     };
-    let place = |node_group: Option<String>| Place {
+    let who = who(&args.service_account.to_string(), node_group.as_deref());
+    let place = Place {
         namespace: args.service_account.namespace.clone(),
         service_account: args.service_account.name.clone(),
         node_group,
         image: args.place.image.clone(),
         region: context.flags.region.as_ref().map(ToString::to_string),
     };
-    Ok(groups.into_iter().map(|group| job::manifest(&place(group), &work)).collect())
+    Ok(Launch { manifest: job::manifest(&place, &work), who, why })
 }

@@ -4,6 +4,7 @@
 use super::lab::Lab;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -13,7 +14,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
+/// No server takes longer to be ready, unless it hangs.
+pub(super) const READY_LIMIT: Duration = Duration::from_secs(60);
 
 /// A server that a case can drive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -39,7 +41,7 @@ pub(crate) struct Endpoint {
 
 /// A child process that does not outlive its owner.
 #[derive(Debug)]
-struct Server {
+pub(super) struct Server {
     child: Child,
 }
 
@@ -71,6 +73,12 @@ impl Endpoint {
         }
         client.env("AWS_REGION", "us-east-1").env("AWS_DEFAULT_REGION", "us-east-1");
         client
+    }
+
+    /// The environment of a client that has the endpoint and its credentials.
+    pub(crate) fn environment(&self, lab: &Lab) -> Vec<(OsString, OsString)> {
+        let client = self.give(lab.bucketwright());
+        client.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
     }
 
     /// The same server as somebody else sees it.
@@ -159,7 +167,7 @@ fn ministack(lab: &Lab) -> Result<Endpoint> {
     let mut command = lab.command(&programs.join("ministack"));
     command.env("AUTH", "true").env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
     command.env("IOT_MTLS_ENABLED", "0").env("SFTP_ENABLED", "0").env("LOG_LEVEL", "WARNING");
-    let server = spawn(lab, command, |_| http_status(port, "/_ministack/ready") == Some(200))?;
+    let server = spawn(lab, "server.log", command, |_| http_status(port, "/_ministack/ready") == Some(200))?;
     let (url, key, secret) = (format!("http://127.0.0.1:{port}"), "test".to_owned(), "test".to_owned());
     let root = Endpoint { url, key, secret, token: None, server };
     let iam = |words: &[&str]| lab.expect(root.give(lab.client("aws")).arg("iam").args(words));
@@ -179,7 +187,7 @@ pub(crate) fn moto(lab: &Lab, account: &str) -> Result<Endpoint> {
     let port = free_port()?;
     let mut command = lab.command(&programs.join("moto_server"));
     command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).env("MOTO_ACCOUNT_ID", account);
-    let server = spawn(lab, command, |_| http_status(port, "/moto-api/") == Some(200)).context("moto")?;
+    let server = spawn(lab, "server.log", command, |_| http_status(port, "/moto-api/") == Some(200)).context("moto")?;
     let (url, key) = (format!("http://127.0.0.1:{port}"), "any".to_owned());
     Ok(Endpoint { url, secret: key.clone(), key, token: None, server })
 }
@@ -203,13 +211,13 @@ fn seaweedfs(lab: &Lab) -> Result<Endpoint> {
     command.args(["-s3.localSocket=s3.sock", "-filer.localSocket=filer.sock", "-master.telemetry=false"]);
     command.args(["-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false"]);
     let is_up = |log: &str| log.contains("components are running") && http_status(ports[0], "/") == Some(403);
-    let server = spawn(lab, command, is_up)?;
+    let server = spawn(lab, "server.log", command, is_up)?;
     Ok(Endpoint { url: format!("http://127.0.0.1:{}", ports[0]), key, secret, token: None, server })
 }
 
-/// Starts a server with its output in a log, and waits until `is_ready`, which gets the log so far, says so.
-fn spawn(lab: &Lab, mut command: Command, is_ready: impl Fn(&str) -> bool) -> Result<Server> {
-    let log = lab.path("server.log");
+/// Starts a server with its output in a log of the case, and waits until `is_ready`, which gets the log so far, says so.
+pub(super) fn spawn(lab: &Lab, log: &str, mut command: Command, is_ready: impl Fn(&str) -> bool) -> Result<Server> {
+    let log = lab.path(log);
     let child = command.stdout(appended(&log)?).stderr(appended(&log)?).spawn().context("cannot be started")?;
     let mut server = Server { child };
     let began = Instant::now();
@@ -230,7 +238,8 @@ fn appended(path: &Path) -> Result<File> {
     Ok(File::options().create(true).append(true).open(path)?)
 }
 
-fn free_port() -> Result<u16> {
+/// A port that nobody listens on.
+pub(super) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
@@ -251,7 +260,7 @@ fn free_port_pairs(count: usize) -> Result<Vec<u16>> {
 }
 
 /// The status of an unsigned GET; none while nobody answers.
-fn http_status(port: u16, path: &str) -> Option<u16> {
+pub(super) fn http_status(port: u16, path: &str) -> Option<u16> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n").ok()?;

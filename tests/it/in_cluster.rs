@@ -1,0 +1,211 @@
+//! Verbs that ask a cluster's API server, and Jobs whose pods make real calls: against a small API server and a node.
+
+use crate::api_server::{ApiServer, TOKEN};
+use crate::testenv::{Ran, TestEnv};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+
+const LAYOUT: &str = r#"
+version = 1
+layout = "l"
+[[bucket]]
+name = "ml-lake"
+template = "ml-project"
+projects = ["p"]
+waive = { access-log = "none in tests" }
+[[grant]]
+policy = "Train"
+access = "read-write"
+on = ["ml-lake/p"]
+attach = [
+  { irsa = { cluster = "lab", namespace = "ml", service_account = "trainer", role = "trainer" } },
+  { irsa = { cluster = "lab", namespace = "dev", service_account = "reader", role = "reader" } },
+]
+"#;
+const TRAINER: [&str; 2] = ["--service-account", "ml/trainer"];
+const APPLY: [&str; 8] = ["cluster", "job", "verify", "--image", "img:1", "--apply", "--yes", "--no-write"];
+
+/// An endpoint over the environment's folder with the keys of a role; it ends with the test.
+struct Endpoint(Child);
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The endpoint, and what reaches it in the environment of a pod.
+fn serve(env: &TestEnv, role: &str) -> (Endpoint, Vec<(String, String)>) {
+    let words = ["serve", "--local", "--port", "0", "--as", role];
+    let mut child = env.command(&words).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut variables = Vec::new();
+    while !variables.iter().any(|(name, _)| name == "AWS_REGION") {
+        let line = lines.next().unwrap();
+        let pairs = line.trim_start_matches("export ").split(' ').filter_map(|pair| pair.split_once('='));
+        variables.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+    (Endpoint(child), variables)
+}
+
+/// A cluster in which the trainer has what the layout grants, and the reader has nothing.
+fn lab() -> (TestEnv, ApiServer, Vec<Endpoint>) {
+    let mut env = TestEnv::new();
+    env.write("layout.toml", LAYOUT);
+    env.expect(0, &["apply", "--local", "--yes", "--only", "settings,markers"]);
+    let policy = env.expect(0, &["policy", "generate", "layout.toml", "--output", "json"]);
+    let document = &policy.of_type("policy")[0]["document"];
+    env.write(".bucketwright/local/directory/policies/Train.json", document.to_string());
+    env.write(".bucketwright/local/directory/roles/trainer.json", r#"{"policies": ["Train"]}"#);
+    env.write(".bucketwright/local/directory/roles/reader.json", r#"{"policies": []}"#);
+    let server = ApiServer::start();
+    server.configure(&mut env);
+    let endpoints = [("trainer", "ml/trainer"), ("reader", "dev/reader")].map(|(role, account)| {
+        let (endpoint, variables) = serve(&env, role);
+        server.run_pods_of(account, &variables);
+        endpoint
+    });
+    (env, server, Vec::from(endpoints))
+}
+
+/// What was said to people, unfolded.
+fn said(ran: &Ran) -> String {
+    ran.stderr.replace("\n  ", " ")
+}
+
+fn apply<'words>(more: &[&'words str]) -> Vec<&'words str> {
+    [&APPLY[..], more].concat()
+}
+
+#[test]
+fn the_matrix_comes_back_from_the_pods() {
+    let (env, server, _endpoints) = lab();
+    let ran = env.expect(0, &apply(&[&TRAINER[..], &["--output", "json"]].concat()));
+    let cells = ran.of_type("cell");
+    assert!(cells.len() > 10, "{} {}", ran.stdout, ran.stderr);
+    assert!(cells.iter().all(|cell| cell["principal"] == "service account ml/trainer"));
+    assert!(cells.iter().any(|cell| cell["observed"] == "allow"));
+    let actions = ran.of_type("action");
+    let told = actions.iter().map(|one| [&one["action"], &one["status"]].map(|field| field.as_str().unwrap()));
+    assert_eq!(told.collect::<Vec<_>>(), [["create-config-map", "done"], ["create-job", "done"]]);
+    assert!(ran.stderr.contains("asking context lab at http://127.0.0.1:"), "{}", ran.stderr);
+    // The next run wants fresh answers, and the layout is there already.
+    let again = env.expect(0, &apply(&[&TRAINER[..], &["--output", "json"]].concat()));
+    let actions = again.of_type("action");
+    let told = actions.iter().map(|one| one["action"].as_str().unwrap());
+    assert_eq!(told.collect::<Vec<_>>(), ["delete-job", "create-job"]);
+    assert_eq!(again.of_type("cell").len(), cells.len());
+    assert_eq!((server.paths_of("jobs").len(), server.paths_of("configmaps").len()), (1, 1));
+}
+
+#[test]
+fn each_identity_has_its_own_matrix_and_the_worst_decides() {
+    let (env, _server, _endpoints) = lab();
+    let ran = env.expect(4, &apply(&["--output", "json"]));
+    let wrong = |who: &str| {
+        let cells = ran.of_type("cell");
+        let of = cells.iter().filter(|cell| cell["principal"] == who && cell["observed"] != "not-tried");
+        of.filter(|cell| cell["observed"] != cell["expected"]).count()
+    };
+    assert_eq!(wrong("service account ml/trainer"), 0, "{}", ran.stdout);
+    assert!(wrong("service account dev/reader") > 3, "{}", ran.stdout);
+    let human = env.expect(4, &apply(&[]));
+    for words in ["service account dev/reader", "service account ml/trainer", "Verify: "] {
+        assert!(human.stdout.contains(words), "{words}: {}", human.stdout);
+    }
+    assert!(!format!("{}{}", human.stdout, human.stderr).contains(TOKEN));
+}
+
+#[test]
+fn nothing_is_made_unasked() {
+    let (env, server, _endpoints) = lab();
+    let words = apply(&TRAINER).into_iter().filter(|word| *word != "--yes").collect::<Vec<_>>();
+    let ran = env.expect(2, &words);
+    assert!(ran.stderr.contains("--yes") && ran.stdout.contains("create-job"), "{} {}", ran.stdout, ran.stderr);
+    assert!(server.requests().iter().all(|request| request.starts_with("GET ")));
+    env.expect(2, &["cluster", "job", "verify", "--image", "i", "--kube-context", "lab"]);
+}
+
+#[test]
+fn a_pod_that_cannot_start_is_told_at_once() {
+    let (env, server, _endpoints) = lab();
+    let words = ["cluster", "job", "verify", "--image", "missing:1", "--apply", "--yes", "--no-write"];
+    let ran = env.expect(3, &[&words[..], &TRAINER].concat());
+    assert!(said(&ran).contains("does not start: ImagePullBackOff: Back-off pulling image"), "{}", ran.stderr);
+    assert!(said(&ran).contains("no answer from service account ml/trainer"), "{}", ran.stderr);
+    assert_eq!(server.paths_of("jobs"), [""; 0], "what cannot start is taken away");
+    let ran = env.expect(3, &apply(&["--service-account", "ml/nobody"]));
+    let words = "does not start: FailedCreate: Error creating: pods is forbidden: serviceaccount \"nobody\" not found";
+    assert!(said(&ran).contains(words), "{}", ran.stderr);
+}
+
+#[test]
+fn a_log_that_breaks_off_is_taken_up_again() {
+    let (env, server, _endpoints) = lab();
+    let whole = env.expect(0, &apply(&[&TRAINER[..], &["--output", "json"]].concat()));
+    [700, 300].iter().for_each(|bytes| server.break_log_after(*bytes));
+    let broken = env.expect(0, &apply(&[&TRAINER[..], &["--output", "json"]].concat()));
+    assert_eq!(broken.of_type("cell"), whole.of_type("cell"));
+}
+
+#[test]
+fn what_the_caller_may_not_names_the_rule() {
+    let (env, server, _endpoints) = lab();
+    server.forbid("create jobs");
+    let ran = env.expect(1, &apply(&TRAINER));
+    let said = said(&ran);
+    assert!(said.contains("may not create jobs in namespace ml"), "{said}");
+    assert!(said.contains("apiGroups: [\"batch\"], resources: [\"jobs\"], verbs: [\"create\"]"), "{said}");
+    server.forbid("get pods/log");
+    let refused = env.expect(2, &["cluster", "identities", "--kube-context", "prod"]);
+    assert!(refused.stderr.contains("no context `prod`: it has lab"), "{}", refused.stderr);
+}
+
+#[test]
+fn identities_are_listed_page_by_page() {
+    let mut env = TestEnv::new();
+    let server = ApiServer::start();
+    server.configure(&mut env);
+    let pod = |number: usize| {
+        json!({
+            "kind": "Pod",
+            "metadata": { "namespace": format!("ns-{}", number % 2), "name": format!("pod-{number:04}") },
+            "spec": { "serviceAccountName": "default", "nodeName": "n1", "containers": [] },
+            "status": { "phase": "Running" },
+        })
+    };
+    (0..1203).for_each(|number| server.put(&pod(number)));
+    server.put(&json!({ "kind": "ServiceAccount", "metadata": { "namespace": "ns-0", "name": "default" } }));
+    let group = json!({ "eks.amazonaws.com/nodegroup": "gpu" });
+    server.put(&json!({ "kind": "Node", "metadata": { "name": "n1", "labels": group } }));
+    let ran = env.expect(0, &["cluster", "identities", "--output", "json"]);
+    let pods = ran.of_type("pod-identity");
+    assert_eq!((pods.len(), &pods[0]["node_group"]), (1203, &json!("gpu")), "{}", ran.stderr);
+    let one = env.expect(0, &["cluster", "identities", "--namespace", "ns-1", "--output", "json"]);
+    assert_eq!(one.of_type("pod-identity").len(), 601);
+    // Who may see but one namespace goes without nodes.
+    server.forbid("list nodes");
+    let ran = env.expect(0, &["cluster", "identities", "-n", "ns-1", "--output", "json"]);
+    assert_eq!(ran.of_type("pod-identity")[0].get("node_group"), None::<&Value>);
+    assert!(said(&ran).contains("nodes are left out"), "{}", ran.stderr);
+    server.forbid("list pods");
+    let ran = env.expect(1, &["cluster", "identities"]);
+    assert!(said(&ran).contains("a ClusterRole needs the rule"), "{}", ran.stderr);
+}
+
+#[test]
+fn shards_of_a_sync_are_added_up() {
+    let (env, _server, _endpoints) = lab();
+    let words = ["cluster", "job", "sync", "s3://ml-lake/p/models/", "s3://ml-lake/p/results/", "--shards", "3"];
+    let end = ["--service-account", "ml/trainer", "--image", "img:1", "--apply", "--yes", "--output", "json"];
+    (0..20).for_each(|number| env.write(&format!("files/{number:02}"), format!("content {number}")));
+    env.expect(0, &["sync", "files", "s3://ml-lake/p/models/", "--local"]);
+    let ran = env.expect(0, &[&words[..], &end].concat());
+    let summary = ran.summary();
+    // Twenty copies and the Job itself.
+    assert_eq!((&summary["done"], &summary["failed"]), (&json!(21), &json!(0)), "{} {}", ran.stdout, ran.stderr);
+    let again = env.expect(0, &[&words[..], &end].concat()).summary();
+    assert_eq!((&again["unchanged"], &again["done"]), (&json!(21), &json!(2)), "the folder's marker is there too");
+}
