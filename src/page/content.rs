@@ -111,7 +111,7 @@ fn drift(page: &Page) -> (Standing, String) {
         count => format!("apply would do {count} things"),
     };
     if left_alone > 0 {
-        words.push_str(&format!(", and leave {left_alone} alone for cause"));
+        words = format!("{words}, and leave {left_alone} alone for cause");
     }
     match (page.datasets.is_empty(), page.actions.is_empty()) {
         (true, true) => words.push_str(": apply has nothing to do"),
