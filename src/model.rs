@@ -40,7 +40,7 @@ pub use bucket_name::{BucketName, BucketNameError};
 pub use bucket_state::{BucketState, Existence, MarkerState, Reading};
 pub use bytes::{ByteSize, ByteSizeError, HumanBytes};
 pub use checksum::{Algorithm, Checksum, ChecksumError, Echo};
-pub use cluster_state::{Cluster, ClusterPart, NoNodeGroup, NodeGroup, NodeRole, PodIdentityAssociation, Unread};
+pub use cluster_state::{Cluster, ClusterPart, NoNodeGroup, NodeGroup, NodeRole, PodIdentityAssociation, Unread, glob};
 pub use cluster_survey::{
     ClusterSurvey, FargateProfile, GroupSurvey, LaunchTemplate, MetadataOptions, Node, NodeMaker, RouteTable, Tokens,
     VpcEndpoint,

@@ -149,7 +149,10 @@ pub async fn run(args: &VerifyArgs, context: &Context) -> Result<Ending, Command
     let access_alone = Mode::is_about_access_alone(args, &context.flags);
     let scope = Scope::of(args, args.only.sections(), &mode, access_alone);
     let how = How { no_write: args.no_write, wait: args.wait };
-    Box::pin(check(&loaded, &world, scope, &mode, how, context)).await
+    let mut tally = Tally::default();
+    let verification = Verification { loaded: &loaded, world: &world, scope, mode: &mode, how, context };
+    Box::pin(verification.check(&mut tally)).await?;
+    Ok(ending(&tally, context))
 }
 
 /// Tries access as `verify --access` does, as the caller or as the role of `--as`, and tells it to the context's output.
@@ -210,8 +213,9 @@ pub async fn check_all(
 ) -> Result<Ending, CommandError> {
     let mut tally = Tally::default();
     let how = How { no_write: false, wait: true };
+    let verification = Verification { loaded, world, scope: Scope::ALL, mode: &Mode::Caller, how, context };
     // What verifies is large, and verbs that call this are too; both together would not fit a stack.
-    Box::pin(check_into(&mut tally, loaded, world, Scope::ALL, &Mode::Caller, how, context)).await?;
+    Box::pin(verification.check(&mut tally)).await?;
     if !roles.is_empty() && !context.stop.is_asked() {
         let clusters = super::grants::node_clusters(&loaded.layout, world).await;
         let subjects = mode::subjects(roles, &loaded.layout, &clusters)?;
@@ -220,39 +224,26 @@ pub async fn check_all(
     Ok(ending(&tally, context))
 }
 
-async fn check(
-    loaded: &Loaded,
-    world: &World,
+/// What is verified, where and how.
+struct Verification<'run> {
+    loaded: &'run Loaded,
+    world: &'run World,
     scope: Scope,
-    mode: &Mode,
+    mode: &'run Mode,
     how: How,
-    context: &Context,
-) -> Result<Ending, CommandError> {
-    let mut tally = Tally::default();
-    check_into(&mut tally, loaded, world, scope, mode, how, context).await?;
-    Ok(ending(&tally, context))
+    context: &'run Context,
 }
 
-async fn check_into(
-    tally: &mut Tally,
-    loaded: &Loaded,
-    world: &World,
-    scope: Scope,
-    mode: &Mode,
-    how: How,
-    context: &Context,
-) -> Result<(), CommandError> {
-    let looked = context.stop.unless_asked(look::look(loaded, world, scope, context, tally)).await;
-    if let Some(absent) = looked.transpose()?
-        && scope.access
-    {
-        match mode {
-            Mode::Others(subjects) => {
-                Box::pin(matrix::observe(subjects, loaded, world, how, context, tally)).await?;
-            }
+impl Verification<'_> {
+    async fn check(&self, tally: &mut Tally) -> Result<(), CommandError> {
+        let Self { loaded, world, scope, how, context, .. } = *self;
+        let looked = context.stop.unless_asked(look::look(loaded, world, scope, context, tally)).await;
+        let Some(absent) = looked.transpose()?.filter(|_| scope.access) else { return Ok(()) };
+        match self.mode {
+            Mode::Others(subjects) => Box::pin(matrix::observe(subjects, loaded, world, how, context, tally)).await,
             Mode::Itself(subject) => {
                 let subject = std::slice::from_ref(&**subject);
-                Box::pin(matrix::observe(subject, loaded, world, how, context, tally)).await?;
+                Box::pin(matrix::observe(subject, loaded, world, how, context, tally)).await
             }
             Mode::Caller => {
                 if !scope.no_write {
@@ -261,10 +252,10 @@ async fn check_into(
                 round_trips::check_access(loaded, world, scope.no_write, &absent, context, tally).await;
                 let advice = modes::advice(&loaded.layout, &world.identity, world.endpoint, world.is_local());
                 advice.iter().filter(|_| !context.stop.is_asked()).for_each(|line| context.ui.hint(line));
+                Ok(())
             }
         }
     }
-    Ok(())
 }
 
 fn ending(tally: &Tally, context: &Context) -> Ending {

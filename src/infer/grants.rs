@@ -5,7 +5,7 @@ use super::draft::{ACCESSES, Note};
 use crate::access::documents_of;
 use crate::document::Document;
 use crate::layout::{AttachTarget, Grant, Layout, ListScope, Place};
-use crate::model::{Attachments, BucketName, Cluster, ManagedPolicy, Owner, PolicyJson, Prefix, RoleName, Seen};
+use crate::model::{Attachments, BucketName, Cluster, ManagedPolicy, Owner, PolicyJson, Prefix, RoleName, Seen, glob};
 use crate::policy::entitlement::Entitlement;
 use crate::policy::generate::{self, Form, Frame};
 use serde_json::Value;
@@ -23,7 +23,21 @@ pub struct FoundPolicy {
 /// False for a policy that says nothing about a bucket, so that nobody need be asked whom it is attached to.
 pub fn may_concern(policy: &ManagedPolicy, bucket: &BucketName) -> bool {
     let text = policy.in_force().map_or("", |version| version.document.0.as_str());
-    [bucket.as_str(), ":::*", "\"*\""].iter().any(|part| text.contains(part))
+    let Ok(document) = serde_json::from_str::<Value>(text) else { return false };
+    let names_it = |resource: &str| match resource.rsplit_once(":::") {
+        Some((_, name)) => glob(name.split('/').next().unwrap_or_default().as_bytes(), bucket.as_str().as_bytes()),
+        None => resource.contains('*'),
+    };
+    statements(&document).iter().any(|one| texts(&one["Resource"]).any(names_it))
+}
+
+/// The statements of a document, of which there may be one alone.
+fn statements(document: &Value) -> &[Value] {
+    match document.get("Statement") {
+        Some(Value::Array(statements)) => statements,
+        Some(single) => std::slice::from_ref(single),
+        None => &[],
+    }
 }
 
 /// What the account's policies come to.
@@ -128,13 +142,9 @@ impl Reader<'_> {
     /// What a document says about the bucket; none if nothing.
     fn reach(&self, document: &PolicyJson) -> Option<Reach> {
         let document: Value = serde_json::from_str(&document.0).ok()?;
-        let statements = match document.get("Statement")? {
-            Value::Array(statements) => statements.iter().collect(),
-            single => vec![single],
-        };
         let own = self.bucket.arn(self.partition);
         let (mut prefixes, mut is_about, mut is_wide) = (Vec::new(), false, false);
-        for statement in statements.into_iter().filter(|one| one["Effect"] == "Allow" && is_of_s3(one)) {
+        for statement in statements(&document).iter().filter(|one| one["Effect"] == "Allow" && is_of_s3(one)) {
             for resource in texts(&statement["Resource"]) {
                 match resource.strip_prefix(own.as_str()) {
                     Some("") => is_about = true,
@@ -143,7 +153,10 @@ impl Reader<'_> {
                         let prefix = prefix_of(&rest[1..]);
                         prefixes.extend(prefix.filter(|prefix| !prefixes.contains(prefix)));
                     }
-                    _ => is_wide |= resource == "*" || resource.ends_with(":::*") || resource.ends_with(":::*/*"),
+                    _ => {
+                        let front = resource.split('/').next().unwrap_or_default();
+                        is_wide |= front.contains(['*', '?']) && glob(front.as_bytes(), own.as_bytes());
+                    }
                 }
             }
         }
@@ -272,7 +285,43 @@ fn prefix_of(pattern: &str) -> Option<Prefix> {
 
 #[cfg(test)]
 mod tests {
-    use super::prefix_of;
+    use super::{may_concern, prefix_of};
+    use crate::model::{ManagedPolicy, PolicyJson, PolicyVersion, Tags, VersionId};
+
+    #[test]
+    fn policies_about_a_bucket_by_name_or_by_pattern() {
+        for (resource, concerns) in [
+            ("arn:aws:s3:::lake", true),
+            ("arn:aws:s3:::lake/x/*", true),
+            ("arn:aws:s3:::la*", true),
+            ("arn:aws:s3:::l?ke/*", true),
+            ("arn:aws:s3:::*/*", true),
+            ("arn:aws:s3*", true),
+            ("*", true),
+            ("arn:aws:s3:::lake-2/*", false),
+            ("arn:aws:s3:::lak/*", false),
+            ("arn:aws:iam::111122223333:role/lake", false),
+        ] {
+            let statement = format!(r#"{{"Effect":"Allow","Action":"s3:*","Resource":["{resource}"]}}"#);
+            for text in [format!(r#"{{"Statement":{statement}}}"#), format!(r#"{{"Statement":[{statement}]}}"#)] {
+                let version = PolicyVersion { id: VersionId(1), created: None, document: PolicyJson(text) };
+                let policy = ManagedPolicy {
+                    arn: "arn:aws:iam::111122223333:policy/P".parse().unwrap(),
+                    name: "P".parse().unwrap(),
+                    id: None,
+                    description: None,
+                    default_version: VersionId(1),
+                    versions: vec![version],
+                    attachments: 0,
+                    boundary_uses: 0,
+                    tags: Tags::new(),
+                    created: None,
+                    updated: None,
+                };
+                assert_eq!(may_concern(&policy, &"lake".parse().unwrap()), concerns, "{resource}");
+            }
+        }
+    }
 
     #[test]
     fn patterns_of_keys() {

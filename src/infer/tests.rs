@@ -282,6 +282,17 @@ fn a_policy_of_whose_holders_nothing_is_known_becomes_no_grant_that_takes_it_fro
 }
 
 #[test]
+fn policies_that_reach_the_bucket_by_a_pattern_are_told() {
+    for resource in
+        ["arn:aws:s3:::bsingh-*/*", "arn:aws:s3:::bsingh-ml-workflow?", "arn:aws:s3:::bsingh-ml-workflows*", "*"]
+    {
+        let document = format!(r#"{{"Statement":{{"Effect":"Allow","Action":"s3:*","Resource":"{resource}"}}}}"#);
+        let text = with_policy(Seen::Here(Attachments::default()), &document, false).text.replace("\n# ", " ");
+        assert!(text.contains("it reaches this bucket along with others"), "{resource}: {text}");
+    }
+}
+
+#[test]
 fn what_would_be_revoked_is_not_said_to_stay() {
     let other = r#"{"Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::bsingh-ml-workflows/p/x"}]}"#;
     let words = |is_ours| with_policy(Seen::Here(Attachments::default()), other, is_ours).text.replace("\n# ", " ");

@@ -108,7 +108,7 @@ impl Cluster {
 }
 
 /// True if `*` (any run of letters) and `?` (one letter) make the name of the pattern.
-pub(super) fn glob(pattern: &[u8], name: &[u8]) -> bool {
+pub fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut read, mut star) = (0, 0, None);
     while read < name.len() {
         match pattern.get(at) {

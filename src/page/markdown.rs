@@ -97,9 +97,18 @@ fn escaped(text: &str) -> String {
             letter => out.push(letter),
         }
     }
-    // Names that look like addresses of the web must not become links.
-    for scheme in ["http", "https", "ftp"] {
-        out = out.replace(&format!("{scheme}://"), &format!("{scheme}:&#47;&#47;"));
+    unlinked(&out).replace("www.", "www&#46;")
+}
+
+/// Names that look like addresses of the web must not become links, however they are spelled.
+fn unlinked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let scheme = before.to_ascii_lowercase();
+        let is_address = ["http", "https", "ftp"].iter().any(|known| scheme.ends_with(known));
+        out.extend([before, if is_address { ":&#47;&#47;" } else { "://" }]);
+        rest = after;
     }
-    out.replace("www.", "www&#46;")
+    out + rest
 }

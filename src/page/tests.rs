@@ -210,6 +210,20 @@ fn nothing_is_loaded_and_nothing_runs() {
     assert!(html.contains("default-src 'none'") && html.contains("name=\"viewport\""));
 }
 
+#[test]
+fn addresses_in_names_are_no_links() {
+    let of = |text: &str| page(text).render(Format::Markdown);
+    for address in ["http://x.example", "see https://x.example", "HTTPS://x.example", "fTp://x.example"] {
+        let text = of(address);
+        let (_, rest) = address.split_once("://").unwrap();
+        let open = outside_fences(&text)
+            .into_iter()
+            .filter(|line| line.split('`').step_by(2).any(|part| part.contains(&format!("://{rest}"))));
+        assert_eq!(open.collect::<Vec<_>>(), [""; 0]);
+    }
+    assert!(of("s3://x").contains("s3://x"));
+}
+
 /// What the page says in short of something.
 fn in_short(page: &Page, what: &str) -> String {
     let text = page.render(Format::Markdown);
