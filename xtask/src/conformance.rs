@@ -69,6 +69,7 @@ const CASES: &[Case] = &[
     Case { name: "cluster-manifests", run: clusters::manifests },
     Case { name: "cluster-shards", run: clusters::shards },
     Case { name: "kubernetes-apiserver", run: kubernetes::apiserver },
+    Case { name: "kubernetes-doctor", run: kubernetes::applied::doctor },
     Case { name: "kubernetes-identities", run: kubernetes::applied::identities },
     Case { name: "kubernetes-jobs", run: kubernetes::applied::jobs },
     Case { name: "retire-ministack", run: retire::ministack },

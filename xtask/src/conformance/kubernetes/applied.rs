@@ -12,6 +12,12 @@ use std::fs;
 /// Who asks: nobody but a user with the rights that the manual names.
 const USER: &str = "guest";
 
+/// What EKS puts into the pods of an annotated service account.
+const IRSA: [(&str, &str); 2] = [
+    ("AWS_ROLE_ARN", "arn:aws:iam::000000000000:role/flyte-tasks"),
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/token"),
+];
+
 /// `cluster job verify --apply`, by a user who is given the rights of the manual: all as expected, a part left open, and a
 /// policy broken.
 pub(crate) fn jobs(lab: &Lab) -> Result<()> {
@@ -30,6 +36,9 @@ pub(crate) fn jobs(lab: &Lab) -> Result<()> {
         let cells = compared(&lines)?;
         ensure!(cells.iter().all(|cell| cell["expected"] == cell["observed"]), "{cells:#?}");
     }
+    // The Jobs of nodes are in the namespace `default` then.
+    let words = ["verify", "layout.toml", "--access", "--in-cluster", "--image", "img:1", "--no-write", "--yes"];
+    compared(&ours(&cluster, 0, &words)?)?;
     let cells = compared(&verify(3, &[])?)?;
     ensure!(cells.iter().all(|cell| cell["expected"] == cell["observed"]), "{cells:#?}");
     take_put(lab)?;
@@ -47,22 +56,13 @@ pub(crate) fn jobs(lab: &Lab) -> Result<()> {
 pub(crate) fn identities(lab: &Lab) -> Result<()> {
     let cluster = Cluster::start(lab)?;
     let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "only-here")];
-    // What EKS puts into the pods of an annotated service account.
-    let role = [
-        ("AWS_ROLE_ARN", "arn:aws:iam::000000000000:role/flyte-tasks"),
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/token"),
-    ];
+    let serve = ["serve", "--local", "--port", "0"];
     let pods = [
-        pod("flyte", "tasks", "worker", &role),
-        pod("ml", "default", "minio", &keys),
-        pod("ml", "default", "plain", &[]),
+        pod("flyte/tasks", "worker", &IRSA, &serve),
+        pod("ml/default", "minio", &keys, &serve),
+        pod("ml/default", "plain", &[], &serve),
     ];
-    fs::write(lab.path("pods.json"), json!({ "apiVersion": "v1", "kind": "List", "items": pods }).to_string())?;
-    cluster.kubectl(&["apply", "-f", "pods.json"])?;
-    cluster.until("pods that run", || {
-        let pods = cluster.plane.api.list("/api/v1/pods")?;
-        Ok(pods.iter().all(|pod| pod["status"]["phase"] == "Running").then_some(()))
-    })?;
+    make(&cluster, &pods, "Running")?;
     let listed = cluster.kubectl(&["get", "pods,serviceaccounts,nodes", "--all-namespaces", "-o", "json"])?;
     fs::write(lab.path("listing.json"), listed)?;
     let admin = cluster.plane.kubeconfig("admin").display().to_string();
@@ -70,11 +70,31 @@ pub(crate) fn identities(lab: &Lab) -> Result<()> {
     let read = run(&cluster, 4, &["cluster", "identities", "listing.json"])?;
     let told = |lines: &[Value]| lines.iter().filter(|line| line["type"] != "summary").cloned().collect::<Vec<_>>();
     ensure!(told(&live) == told(&read), "the API server: {live:#?}\nthe listing: {read:#?}");
-    let sources: BTreeSet<(&str, &str)> =
-        live.iter().filter_map(|line| Some((line["pod"].as_str()?, line["source"].as_str()?))).collect();
-    println!("{sources:?}");
-    ensure!(sources.contains(&("worker", "irsa")) && sources.contains(&("minio", "keys")), "{live:#?}");
+    let sources = live.iter().filter_map(|line| Some((line["pod"].as_str()?, line["source"].as_str()?)));
+    let sources: BTreeSet<(&str, &str)> = sources.collect();
+    let wanted = [("minio", "keys"), ("plain", "unknown"), ("worker", "irsa")];
+    ensure!(sources == BTreeSet::from(wanted), "{sources:?}");
     missing(&ours(&cluster, 1, &["cluster", "identities"])?, "list", "pods")
+}
+
+/// `doctor --pod`: the refusal in the log of a pod that asks for a folder of others, and a pod that was refused nothing.
+pub(crate) fn doctor(lab: &Lab) -> Result<()> {
+    let cluster = Cluster::start(lab)?;
+    let refused = pod("flyte/tasks", "refused", &IRSA, &["sync", "s3://ml-lake/fraud/data/", "/tmp"]);
+    make(&cluster, &[refused], "Failed")?;
+    make(&cluster, &[pod("flyte/tasks", "well", &IRSA, &["--version"])], "Succeeded")?;
+    let doctor = |code: i32, pod: &str| ours(&cluster, code, &["doctor", "--pod", pod, "--local=local"]);
+    missing(&doctor(1, "flyte/refused")?, "get", "pods")?;
+    grant(&cluster)?;
+    let lines = doctor(4, "flyte/refused")?;
+    let one = |kind: &str| of_type(&lines, kind).next().with_context(|| format!("no {kind} in {lines:#?}"));
+    let identity = one("pod-identity")?;
+    ensure!(identity["source"] == "irsa" && identity["pod"] == "refused", "{identity:#}");
+    ensure!(one("symptom")?.to_string().contains("flyte-tasks"), "{lines:#?}");
+    ensure!(one("decision")?["decision"] == "implicit-deny", "{lines:#?}");
+    let error = doctor(2, "flyte/well")?;
+    ensure!(of_type(&error, "error").any(|error| error["kind"] == "no-refusal"), "{error:#?}");
+    Ok(())
 }
 
 /// Runs our program as the user who has few rights.
@@ -109,7 +129,7 @@ fn grant(cluster: &Cluster<'_>) -> Result<()> {
     let manual = fs::read_to_string(cluster.lab.root.join("docs/cluster.md"))?;
     let role = manual.split("```yaml\n").find(|part| part.starts_with("apiVersion: rbac")).context("no role")?;
     let role = role.split("```").next().unwrap_or_default();
-    for namespace in ["flyte", "ml"] {
+    for namespace in ["default", "flyte", "ml"] {
         fs::write(cluster.lab.path("role.yaml"), role.replace("NAMESPACE", namespace))?;
         cluster.kubectl(&["apply", "-f", "role.yaml"])?;
         let bind = ["create", "rolebinding", "jobs", "--role=bucketwright-jobs", &format!("--user={USER}")];
@@ -128,8 +148,25 @@ fn compared(lines: &[Value]) -> Result<Vec<Value>> {
     Ok(cells)
 }
 
-/// A restricted pod that runs until it is ended.
-fn pod(namespace: &str, account: &str, name: &str, environment: &[(&str, &str)]) -> Value {
+/// Makes pods, and waits until they are all in a phase.
+fn make(cluster: &Cluster<'_>, pods: &[Value], phase: &str) -> Result<()> {
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": pods });
+    fs::write(cluster.lab.path("pods.json"), list.to_string())?;
+    cluster.kubectl(&["apply", "-f", "pods.json"])?;
+    for pod in pods {
+        let name = (pod["metadata"]["namespace"].as_str(), pod["metadata"]["name"].as_str());
+        let (Some(namespace), Some(name)) = name else { continue };
+        cluster.until(&format!("{name} that is {phase}"), || {
+            let found = cluster.plane.api.get(&format!("/api/v1/namespaces/{namespace}/pods/{name}"))?;
+            Ok((found["status"]["phase"] == phase).then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
+/// A restricted pod of a service account, `NAMESPACE/NAME`, that does something.
+fn pod(account: &str, name: &str, environment: &[(&str, &str)], words: &[&str]) -> Value {
+    let (namespace, account) = account.split_once('/').unwrap_or_default();
     let variables = environment.iter().map(|(name, value)| json!({ "name": name, "value": value }));
     let security = json!({
         "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsNonRoot": true,
@@ -138,11 +175,10 @@ fn pod(namespace: &str, account: &str, name: &str, environment: &[(&str, &str)])
     json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "namespace": namespace },
         "spec": {
-            "serviceAccountName": account, "automountServiceAccountToken": false,
+            "serviceAccountName": account, "automountServiceAccountToken": false, "restartPolicy": "Never",
             "securityContext": { "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" } },
             "containers": [{
-                "name": "main", "image": "img:1", "command": ["bucketwright"],
-                "args": ["serve", "--local", "--port", "0"],
+                "name": "main", "image": "img:1", "command": ["bucketwright"], "args": words,
                 "env": variables.collect::<Vec<_>>(), "securityContext": security,
                 "volumeMounts": [{ "name": "tmp", "mountPath": "/tmp" }],
             }],
