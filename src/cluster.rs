@@ -18,7 +18,7 @@ mod yaml;
 
 pub use flyte::{FlyteVersion, NoFlyte, flyte_values};
 pub use grants::{Granting, grants, roles};
-pub use identities::{Around, identities};
+pub use identities::{Around, identities, identity};
 pub use pods::{Pod, ServiceAccount, Snapshot};
 pub use spots::{AccountName, AccountNameError, Spot, Wish, is_label, spots, unresolved};
 

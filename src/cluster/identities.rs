@@ -35,6 +35,67 @@ pub fn identities(snapshot: &Snapshot, around: Around<'_>) -> (Vec<PodIdentityRe
     (records, findings)
 }
 
+/// One pod's identity, also of one that has ended, and what is wrong with it. `asked_as` is who made a request that was
+/// refused, where a log tells: an ARN.
+pub fn identity(
+    pod: &Pod,
+    snapshot: &Snapshot,
+    around: Around<'_>,
+    asked_as: Option<&str>,
+) -> (PodIdentityRecord, Vec<Finding>) {
+    let seen = Seen { pod, account: snapshot.account_of(pod), snapshot, around };
+    let record = seen.record();
+    let mut findings: Vec<Finding> = seen.finding().into_iter().collect();
+    if findings.is_empty() {
+        findings.extend(astray(&record, asked_as).or_else(|| nobody(&record)));
+    }
+    (record, findings)
+}
+
+/// A pod that asks as somebody else than it should.
+fn astray(record: &PodIdentityRecord, asked_as: Option<&str>) -> Option<Finding> {
+    let (asked, has) = (role_name(asked_as?)?, role_name(record.role.as_deref()?)?);
+    if asked == has {
+        return None;
+    }
+    let message = format!("the request was made as role {asked}, and its identity is role {has}: {}", record.because);
+    let fix = match record.source {
+        IdentitySource::Irsa | IdentitySource::PodIdentity => {
+            "its SDK is too old for that identity, or the program brings credentials of its own (a profile, a file): \
+             update the SDK, and take them out"
+        }
+        _ => {
+            "the program brings credentials of its own, or takes another role: look for a profile and for AssumeRole in it"
+        }
+    };
+    let target = format!("{}/{}", record.namespace, record.pod);
+    Some(Finding::new("pod-asks-as-another", Severity::Error, target, message).with_fix(fix))
+}
+
+/// A pod that has no identity at all.
+fn nobody(record: &PodIdentityRecord) -> Option<Finding> {
+    if record.source != IdentitySource::Nobody {
+        return None;
+    }
+    let target = format!("{}/{}", record.namespace, record.pod);
+    let message = format!("it has no identity to ask AWS with: {}", record.because);
+    let fix = format!(
+        "give service account {} a role, by an annotation (IRSA) or an association (Pod Identity), and make the pod anew",
+        record.service_account
+    );
+    Some(Finding::new("pod-without-identity", Severity::Error, target, message).with_fix(fix))
+}
+
+/// The role of an ARN, or of a session of it.
+fn role_name(arn: &str) -> Option<&str> {
+    let resource = arn.splitn(6, ':').nth(5)?;
+    match resource.split_once('/')? {
+        ("role", path) => path.rsplit('/').next(),
+        ("assumed-role", session) => session.split('/').next(),
+        _ => None,
+    }
+}
+
 /// One pod and all that says something of it.
 struct Seen<'seen> {
     pod: &'seen Pod,
@@ -206,7 +267,7 @@ fn short(role: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Around, identities};
+    use super::{Around, identities, identity, role_name};
     use crate::cluster::pods::Snapshot;
     use crate::model::{Cluster, PodIdentityAssociation, Tags};
     use crate::report::{ClusterNodes, IdentitySource, NodeGroupRecord, Pods};
@@ -376,5 +437,32 @@ mod tests {
         assert!(snapshot.add(&json!({ "kind": "PodList", "items": [done] })));
         assert!(!snapshot.add(&json!({ "kind": "Deployment", "metadata": {} })));
         assert_eq!(identities(&snapshot, Around::default()), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn a_pod_that_asks_as_another_is_told() {
+        let pod = |environment: Value| {
+            let mut snapshot = Snapshot::default();
+            snapshot.add(&json!({
+                "kind": "Pod",
+                "metadata": { "namespace": "ml", "name": "p" },
+                "spec": { "serviceAccountName": "a", "containers": [{ "name": "main", "env": environment }] },
+                "status": { "phase": "Failed" },
+            }));
+            snapshot
+        };
+        let codes = |snapshot: &Snapshot, asked: Option<&str>| {
+            let (_, findings) = identity(&snapshot.pods[0], snapshot, Around::default(), asked);
+            findings.iter().map(|finding| finding.code).collect::<Vec<_>>()
+        };
+        let irsa = pod(json!([variable("AWS_ROLE_ARN", ROLE), variable("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")]));
+        let session = |role: &str| format!("arn:aws:sts::245966534215:assumed-role/{role}/s");
+        assert_eq!(codes(&irsa, Some(&session("node-role"))), ["pod-asks-as-another"]);
+        assert_eq!(codes(&irsa, Some(&session("trainer"))), [""; 0]);
+        assert_eq!(codes(&irsa, None), [""; 0]);
+        let keys = pod(json!([variable("AWS_ACCESS_KEY_ID", "AKIA")]));
+        assert_eq!(codes(&keys, Some(&session("node-role"))), ["pod-has-keys"]);
+        assert_eq!(role_name(ROLE), Some("trainer"));
+        assert_eq!(role_name("arn:aws:iam::245966534215:user/u"), None);
     }
 }

@@ -136,12 +136,13 @@ pub fn hindrance_in(events: &[Value]) -> Option<Hindrance> {
         event["type"] == "Warning" && (reason == "FailedCreate" || EVENTS_OF_PODS.contains(&reason))
     };
     let event = events.iter().rfind(told)?;
-    let reason = text(event, "/reason")?;
-    Some(Hindrance {
-        is_lasting: !PASSING_EVENTS.contains(&reason.as_str()),
-        reason,
-        message: text(event, "/message").unwrap_or_default(),
-    })
+    let (reason, message) = (text(event, "/reason")?, text(event, "/message").unwrap_or_default());
+    let is_lasting = match reason.as_str() {
+        // The API server refuses the pod: no such service account, a quota, a Pod Security Standard.
+        "FailedCreate" => message.contains("forbidden"),
+        reason => !PASSING_EVENTS.contains(&reason),
+    };
+    Some(Hindrance { reason, message, is_lasting })
 }
 
 /// `BackoffLimitExceeded: Job has reached the specified backoff limit`
@@ -222,7 +223,9 @@ mod tests {
         let told = |events: &[Value]| hindrance_in(events).map(|why| (why.reason, why.is_lasting));
         assert_eq!(told(&[]), None);
         assert_eq!(told(&[event("Normal", "SuccessfulCreate")]), None);
-        assert_eq!(told(&[event("Warning", "FailedCreate")]), Some(("FailedCreate".to_owned(), true)));
+        assert_eq!(told(&[event("Warning", "FailedCreate")]), Some(("FailedCreate".to_owned(), false)));
+        let refused = json!({ "type": "Warning", "reason": "FailedCreate", "message": "pods \"p\" is forbidden: no" });
+        assert_eq!(told(&[refused]), Some(("FailedCreate".to_owned(), true)));
         assert_eq!(told(&[event("Warning", "FailedScheduling")]), Some(("FailedScheduling".to_owned(), false)));
         let two = [event("Warning", "FailedScheduling"), event("Warning", "FailedMount")];
         assert_eq!(told(&two), Some(("FailedMount".to_owned(), true)));

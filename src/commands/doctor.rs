@@ -5,8 +5,11 @@
 
 mod files;
 mod look;
+mod pod;
 
+use super::kube::KubeArgs;
 use super::{Context, Ending, LayoutArgs, Loaded};
+use crate::cluster::AccountName;
 use crate::config::{Settings, Target};
 use crate::doctor::message::{self, MAX_BYTES};
 use crate::doctor::seen::{Around, Layers};
@@ -31,11 +34,15 @@ const DEFAULT_LAYOUT: &str = "layout.toml";
 /// bucket policy and the bucket itself; says what may not be read, and when each policy last changed. The change that it
 /// proposes is an edit of the layout where the layout owns the policy, and has been tried before it is shown. Writes
 /// nothing.
+///
+/// With `--pod` the pod is looked at in its cluster first: its service account, its node, and its log, also that of the
+/// container before its last start. If its identity is at fault, that comes first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   kubectl logs POD | bucketwright doctor -
   bucketwright doctor 'An error occurred (AccessDenied) when calling the PutObject operation: ...'
+  bucketwright doctor --pod flytesnacks-development/a6w-n0-0 --cluster education-eks-vV8VCAqw
   bucketwright doctor --principal trainer --action s3:PutObject --resource s3://lake/models/m.bin
   bucketwright doctor --principal trainer --action HeadBucket --resource s3://lake --policy policy.json
 
@@ -45,6 +52,14 @@ pub struct DoctorArgs {
     /// The message, a file with it, or `-` for a log on standard input
     #[arg(value_name = "MESSAGE")]
     message: Option<String>,
+    /// A pod: as whom it asks, the refusal in its log, and why
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = parse_pod, conflicts_with_all = ["message", "principal"])]
+    pod: Option<AccountName>,
+    /// With `--pod`: the EKS cluster that it is in, which tells the roles of nodes and of Pod Identity
+    #[arg(long, value_name = "NAME", requires = "pod")]
+    cluster: Option<String>,
+    #[command(flatten)]
+    kube: KubeArgs,
     /// The layout that owns the policies [default: layout.toml, where there is one]
     #[arg(long, value_name = "FILE")]
     layout: Option<PathBuf>,
@@ -77,10 +92,31 @@ pub struct DoctorArgs {
     offline: bool,
 }
 
+/// Pods are named as service accounts are.
+fn parse_pod(text: &str) -> Result<AccountName, String> {
+    text.parse().map_err(|_| "write NAMESPACE/NAME, as `kubectl get pods -A` shows them".to_owned())
+}
+
 /// Runs the verb.
 pub async fn run(args: &DoctorArgs, context: &Context) -> Result<Ending, CommandError> {
+    if let Some(name) = &args.pod {
+        return Box::pin(pod::run(name, args, context)).await;
+    }
+    if args.kube.is_given() {
+        return Err(CommandError::usage("without `--pod` no cluster is asked, so none need be named"));
+    }
     let reading = read_message(args)?;
     let question = question(args, reading.as_ref())?;
+    diagnose(args, reading, question, context).await
+}
+
+/// Says why, from what was read and asked.
+async fn diagnose(
+    args: &DoctorArgs,
+    reading: Option<Reading>,
+    question: Question,
+    context: &Context,
+) -> Result<Ending, CommandError> {
     if let Some(reading) = &reading {
         context.ui.event(&Event::Symptom(reading.record()));
     }

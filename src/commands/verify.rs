@@ -7,6 +7,8 @@ mod receipt;
 mod round_trips;
 mod tally;
 
+use super::cluster::job;
+use super::kube::KubeArgs;
 use super::{Closing, Context, Ending, LayoutArgs, Loaded, OnlyArgs};
 use crate::config::{AsRole, Flags};
 use crate::error::CommandError;
@@ -46,6 +48,9 @@ const PROBES_AT_ONCE: usize = 8;
 /// document in FILE instead, and `--session-policy ARN` a managed policy (several with commas). A user needs no `--via`. A policy of
 /// more than 2,048 characters is tried in parts. With `--as`, FILE limits the role's session, as for every other verb.
 ///
+/// `--in-cluster` tries it where the pods are: as the service accounts and on the nodes that the grants name, by Kubernetes Jobs
+/// that run `verify --access --as-caller`, and shows one matrix for each.
+///
 /// `--simulate` makes no call and needs no credentials: the policies that the grants make, or FILE, are evaluated.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -58,6 +63,7 @@ Examples:
   bucketwright verify --session-policy new.json --grant Train --via broad --local
   bucketwright verify --simulate           by the evaluator, without any call
   bucketwright verify --no-write           write nothing at all
+  bucketwright verify --access --in-cluster --image IMAGE
   bucketwright verify --receipt receipt.jsonl s3://my-bucket/project/data/
 
 Exits 4 if a check fails, something cannot be told, or access is not as
@@ -96,6 +102,16 @@ pub struct VerifyArgs {
     /// With `--as`, `--as-caller` or `--session-policy`: ask until three answers in a row are as expected, for two minutes at most
     #[arg(long)]
     wait: bool,
+    /// Try access in the cluster, as the service accounts and nodes that get the grants, by Jobs of this program's image:
+    /// `cluster job verify --apply`, which has more choices
+    #[arg(long, requires = "image")]
+    #[arg(conflicts_with_all = ["settings", "data", "only", "via", "simulate", "as_caller", "wait", "receipt"])]
+    in_cluster: bool,
+    /// With `--in-cluster`: the image
+    #[arg(long, value_name = "IMAGE", requires = "in_cluster")]
+    image: Option<String>,
+    #[command(flatten)]
+    kube: KubeArgs,
     /// Check a folder `s3://BUCKET/FOLDER/`, given in place of the layout, against the receipt of a sync
     #[arg(long, value_name = "FILE")]
     #[arg(conflicts_with_all = ["settings", "data", "access", "only", "env", "via", "simulate", "as_caller", "grant", "wait"])]
@@ -134,6 +150,12 @@ pub async fn run(args: &VerifyArgs, context: &Context) -> Result<Ending, Command
     if let Some(receipt) = &args.receipt {
         return receipt::check_receipt(receipt, &args.layout.layout, context).await;
     }
+    if let (true, Some(image)) = (args.in_cluster, &args.image) {
+        return Box::pin(in_cluster(args, image, context)).await;
+    }
+    if args.kube.is_given() {
+        return Err(CommandError::usage("without `--in-cluster` no cluster is asked, so none need be named"));
+    }
     let mut loaded = super::load(&args.layout, context)?;
     if args.as_caller {
         // A pod has no configuration files; its credentials come with it.
@@ -155,6 +177,26 @@ pub async fn run(args: &VerifyArgs, context: &Context) -> Result<Ending, Command
     Ok(ending(&tally, context))
 }
 
+/// Tries access where the pods are.
+async fn in_cluster(args: &VerifyArgs, image: &str, context: &Context) -> Result<Ending, CommandError> {
+    if context.flags.as_role.is_some() || context.flags.session_policy.is_some() {
+        return Err(CommandError::usage(
+            "pods have their own identity: `--as` and `--session-policy` have no place there",
+        ));
+    }
+    let jobs = job::VerifyArgs {
+        layout: args.layout.clone(),
+        place: job::PlaceArgs { image: image.to_owned(), node_group: Vec::new() },
+        service_account: None,
+        namespace: "default".to_owned(),
+        grant: args.grant.clone(),
+        cluster: None,
+        no_write: args.no_write,
+        apply: job::ApplyArgs { apply: true, kube: args.kube.clone() },
+    };
+    job::run(&job::JobCommand::Verify(Box::new(jobs)), context).await
+}
+
 /// Tries access as `verify --access` does, as the caller or as the role of `--as`, and tells it to the context's output.
 pub async fn try_access(
     layout: &LayoutArgs,
@@ -174,6 +216,9 @@ pub async fn try_access(
         as_caller: false,
         grant: grant.to_vec(),
         wait: false,
+        in_cluster: false,
+        image: None,
+        kube: KubeArgs::default(),
         receipt: None,
     };
     run(&args, context).await

@@ -141,6 +141,12 @@ impl ApiServer {
         self.store.0.lock().unwrap().objects.insert(path, object.clone());
     }
 
+    /// Keeps what a container printed; the previous one's under `NAMESPACE/POD previous`.
+    pub(crate) fn put_log(&self, pod: &str, text: &str) {
+        let log = Log { text: text.as_bytes().to_vec(), ended: true };
+        self.store.0.lock().unwrap().logs.insert(pod.to_owned(), log);
+    }
+
     fn answer(&self, mut stream: TcpStream) {
         let Some(request) = Request::read(&stream) else { return };
         let place = Place::of(&request.path);

@@ -2,8 +2,10 @@
 
 use crate::api_server::{ApiServer, TOKEN};
 use crate::testenv::{Ran, TestEnv};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, Stdio};
 
 const LAYOUT: &str = r#"
@@ -208,4 +210,109 @@ fn shards_of_a_sync_are_added_up() {
     assert_eq!((&summary["done"], &summary["failed"]), (&json!(21), &json!(0)), "{} {}", ran.stdout, ran.stderr);
     let again = env.expect(0, &[&words[..], &end].concat()).summary();
     assert_eq!((&again["unchanged"], &again["done"]), (&json!(21), &json!(2)), "the folder's marker is there too");
+}
+
+#[test]
+fn verify_tries_access_where_the_pods_are() {
+    let (env, server, _endpoints) = lab();
+    let words = ["verify", "--access", "--in-cluster", "--image", "img:1", "--no-write", "--yes", "--output", "json"];
+    let ran = env.expect(4, &words);
+    let whose = |who: &str| ran.of_type("cell").iter().filter(|cell| cell["principal"] == who).count();
+    assert!(whose("service account ml/trainer") > 10 && whose("service account dev/reader") > 10, "{}", ran.stdout);
+    assert_eq!(server.paths_of("jobs").len(), 2);
+    for wrong in [&["verify", "--in-cluster"][..], &["verify", "--kube-context", "lab"], &["verify", "--image", "i"]] {
+        env.expect(2, wrong);
+    }
+    let with_role = ["verify", "--in-cluster", "--image", "i", "--as", "trainer", "--yes"];
+    assert!(said(&env.expect(2, &with_role)).contains("their own identity"));
+}
+
+/// A pod of the reader by IRSA, whose log holds a refusal of `role`.
+fn refused_pod(server: &ApiServer, name: &str, role: &str, environment: &Value) {
+    server.put(&json!({
+        "kind": "Pod",
+        "metadata": { "namespace": "dev", "name": name, "creationTimestamp": "2026-11-01T08:00:00Z" },
+        "spec": {
+            "serviceAccountName": "reader", "nodeName": "n1",
+            "containers": [{ "name": "main", "env": environment }],
+        },
+        "status": { "phase": "Running" },
+    }));
+    server.put_log(
+        &format!("dev/{name}"),
+        &format!(
+            "step 1\nbotocore.exceptions.ClientError: An error occurred (AccessDenied) when calling the PutObject operation: \
+             User: arn:aws:sts::000000000000:assumed-role/{role}/s is not authorized to perform: s3:PutObject on resource: \
+             \"arn:aws:s3:::ml-lake/p/models/x\" because no identity-based policy allows the s3:PutObject action\n"
+        ),
+    );
+}
+
+#[test]
+fn doctor_looks_at_the_pod_first() {
+    let (env, server, _endpoints) = lab();
+    let irsa = json!([
+        { "name": "AWS_ROLE_ARN", "value": "arn:aws:iam::000000000000:role/reader" },
+        { "name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/var/run/secrets/token" },
+    ]);
+    let doctor = |pod: &str, code: i32| {
+        env.expect(code, &["doctor", "--pod", &format!("dev/{pod}"), "--local", "--output", "json"])
+    };
+    let codes = |ran: &Ran| -> Vec<String> {
+        ran.of_type("finding").iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
+    };
+    // Its identity is right, and its role lacks the policy.
+    refused_pod(&server, "lacks", "reader", &irsa);
+    let ran = doctor("lacks", 4);
+    assert_eq!(ran.of_type("pod-identity")[0]["source"], "irsa");
+    assert_eq!(ran.of_type("symptom").len(), 1, "{}", ran.stdout);
+    assert!(ran.of_type("decision")[0]["decision"] == "implicit-deny", "{}", ran.stdout);
+    assert!(!codes(&ran).is_empty() && !codes(&ran)[0].starts_with("pod-"), "{}", ran.stdout);
+    // It has a role of its own, and asks with that of its node.
+    refused_pod(&server, "astray", "node-role", &irsa);
+    assert_eq!(codes(&doctor("astray", 4))[0], "pod-asks-as-another");
+    // It was made before its service account was annotated.
+    let role = json!({ "eks.amazonaws.com/role-arn": "arn:aws:iam::000000000000:role/reader" });
+    let account =
+        json!({ "kind": "ServiceAccount", "metadata": { "namespace": "dev", "name": "reader", "annotations": role } });
+    server.put(&account);
+    refused_pod(&server, "older", "node-role", &json!([]));
+    assert_eq!(codes(&doctor("older", 4))[0], "pod-older-than-its-role");
+    // The refusal is in the log of the run before.
+    refused_pod(&server, "again", "reader", &irsa);
+    let log = "An error occurred (AccessDenied) when calling the ListObjectsV2 operation: Access Denied";
+    server.put_log("dev/again", "starting\n");
+    server.put_log("dev/again previous", log);
+    assert!(said(&doctor("again", 4)).contains("the log of the run before of container main"));
+    server.put_log("dev/again previous", "all is well\n");
+    assert_eq!(doctor("again", 2).of_type("error")[0]["kind"], "no-refusal");
+    assert_eq!(doctor("gone", 1).of_type("error")[0]["kind"], "not-found");
+    let typed = ["--action", "s3:GetObject", "--resource", "s3://ml-lake/p/data/x", "--local", "--output", "json"];
+    let ran = env.expect(4, &[&["doctor", "--pod", "dev/again"][..], &typed].concat());
+    assert_eq!(ran.of_type("decision")[0]["decision"], "implicit-deny");
+    assert!(server.requests().iter().all(|request| request.starts_with("GET ")), "doctor writes nothing");
+}
+
+#[test]
+fn stopping_leaves_the_jobs_and_says_how_to_end_them() {
+    let (env, server, _endpoints) = lab();
+    // A pod that never ends: its endpoint takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let keys = [
+        ("AWS_ENDPOINT_URL", url.as_str()),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIAX"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+    ];
+    server.run_pods_of("ml/trainer", &keys.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let words = apply(&TRAINER);
+    let child = env.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let _asked = silent.accept().unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ran = env.ran(&words, &child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 130, "{} {}", ran.stdout, ran.stderr);
+    assert!(said(&ran).contains("goes on running in the cluster"), "{}", ran.stderr);
+    assert!(said(&ran).contains("`kubectl delete job -n ml bucketwright-verify-trainer-"), "{}", ran.stderr);
+    assert_eq!(server.paths_of("jobs").len(), 1);
 }

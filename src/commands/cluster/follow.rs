@@ -26,6 +26,8 @@ const REST_OF_LOGS: u32 = 30;
 const PROGRESS_EVERY: u32 = 5;
 /// How often a log may break off.
 const MAX_BROKEN_LOGS: u32 = 10;
+/// After how many looks without a reason it is said that a pod still waits.
+const QUIET_LOOKS: u32 = 10;
 /// The container that every Job has.
 const CONTAINER: &str = "bucketwright";
 /// How many lines may wait to be heard.
@@ -91,6 +93,8 @@ struct Watch {
     told: BTreeSet<String>,
     /// For how many looks it has been stuck.
     stuck: u32,
+    /// For how many looks something waited for no reason that was told.
+    quiet: u32,
     /// How many looks ago it ended.
     since_end: u32,
 }
@@ -148,6 +152,7 @@ impl Watch {
             order: Vec::new(),
             told: BTreeSet::new(),
             stuck: 0,
+            quiet: 0,
             since_end: 0,
         }
     }
@@ -252,7 +257,7 @@ async fn hindrances(api: &Api, watch: &mut Watch, namespace: &str, context: &Con
         let uid = watch.started.job["metadata"]["uid"].as_str().unwrap_or_default();
         waiting.push((None, uid.to_owned(), None));
     }
-    let mut lasting = None;
+    let (mut lasting, mut silent) = (None, None);
     for (name, uid, why) in waiting {
         let why = match why {
             Some(why) => Some(why),
@@ -261,7 +266,14 @@ async fn hindrances(api: &Api, watch: &mut Watch, namespace: &str, context: &Con
         if let Some(why) = why {
             let words = watch.hinder(name.as_deref(), &why, context);
             lasting = lasting.or(why.is_lasting.then_some(words));
+        } else {
+            silent = Some(name);
         }
+    }
+    watch.quiet = if silent.is_some() { watch.quiet + 1 } else { 0 };
+    if let (Some(name), QUIET_LOOKS) = (silent, watch.quiet) {
+        let what = name.map_or_else(|| "no pod of it is there".to_owned(), |name| format!("pod {name} is not started"));
+        context.ui.note(&format!("waiting for Job {namespace}/{}: {what} yet", watch.started.name));
     }
     // As long as one pod runs, the Job is not stuck.
     let runs = watch.pods.values().any(|pod| pod.pod.stand == PodStand::Running);

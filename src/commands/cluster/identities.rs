@@ -143,7 +143,10 @@ fn read(listing: &str) -> Result<Snapshot, CommandError> {
 }
 
 /// What EKS and EC2 say of the cluster.
-async fn ask(name: &str, context: &Context) -> Result<(Cluster, Vec<NodeGroupRecord>), CommandError> {
+pub(in crate::commands) async fn ask(
+    name: &str,
+    context: &Context,
+) -> Result<(Cluster, Vec<NodeGroupRecord>), CommandError> {
     let settings = Settings::resolve(&context.flags, None, None, &context.environment)?;
     let world = crate::commands::open(&settings, None, context).await?;
     let cluster = super::find(name, &world).await?;

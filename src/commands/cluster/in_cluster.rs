@@ -60,8 +60,7 @@ pub(in crate::commands) async fn verify(
         (summary.skipped, "not tried"),
         (ran.followed.iter().filter(|one| !has_told(one)).count() as u64, "without an answer"),
     ];
-    summary.closing = Some(format!("Verify: {}", words(&counts)));
-    Ok(ending(summary, outcome, ran.stopped))
+    Ok(ending("Verify", &words(&counts), summary, outcome, ran.stopped))
 }
 
 /// Runs a sync, and adds up what its shards did.
@@ -113,8 +112,7 @@ pub(in crate::commands) async fn sync(
             }
         }
     }
-    summary.closing = Some(format!("Sync: {summary}"));
-    Ok(ending(summary, outcome, ran.stopped))
+    Ok(ending("Sync", &summary.to_string(), summary, outcome, ran.stopped))
 }
 
 /// What ran, and how far it came.
@@ -212,7 +210,9 @@ fn words(counts: &[(u64, &str)]) -> String {
     if parts.is_empty() { "nothing was tried".to_owned() } else { parts.join(", ") }
 }
 
-fn ending(summary: Summary, outcome: Outcome, stopped: Option<CommandError>) -> Ending {
+fn ending(verb: &str, words: &str, summary: Summary, outcome: Outcome, stopped: Option<CommandError>) -> Ending {
+    let how = if stopped.is_some() { "Interrupted" } else { verb };
+    let summary = Summary { closing: Some(format!("{how}: {words}")), ..summary };
     let outcome = if stopped.is_some() { Outcome::Interrupted } else { outcome };
     Ending { summary, outcome, closing: Closing::Shown, last_word: stopped }
 }

@@ -76,21 +76,21 @@ exits 4 if access is not as expected somewhere, else 3 if a pod gave no answer
 or left something behind.")]
 pub struct VerifyArgs {
     #[command(flatten)]
-    layout: LayoutArgs,
+    pub(in crate::commands) layout: LayoutArgs,
     #[command(flatten)]
-    place: PlaceArgs,
+    pub(in crate::commands) place: PlaceArgs,
     /// Run as this service account, whatever the layout names
     #[arg(long, value_name = "NAMESPACE/NAME")]
-    service_account: Option<AccountName>,
+    pub(in crate::commands) service_account: Option<AccountName>,
     /// The namespace of Jobs that are about nodes, where any service account will do
     #[arg(long, short, value_name = "NAMESPACE", default_value = "default", value_parser = parse_namespace)]
-    namespace: String,
+    pub(in crate::commands) namespace: String,
     /// Only this grant, by its policy's name; can be repeated
     #[arg(long, value_name = "POLICY")]
-    grant: Vec<String>,
+    pub(in crate::commands) grant: Vec<String>,
     /// Only this cluster of the layout
     #[arg(long, value_name = "NAME")]
-    cluster: Option<String>,
+    pub(in crate::commands) cluster: Option<String>,
     /// Leave out every probe that writes
     #[arg(long)]
     pub(in crate::commands) no_write: bool,

@@ -16,8 +16,8 @@ pub(super) struct Sentence {
     pub(super) policy: Option<String>,
 }
 
-/// The words that every sentence has; they begin where the caller's name ends.
-const MARK: &str = "ot authorized to perform";
+/// The words that every sentence has, behind `not`; they stand where the caller's name ends.
+const MARK: [&str; 3] = ["authorized", "to", "perform"];
 /// How far a resource in quotes may reach: a key has 1,024 bytes at most.
 const MOST_RESOURCE_BYTES: usize = 1_200;
 /// How far the reason may reach that follows.
@@ -39,8 +39,18 @@ const TYPES: &[(&str, SaidBy)] = &[
 /// Every sentence in a text whose escapes are blanks already, with the offset at which each begins.
 pub(super) fn sentences(text: &str) -> Vec<(usize, Sentence)> {
     let lower = text.to_ascii_lowercase();
-    let marks = lower.match_indices(MARK).map(|(at, _)| at);
-    marks.filter_map(|at| Some((start_of(text, at), read(text, &lower, at)?))).collect()
+    let marks = lower.match_indices(MARK[0]).filter_map(|(at, _)| mark(&lower, at));
+    marks.filter_map(|(at, end)| Some((start_of(text, at), read(text, &lower, at, end)?))).collect()
+}
+
+/// Where the words of a sentence begin and end, the first of them at `at`. Logs of narrow windows break lines anywhere.
+fn mark(lower: &str, at: usize) -> Option<(usize, usize)> {
+    let start = lower[..at].trim_end().strip_suffix("not")?.len();
+    let mut rest = lower[at..].strip_prefix(MARK[0])?;
+    for word in &MARK[1..] {
+        rest = rest.strip_prefix(char::is_whitespace)?.trim_start().strip_prefix(word)?;
+    }
+    Some((start, lower.len() - rest.len()))
 }
 
 /// Where the sentence begins whose mark is at `at`: at its `User:`, if that is near.
@@ -54,8 +64,8 @@ fn user_before(text: &str, at: usize) -> Option<usize> {
     text[from..at].rfind("User:").map(|user| from + user)
 }
 
-fn read(text: &str, lower: &str, at: usize) -> Option<Sentence> {
-    let (action, mut here) = word(text, at + MARK.len())?;
+fn read(text: &str, lower: &str, at: usize, end: usize) -> Option<Sentence> {
+    let (action, mut here) = word(text, end)?;
     let action = action.trim_end_matches([',', '.', ';', ')', '<', '"', '\'']).to_owned();
     if !action.contains(':') {
         return None;
@@ -99,7 +109,9 @@ fn resource(text: &str, lower: &str, from: usize) -> Option<(String, usize)> {
         let end = quoted[..quoted.floor_char_boundary(MOST_RESOURCE_BYTES)].find('"')?;
         let joined: String = quoted[..end].split('\n').map(str::trim).collect();
         // A quote that is never closed would take in the next refusal.
-        return (!joined.contains(MARK)).then_some((joined, start + end + 2));
+        let within = &lower[start..start + 1 + end];
+        let is_open = within.match_indices(MARK[0]).any(|(at, _)| mark(within, at).is_some());
+        return (!is_open).then_some((joined, start + end + 2));
     }
     let (name, end) = word(text, start)?;
     Some((name.trim_end_matches([',', ';', '"']).to_owned(), end))
@@ -193,6 +205,15 @@ mod tests {
         );
         assert_eq!(broken.resource.as_deref(), Some("arn:aws:s3:::lake/team-a/model.bin"));
         assert_eq!((broken.said_by, broken.denial), (Some(SaidBy::Layer(Layer::Resource)), Some(Denial::Explicit)));
+        let narrow = only(
+            "error: AccessDenied: User:\n  arn:aws:sts::111111111111:assumed-role/a/b is not\n  authorized to\n  perform: \
+             s3:ListBucket on resource: \"arn:aws:s3:::lake\"\n  because no identity-based policy allows the action",
+        );
+        assert_eq!(narrow.principal.as_deref(), Some("arn:aws:sts::111111111111:assumed-role/a/b"));
+        assert_eq!((narrow.action.as_str(), narrow.denial), ("s3:ListBucket", Some(Denial::Implicit)));
+        assert!(sentences("a is not authorized topple; b is now authorized to perform: s3:GetObject").is_empty());
+        let keyed = only("not authorized to perform: s3:GetObject on resource: \"arn:aws:s3:::lake/authorized/x\"");
+        assert_eq!(keyed.resource.as_deref(), Some("arn:aws:s3:::lake/authorized/x"));
         let unnamed = only(
             "User: arn:aws:iam::111111111111:user/a is not authorized to perform: s3:GetObject with an explicit deny",
         );

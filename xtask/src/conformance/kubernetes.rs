@@ -2,6 +2,7 @@
 //! of them, a node runs them as the role that EKS would give, and `kubectl` reads the matrix.
 #![expect(clippy::disallowed_methods, reason = "layouts and policies are files")]
 
+pub(crate) mod applied;
 mod kubelet;
 mod node;
 mod plane;
@@ -254,10 +255,7 @@ fn refused(cluster: &Cluster<'_>) -> Result<()> {
 
 /// A policy that lost the right to put: the pod exits 4 and says which cells, and the Job is failed.
 fn broken(cluster: &Cluster<'_>, job: &Job) -> Result<()> {
-    let policy = cluster.lab.path("local/directory/policies/TasksTrain.json");
-    let text = fs::read_to_string(&policy)?;
-    ensure!(text.contains("\"s3:PutObject\""), "{text}");
-    fs::write(&policy, text.replace("\"s3:PutObject\"", "\"s3:GetObjectAcl\""))?;
+    take_put(cluster.lab)?;
     cluster.kubectl(&["delete", "job", "--namespace", &job.namespace, &job.name])?;
     // The collector takes the pods of the Job that is gone, whose log would be read for the new one's.
     cluster.until("end of the pods of a deleted Job", || {
@@ -270,4 +268,12 @@ fn broken(cluster: &Cluster<'_>, job: &Job) -> Result<()> {
     let is_put = |cell: &&Value| cell["operation"] == "put" && cell["observed"] == "deny";
     ensure!(done.wrong().iter().any(is_put), "put is denied, and seen is {:#?}", done.wrong());
     Ok(())
+}
+
+/// Takes the right to put from the service account's policy.
+fn take_put(lab: &Lab) -> Result<()> {
+    let policy = lab.path("local/directory/policies/TasksTrain.json");
+    let text = fs::read_to_string(&policy)?;
+    ensure!(text.contains("\"s3:PutObject\""), "{text}");
+    Ok(fs::write(&policy, text.replace("\"s3:PutObject\"", "\"s3:GetObjectAcl\""))?)
 }

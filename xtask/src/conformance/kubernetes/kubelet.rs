@@ -77,6 +77,16 @@ fn answer(stream: TcpStream, config: Arc<ServerConfig>, folder: &Path, is_over: 
         _ => None,
     };
     let stream = stream.get_mut();
+    if query.split('&').any(|part| part == "previous=true") {
+        // No container of ours is started twice. These are the words of a kubelet.
+        let said = "previous terminated container not found";
+        write!(
+            stream,
+            "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{said}",
+            said.len()
+        )?;
+        return close(stream);
+    }
     let Some((mut file, ended)) = file else {
         write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
         return close(stream);

@@ -122,10 +122,14 @@ impl Api {
         self.send(Request::patch(path).header("content-type", "application/merge-patch+json"), fields)
     }
 
-    /// Removes an object at once.
+    /// Removes an object at once, if it is still there.
     pub(super) fn delete(&self, path: &str) -> Result<()> {
         let now = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0 });
-        self.send(Request::delete(path).header("content-type", "application/json"), &now)
+        let gone = self.send(Request::delete(path).header("content-type", "application/json"), &now);
+        gone.or_else(|error| match error.downcast_ref() {
+            Some(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            _ => Err(error),
+        })
     }
 
     fn send(&self, request: http::request::Builder, body: &Value) -> Result<()> {
