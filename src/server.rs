@@ -177,11 +177,8 @@ impl Server {
         }
     }
 
-    /// The account that the folder's directory names, if it does. What cannot be a folder is told when it is opened.
+    /// The account that the folder's directory names, if it does.
     pub fn account_of(folder: &Path) -> Result<Option<AccountId>, ServerError> {
-        if !folder.is_dir() {
-            return Ok(None);
-        }
         Ok(Directory::new(folder.join("directory")).account()?)
     }
 
