@@ -28,7 +28,7 @@ use lease::Lease;
 use s3::S3Error;
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// What the embedded endpoint calls itself in the `Server` header of each answer.
 pub const EMBEDDED_SERVER_HEADER: &str = "bucketwright";
@@ -306,6 +306,11 @@ pub async fn is_embedded(clients: &Clients) -> bool {
             error.raw_response().and_then(|answer| answer.headers().get("server")) == Some(EMBEDDED_SERVER_HEADER)
         }
     }
+}
+
+/// When the caller's credentials end, once they have been used; none for those without an end.
+pub fn end_of_credentials(clients: &Clients) -> Option<SystemTime> {
+    clients.lease.as_ref()?.end()
 }
 
 /// Who the credentials belong to. An endpoint without STS leaves both parts unknown; credentials that are missing,

@@ -309,11 +309,11 @@ impl Directory {
     }
 }
 
-/// A file's text; none if there is no such file.
+/// A file's text; none if there is no such file, also for want of a folder that could hold it.
 fn text_of(path: &Path) -> Result<Option<String>, DirectoryError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(source) => Err(DirectoryError::Read { path: path.to_owned(), source }),
     }
 }

@@ -187,6 +187,9 @@ pub struct IdentityRecord {
     pub endpoint: String,
     /// The Region requests are signed for.
     pub region: String,
+    /// When the caller's credentials end, in RFC 3339; none for those that do not, or do not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
 }
 
 /// What another program needs to reach the embedded endpoint.

@@ -20,6 +20,7 @@ use crate::policy::{MAX_DOCUMENT_BYTES, SessionPolicy, SessionPolicyError};
 use crate::report::IdentityRecord;
 use crate::server::{DEFAULT_SESSION, Issued, Server, ServerError, ServerOptions};
 use aws_config::SdkConfig;
+use jiff::{Timestamp, Unit};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ pub struct World {
     pub account: Account,
     /// The caller.
     pub identity: Identity,
+    /// When the caller's credentials end, as far as that was known at the beginning.
+    pub expires: Option<Timestamp>,
     /// The kind of endpoint.
     pub endpoint: Endpoint,
     /// The endpoint in words: `aws`, a URL, or the embedded endpoint's folder.
@@ -164,7 +167,8 @@ impl World {
                 let ec2 = Ec2::new(&clients.config, &clients.region);
                 let account = Account::Remote { iam: Box::new(iam), eks: Box::new(eks), ec2: Box::new(ec2) };
                 let origin = Origin::Remote(Box::new(clients.config.clone()));
-                Ok(Self::new(clients, identity, account, origin))
+                let expires = aws::end_of_credentials(&clients).and_then(|end| Timestamp::try_from(end).ok());
+                Ok(Self { expires, ..Self::new(clients, identity, account, origin) })
             }
         }
     }
@@ -186,7 +190,8 @@ impl World {
         let local = LocalAccount::new(server.directory(), account.clone(), region.clone());
         let clients = aws::connect_in_process(server.http_client(), keys_of(&issued), region, place);
         let identity = Identity { account: Some(account), arn: Some(issued.arn) };
-        Ok(Self::new(clients, identity, Account::Local(local), Origin::Local(server)))
+        let expires = issued.expires_at;
+        Ok(Self { expires, ..Self::new(clients, identity, Account::Local(local), Origin::Local(server)) })
     }
 
     /// Acts as `role`, or as a session of the calling user if none is named, within `limit`. The caller stays who it is.
@@ -256,7 +261,7 @@ impl World {
         let store = if private { store.with_unsigned_payload() } else { store };
         let store = if clients.endpoint == Endpoint::Embedded { store.with_delete_conditions() } else { store };
         let Clients { region, endpoint, place, .. } = clients;
-        Self { store, account, identity, endpoint, place, region, origin }
+        Self { store, account, identity, expires: None, endpoint, place, region, origin }
     }
 
     /// What planners must know of this world.
@@ -270,6 +275,7 @@ impl World {
             identity: self.identity.clone(),
             endpoint: self.place.clone(),
             region: self.region.to_string(),
+            expires: self.expires.map(|end| end.round(Unit::Second).unwrap_or(end).to_string()),
         }
     }
 }

@@ -108,6 +108,11 @@ impl Lease {
         self.held().patience = patience;
     }
 
+    /// When the credentials that are in use end; none if they do not, or have not been asked for.
+    pub(super) fn end(&self) -> Option<SystemTime> {
+        self.held().current.as_ref()?.expiry()
+    }
+
     /// For how long the run is going to wait at most, whenever it waits.
     pub(super) fn pauses(&self) -> watch::Receiver<Option<Duration>> {
         self.0.pause.subscribe()

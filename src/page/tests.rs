@@ -120,6 +120,7 @@ fn page(text: &str) -> Page {
             identity: Identity { account: Some("245966534215".parse().unwrap()), arn: Some(text.to_owned()) },
             endpoint: "aws".to_owned(),
             region: "us-east-1".to_owned(),
+            expires: None,
         },
         buckets: vec![part],
         account: AccountPart::Seen { policies: vec![policy(text)], clusters: vec![cluster] },

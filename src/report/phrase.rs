@@ -59,7 +59,7 @@ impl Words {
     }
 }
 
-/// `as ARN in account N, at E, REGION`; what the endpoint cannot tell is said to be unknown.
+/// `as ARN in account N, until T, at E, REGION`; what the endpoint cannot tell is said to be unknown.
 impl fmt::Display for IdentityRecord {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.identity.arn, &self.identity.account) {
@@ -67,6 +67,9 @@ impl fmt::Display for IdentityRecord {
             (Some(arn), None) => write!(out, "as {arn} in an unknown account")?,
             (None, Some(account)) => write!(out, "as an unknown identity in account {account}")?,
             (None, None) => write!(out, "as an identity that this endpoint cannot name")?,
+        }
+        if let Some(end) = &self.expires {
+            write!(out, ", until {end}")?;
         }
         let place = if self.endpoint == "aws" { "AWS" } else { &self.endpoint };
         write!(out, ", at {place}, {}", self.region)
@@ -185,6 +188,7 @@ mod tests {
             identity: Identity::default(),
             endpoint: "http://127.0.0.1:9000".to_owned(),
             region: "us-east-1".to_owned(),
+            expires: None,
         };
         assert_eq!(
             who.to_string(),
@@ -196,5 +200,7 @@ mod tests {
             who.to_string(),
             "as arn:aws:iam::245966534215:role/x in account 245966534215, at http://127.0.0.1:9000, us-east-1"
         );
+        who.expires = Some("2026-11-23T20:00:00Z".to_owned());
+        assert!(who.to_string().contains("245966534215, until 2026-11-23T20:00:00Z, at http"), "{who}");
     }
 }

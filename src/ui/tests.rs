@@ -169,6 +169,7 @@ fn what_was_done_is_the_answer_and_what_failed_is_not() {
             identity: Identity { account: None, arn: None },
             endpoint: "http://127.0.0.1:9000".to_owned(),
             region: "us-east-1".to_owned(),
+            expires: None,
         }),
         Event::Action(done("create-bucket", "s3://b", None)),
         Event::Action(versioning),

@@ -64,6 +64,7 @@ enum Line {
         arn: String,
         endpoint: String,
         region: String,
+        expires: Option<String>,
     },
     Cluster {
         name: String,

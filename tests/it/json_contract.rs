@@ -42,6 +42,7 @@ struct IdentityLine {
     arn: Option<String>,
     endpoint: String,
     region: String,
+    expires: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -354,17 +355,26 @@ fn text(text: &str) -> String {
 
 #[test]
 fn identity_says_null_for_what_is_unknown() {
-    let record = |identity| IdentityRecord { identity, endpoint: text("aws"), region: text("us-east-1") };
+    let record = |identity| {
+        let (endpoint, region, expires) = (text("aws"), text("us-east-1"), None);
+        IdentityRecord { identity, endpoint, region, expires }
+    };
     let known = Identity { account: "245966534215".parse().ok(), arn: Some(text("arn:aws:iam::245966534215:role/x")) };
     let line = |account: Option<&str>, arn: Option<&str>| {
         let (account, arn) = (account.map(text), arn.map(text));
-        Line::Identity(IdentityLine { account, arn, endpoint: text("aws"), region: text("us-east-1") })
+        let (endpoint, region, expires) = (text("aws"), text("us-east-1"), None);
+        Line::Identity(IdentityLine { account, arn, endpoint, region, expires })
     };
     check(&Event::Identity(record(known)), line(Some("245966534215"), Some("arn:aws:iam::245966534215:role/x")));
     check(&Event::Identity(record(Identity::default())), line(None, None));
     let (ui, captured) = json_ui();
     ui.event(&Event::Identity(record(Identity::default())));
     assert!(captured.stdout().contains(r#""account":null,"arn":null"#), "unknown is null, not absent");
+    assert!(!captured.stdout().contains("expires"), "what has no end says none");
+    let (ui, captured) = json_ui();
+    let expires = Some(text("2026-11-23T20:00:00Z"));
+    ui.event(&Event::Identity(IdentityRecord { expires, ..record(Identity::default()) }));
+    assert!(captured.stdout().contains(r#""expires":"2026-11-23T20:00:00Z""#), "{}", captured.stdout());
 }
 
 #[test]

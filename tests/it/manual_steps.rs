@@ -163,7 +163,7 @@ fn the_page_is_followed_from_top_to_bottom() {
 
 /// The numbers of the rows in the headings, in the page's order.
 fn rows(page: &str) -> Vec<usize> {
-    let headings = page.lines().filter_map(|line| line.strip_prefix("## ")?.split_once(": "));
+    let headings = page.lines().filter_map(|line| line.strip_prefix("### ")?.split_once(": "));
     let numbers = headings.flat_map(|(numbers, _)| numbers.split(", "));
     numbers.map(|number| number.parse().unwrap_or_else(|_| panic!("{number}"))).collect()
 }
@@ -173,7 +173,7 @@ fn every_row_has_its_place_and_a_command() {
     let page = page();
     assert_eq!(rows(&page), (1..=ROWS).collect::<Vec<_>>());
     for section in
-        page.split("\n## ").skip(1).filter(|section| section.starts_with(|first: char| first.is_ascii_digit()))
+        page.split("\n### ").skip(1).filter(|section| section.starts_with(|first: char| first.is_ascii_digit()))
     {
         assert!(section.contains("\n$ bucketwright "), "no command answers {}", section.lines().next().unwrap());
     }
