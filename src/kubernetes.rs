@@ -253,7 +253,7 @@ impl Api {
         }
     }
 
-    /// What a container printed so far, at most `limit` lines of its end; none where there is no such log.
+    /// What a container printed so far, or the end of it; none where there is no such log.
     pub async fn log(&self, namespace: &str, pod: &str, choice: &LogChoice) -> Result<Option<String>, KubernetesError> {
         let call = Call::new("get", Resource::Pods, Some(namespace), Some(pod)).of_logs();
         let path = log_path(namespace, pod, choice, false);

@@ -248,7 +248,6 @@ impl<'call> Call<'call> {
 
     /// What the API server's refusal means.
     pub(super) fn refused(&self, status: Status) -> KubernetesError {
-        let is_missing_namespace = status.code == 404;
         match status.code {
             401 => KubernetesError::Credentials("it does not know those that the kubeconfig gives".to_owned()),
             403 => KubernetesError::Forbidden(Box::new(Forbidden {
@@ -258,7 +257,7 @@ impl<'call> Call<'call> {
                 namespace: self.namespace.map(str::to_owned),
                 message: status.message,
             })),
-            _ if is_missing_namespace && status.message.is_empty() => KubernetesError::NotFound { what: self.what() },
+            404 if status.message.is_empty() => KubernetesError::NotFound { what: self.what() },
             _ => KubernetesError::Other { what: self.what(), why: status.message },
         }
     }

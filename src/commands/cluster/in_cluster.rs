@@ -210,9 +210,9 @@ fn words(counts: &[(u64, &str)]) -> String {
     if parts.is_empty() { "nothing was tried".to_owned() } else { parts.join(", ") }
 }
 
-fn ending(verb: &str, words: &str, summary: Summary, outcome: Outcome, stopped: Option<CommandError>) -> Ending {
+fn ending(verb: &str, words: &str, mut summary: Summary, outcome: Outcome, stopped: Option<CommandError>) -> Ending {
     let how = if stopped.is_some() { "Interrupted" } else { verb };
-    let summary = Summary { closing: Some(format!("{how}: {words}")), ..summary };
+    summary.closing = Some(format!("{how}: {words}"));
     let outcome = if stopped.is_some() { Outcome::Interrupted } else { outcome };
     Ending { summary, outcome, closing: Closing::Shown, last_word: stopped }
 }
