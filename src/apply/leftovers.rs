@@ -63,8 +63,9 @@ pub async fn reconcile(
         // Of one key at most one is taken up: the first entry, which is the one that a run claims.
         let is_wanted = is_wanted(&remembered.intent.key) && taken_up.insert(remembered.intent.key.clone());
         let Err(stale) = resume::judge_leftover(&remembered.intent, now.as_ref(), is_wanted) else { continue };
-        if give_up(store, &remembered, stale, events).await {
-            forget(claim, events).await;
+        match give_up(store, &remembered, stale, events).await {
+            Ok(()) => forget(claim, events).await,
+            Err(error) => told_as_left(&remembered, &error, events).await,
         }
     }
 }
@@ -127,67 +128,70 @@ fn file_now(path: &Path) -> Result<Option<Fingerprint>, ReadError> {
     }
 }
 
-/// Aborts what is remembered and says why. True if nothing of it is left.
+/// Aborts what is remembered and says why. After an error something of it may be left.
 pub(super) async fn give_up(
     store: &Store,
     remembered: &Unfinished,
     stale: Stale,
     events: &mpsc::Sender<Event>,
-) -> bool {
-    let uploads = match &remembered.upload_id {
-        Some(_) => Ok(remembered_upload(remembered).into_iter().collect()),
-        None => find_orphans(store, remembered).await,
-    };
-    let uploads: Vec<MultipartUpload> = match uploads {
-        Ok(uploads) => uploads,
-        Err(error) if matches!(error.class, ErrorClass::NotFound | ErrorClass::Denied | ErrorClass::Unsupported) => {
+) -> Result<(), S3Error> {
+    let uploads = match remembered_upload(remembered) {
+        Some(upload) => vec![upload],
+        None => match find_orphans(store, remembered).await {
             // Nobody here can look, today or tomorrow. What is there, if anything, has no parts.
-            return true;
-        }
-        Err(_) => return false,
+            Err(error)
+                if matches!(error.class, ErrorClass::NotFound | ErrorClass::Denied | ErrorClass::Unsupported) =>
+            {
+                return Ok(());
+            }
+            found => found?,
+        },
     };
-    let mut gone = true;
     for upload in &uploads {
-        gone &= match abort(store, upload, events).await {
-            Aborted::Now => {
+        match store.abort_multipart(upload).await {
+            Ok(()) => {
                 let target = object_url(&upload.bucket, &upload.key);
                 let message = format!("gave up an unfinished upload of an earlier run: {stale}");
                 let finding = Finding::new("leftover-upload", Severity::Suggestion, target, message);
                 let _ = events.send(Event::Finding(finding)).await;
-                true
             }
-            Aborted::GoneBefore => true,
-            Aborted::Failed => false,
-        };
+            // Completed or aborted before.
+            Err(error) if error.class == ErrorClass::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
-    gone
+    Ok(())
 }
 
-/// What came of an attempt to abort an upload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aborted {
-    /// Its parts are freed.
-    Now,
-    /// It was completed or aborted before.
-    GoneBefore,
-    /// It is still there, which was told.
-    Failed,
+/// Tells that something of an earlier run may be left.
+pub(super) async fn told_as_left(remembered: &Unfinished, error: &S3Error, events: &mpsc::Sender<Event>) {
+    let target = object_url(&remembered.intent.bucket, &remembered.intent.key);
+    let what = match &remembered.upload_id {
+        Some(upload_id) => format!("the unfinished upload `{upload_id}` of an earlier run"),
+        None => "what an earlier run may have begun".to_owned(),
+    };
+    let message = format!("{what} could not be aborted: {}", error.message);
+    let _ = events.send(Event::Finding(unfinished(target, message))).await;
+}
+
+fn unfinished(target: String, message: String) -> Finding {
+    let fix = "the bucket's lifecycle rule removes it after 7 days, or abort it with `uploads abort`";
+    Finding::new("unfinished-upload", Severity::Warning, target, message).with_fix(fix)
 }
 
 /// Frees the parts of an upload. Where that fails a person must know, since parts cost money until someone removes them.
-pub(super) async fn abort(store: &Store, upload: &MultipartUpload, events: &mpsc::Sender<Event>) -> Aborted {
+/// True if nothing of it is left.
+pub(super) async fn abort(store: &Store, upload: &MultipartUpload, events: &mpsc::Sender<Event>) -> bool {
     let failed = match tokio::time::timeout(GRACE, store.abort_multipart(upload)).await {
-        Ok(Ok(())) => return Aborted::Now,
-        Ok(Err(error)) if error.class == ErrorClass::NotFound => return Aborted::GoneBefore,
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) if error.class == ErrorClass::NotFound => return true,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the endpoint did not answer in time".to_owned(),
     };
     let target = object_url(&upload.bucket, &upload.key);
     let message = format!("the unfinished upload `{}` could not be aborted: {failed}", upload.upload_id);
-    let fix = "the bucket's lifecycle rule removes it after 7 days, or abort it with `uploads abort`";
-    let finding = Finding::new("unfinished-upload", Severity::Warning, target, message).with_fix(fix);
-    let _ = events.send(Event::Finding(finding)).await;
-    Aborted::Failed
+    let _ = events.send(Event::Finding(unfinished(target, message))).await;
+    false
 }
 
 /// The upload that is remembered, if its id is.

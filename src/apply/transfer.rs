@@ -256,6 +256,8 @@ pub struct Transferred {
 /// All that the tasks of one run share.
 pub(crate) struct Run {
     store: Store,
+    /// The store without the SDK's own tries: for what must not be asked again before somebody has looked.
+    once: Store,
     options: TransferOptions,
     requests: Slots,
     pool: Pool,
@@ -295,6 +297,7 @@ impl Run {
         options.wait_for_credentials(store);
         Arc::new(Self {
             store: store.clone(),
+            once: store.without_retries(),
             options: options.clone(),
             requests: Slots::new(pace::most_requests(options.requests, descriptor_limit())),
             pool: Pool::new(options.body_bytes),

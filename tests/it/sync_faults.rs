@@ -245,6 +245,32 @@ async fn an_endpoint_that_stays_dead_leaves_the_rest_to_the_next_run() {
     assert_eq!(scene.unfinished().await, 0);
 }
 
+/// The answer to the beginning of an upload is lost, and then the call by which the run looks for what came of it, or the one
+/// by which it gives that up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_nobody_heard_of_is_given_up_through_trouble() {
+    for trouble in ["GET", "DELETE"] {
+        let seen = Mutex::new((false, false));
+        let scene = Scene::new(move |asked| {
+            let (begun, troubled) = &mut *seen.lock().unwrap();
+            let looks = asked.target.contains("uploads") || asked.target.contains("uploadId=");
+            if asked.method == "POST" && asked.target.contains("?uploads") && !std::mem::replace(begun, true) {
+                Fate::AnswerLost
+            } else if *begun && asked.method == trouble && looks && !std::mem::replace(troubled, true) {
+                Fate::Reset
+            } else {
+                Fate::Pass
+            }
+        })
+        .await;
+        scene.env.write("data/large.parquet", content(7, 17 * MIB));
+        let summary = scene.up(0, &[]).summary();
+        assert_eq!((&summary["done"], &summary["failed"]), (&1.into(), &0.into()), "{trouble}: {summary}");
+        assert_eq!(scene.relay.counted().1, 2, "{trouble}: both calls were in trouble");
+        assert_eq!(scene.unfinished().await, 0, "{trouble}");
+    }
+}
+
 /// What a thread does to a file while it is sent.
 #[derive(Debug, Clone, Copy)]
 enum Harm {

@@ -5,7 +5,7 @@
 //! the resume and nothing else.
 
 use super::{Run, TransferError};
-use crate::apply::leftovers::{self, Aborted, GRACE};
+use crate::apply::leftovers::{self, GRACE};
 use crate::aws::s3::{ErrorClass, MultipartUpload, S3Error, object_url};
 use crate::local::{Claim, Journal, JournalError, absolute};
 use crate::model::{BucketName, Fingerprint, Intent, ObjectKey, OpenPart, Unfinished};
@@ -107,8 +107,17 @@ impl Run {
             (Ok(()), None) => Stale::Empty,
             (Err(stale), _) => stale,
         };
-        leftovers::give_up(&self.store, former, stale, &self.events).await;
-        Ok(None)
+        let given_up = async { Ok(leftovers::give_up(&self.store, former, stale, &self.events).await) };
+        match self.unless_cancelled(given_up).await?.map_err(TransferError::from) {
+            // Once the new upload is written down nobody remembers this one: it has to go first.
+            Err(error) if is_worth_resuming(&error) => Err(error),
+            Err(TransferError::S3(error)) => {
+                leftovers::told_as_left(former, &error, &self.events).await;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+            Ok(()) => Ok(None),
+        }
     }
 
     /// Begins an upload. A run that is cancelled meanwhile waits a moment for the answer, since only the upload id in it
@@ -118,7 +127,8 @@ impl Run {
         let claim = self.write_down(claim, move |claim, journal| claim.begin(journal, &written)).await;
         let (content_type, attributes) = (content_type(self, &intent.key), &self.options.attributes);
         let (bucket, key) = (&intent.bucket, &intent.key);
-        let create = self.store.create_multipart(bucket, key, content_type, attributes, intent.algorithm);
+        // An answer that is lost leaves an upload that only a look finds, which comes before the next try.
+        let create = self.once.create_multipart(bucket, key, content_type, attributes, intent.algorithm);
         tokio::pin!(create);
         let created = tokio::select! {
             biased;
@@ -174,8 +184,8 @@ impl Run {
 
     /// Aborts an upload, and forgets it if that worked.
     async fn end(&self, multipart: &MultipartUpload, claim: Option<Claim>) {
-        let aborted = leftovers::abort(&self.store, multipart, &self.events).await;
-        if let Some(claim) = claim.filter(|_| aborted != Aborted::Failed) {
+        let is_gone = leftovers::abort(&self.store, multipart, &self.events).await;
+        if let Some(claim) = claim.filter(|_| is_gone) {
             leftovers::forget(claim, &self.events).await;
         }
     }
