@@ -304,7 +304,11 @@ impl From<WorldError> for CommandError {
             WorldError::SessionPolicy(error) => Self::new("session-policy", Outcome::Invalid, chain(&error))
                 .hint("`bucketwright policy lint --type session FILE` tells more about it"),
             WorldError::Session { who, source } => no_session(&who, &source),
-            WorldError::NoArn(_) | WorldError::NoManaged | WorldError::NoOwner => Self::usage(error.to_string()),
+            WorldError::NoArn(ref name) => {
+                let hint = format!("`bucketwright policy show role/{name}` shows the ARN");
+                Self::usage(error.to_string()).hint(hint)
+            }
+            WorldError::NoManaged | WorldError::NoOwner => Self::usage(error.to_string()),
         }
     }
 }

@@ -106,7 +106,7 @@ impl ErrorClass {
                 "if a company's own authority signed it, name its PEM file with `--ca-bundle` or AWS_CA_BUNDLE"
             }
             Self::NotS3 => "the endpoint answers, but not as S3 does: check its URL and port",
-            Self::Unsupported => "this endpoint lacks the call; waive the control with a reason if that is fine",
+            Self::Unsupported => "this endpoint lacks the call; a control of a bucket can be waived with a reason",
             Self::DigestRefused => "what arrived is not what was sent: check memory, proxies and the network",
             Self::ServerFault => "the service failed: run it again, what is done stays done",
             Self::StorageFull => "free some space where the endpoint keeps its data, then run it again",

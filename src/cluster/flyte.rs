@@ -46,20 +46,22 @@ pub fn flyte_values(layout: &Layout, version: FlyteVersion) -> Result<(String, V
     if layout.region.is_none() {
         remarks.push("the layout names no Region: fill in `region`".to_owned());
     }
-    for (who, identity, bucket) in [("backend", &backend, &buckets.metadata), ("tasks", &tasks, &buckets.user_data)] {
+    let parts = [
+        ("the backend gets what its node has", &backend, &buckets.metadata),
+        ("the tasks get what their node has", &tasks, &buckets.user_data),
+    ];
+    for (without, identity, bucket) in parts {
         match identity {
-            Some(Identity::Irsa(to)) if layout.account.is_none() => remarks.push(format!(
-                "the layout names no account: fill in that of role `{}`",
-                to.role
-            )),
+            Some(Identity::Irsa(to)) if layout.account.is_none() => {
+                remarks.push(format!("the layout names no account: fill in that of role `{}`", to.role));
+            }
             Some(Identity::Association(to)) => remarks.push(format!(
                 "{}/{} gets role `{}` by Pod Identity, which needs no values",
                 to.namespace, to.service_account, to.role
             )),
             Some(Identity::Irsa(_)) => {}
             None => remarks.push(format!(
-                "no grant on `{bucket}` names a service account, so the {who} get what their node has; attach it by `irsa` or \
-                 `pod_identity`"
+                "no grant on `{bucket}` names a service account, so {without}; attach it by `irsa` or `pod_identity`"
             )),
         }
     }

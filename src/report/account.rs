@@ -103,7 +103,8 @@ fn statements(lines: &mut Vec<Line>, indent: usize, statements: &[StatementRecor
 }
 
 fn common(lines: &mut Vec<Line>, owner: Option<&String>, description: Option<&String>, tags: &Tags, verbose: bool) {
-    lines.extend(description.map(|text| (2, format!("for: {text}"))));
+    // Some servers keep an empty description where none was given.
+    lines.extend(description.filter(|text| !text.is_empty()).map(|text| (2, format!("for: {text}"))));
     lines.extend(owner.map(|owner| (2, format!("owned by layout {owner}"))));
     if verbose && !tags.is_empty() {
         let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();

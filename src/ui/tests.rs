@@ -423,6 +423,22 @@ fn long_reasons_are_cut_and_long_targets_are_not() {
 }
 
 #[test]
+fn a_reason_that_stands_nowhere_else_is_not_cut() {
+    for (status, action, whole) in [
+        (Status::Planned, "upload", true),
+        (Status::Done, "create-policy-version", true),
+        (Status::Done, "detach-policy", true),
+        (Status::Done, "put-setting", false),
+    ] {
+        let mut record = done(action, "t", None);
+        (record.status, record.reason) = (status, "x".repeat(300));
+        let (ui, captured) = ui(options());
+        ui.event(&Event::Action(record));
+        assert_eq!(captured.stdout().matches('x').count() == 300, whole, "{action}: {}", captured.stdout());
+    }
+}
+
+#[test]
 fn what_got_no_line_is_told_before_the_closing_line() {
     let (ui, captured) = ui(options());
     (0..22).for_each(|number| ui.event(&Event::Action(done("delete", &format!("s3://b/{number}"), None))));

@@ -45,7 +45,8 @@ pub(super) async fn run(
             counted(folders, "folder"),
             counted(grants, "grant")
         ));
-        context.ui.hint(&format!("see what taking it over would change: bucketwright plan {}", out.display()));
+        let local = if context.flags.local.is_some() { " --local" } else { "" };
+        context.ui.hint(&format!("see what adopting it would change: bucketwright plan {}{local}", out.display()));
     }
     Ok(Ending::answered(Outcome::Done))
 }

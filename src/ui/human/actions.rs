@@ -87,8 +87,8 @@ impl Actions {
             }
             Status::Done | Status::Planned if how.quiet => {}
             Status::Done | Status::Planned => {
-                // The whole reason stood in the plan, so here a long one may be cut; the target never is.
-                let room = if how.verbose { usize::MAX } else { screen.width.saturating_sub(8) };
+                let room =
+                    if how.verbose || is_told_whole(action) { usize::MAX } else { screen.width.saturating_sub(8) };
                 let record = ActionRecord { reason: shorten(&action.reason, room).into_owned(), ..action.clone() };
                 let hang = Hang::lead(screen.width, 2);
                 Row::default().hang(&escape(&record.to_string()), hang, &mut |line| screen.answer_line(line));
@@ -149,6 +149,12 @@ impl Actions {
             voice(screen, how.err, "hint: ", &hint);
         }
     }
+}
+
+/// Whether a long reason is not cut, as targets never are: what would be done stands nowhere else, and neither does what a
+/// change of a policy opens or closes where nobody was asked.
+fn is_told_whole(action: &ActionRecord) -> bool {
+    action.status == Status::Planned || action.action.contains("-policy")
 }
 
 /// Why an action failed, without the call and the target that the line names anyway.
