@@ -56,6 +56,10 @@ pub struct JobPod {
     pub stand: PodStand,
 }
 
+/// The container that every Job has.
+const CONTAINER: &str = "bucketwright";
+/// What tells that a pod got over what hindered it before.
+const PROGRESS: [&str; 5] = ["Pulling", "Pulled", "Created", "Started", "SuccessfulCreate"];
 /// What keeps a container from running until somebody changes something.
 const LASTING: [&str; 7] = [
     "ErrImagePull",
@@ -96,7 +100,9 @@ pub fn job_pod(pod: &Value) -> Option<JobPod> {
 }
 
 fn pod_stand(pod: &Value) -> PodStand {
-    let container = list(pod, "/status/containerStatuses").first();
+    let containers = list(pod, "/status/containerStatuses");
+    // A mesh or an agent may have put another container beside it.
+    let container = containers.iter().find(|one| one["name"] == CONTAINER).or_else(|| containers.first());
     let state = container.map(|container| &container["state"]);
     if let Some(ended) = state.map(|state| &state["terminated"]).filter(|ended| ended.is_object()) {
         let own = ["Completed", "Error", ""];
@@ -135,7 +141,11 @@ pub fn hindrance_in(events: &[Value]) -> Option<Hindrance> {
         let reason = event["reason"].as_str().unwrap_or_default();
         event["type"] == "Warning" && (reason == "FailedCreate" || EVENTS_OF_PODS.contains(&reason))
     };
-    let event = events.iter().rfind(told)?;
+    let goes_on = |event: &Value| {
+        event["type"] == "Normal" && event["reason"].as_str().is_some_and(|reason| PROGRESS.contains(&reason))
+    };
+    let since = events.iter().rposition(goes_on).map_or(0, |last| last + 1);
+    let event = events[since..].iter().rfind(told)?;
     let (reason, message) = (text(event, "/reason")?, text(event, "/message").unwrap_or_default());
     let is_lasting = match reason.as_str() {
         // The API server refuses the pod: no such service account, a quota, a Pod Security Standard.
@@ -206,6 +216,13 @@ mod tests {
             ),
             (unplaced, "waits, Unschedulable: 0/3 nodes"),
             (container(json!({ "running": {} })), "runs"),
+            (
+                json!({ "containerStatuses": [
+                    { "name": "agent", "state": { "running": {} } },
+                    { "name": "bucketwright", "state": { "terminated": { "exitCode": 0 } } },
+                ] }),
+                "Some(0) ",
+            ),
             (container(json!({ "terminated": { "exitCode": 4, "reason": "Error" } })), "Some(4) "),
             (container(json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } })), "Some(137) OOMKilled"),
             (
@@ -229,6 +246,8 @@ mod tests {
         assert_eq!(told(&[event("Warning", "FailedScheduling")]), Some(("FailedScheduling".to_owned(), false)));
         let two = [event("Warning", "FailedScheduling"), event("Warning", "FailedMount")];
         assert_eq!(told(&two), Some(("FailedMount".to_owned(), true)));
+        // A mount that failed once and then went well does not make a slow image one that never comes.
+        assert_eq!(told(&[event("Warning", "FailedMount"), event("Normal", "Pulling")]), None);
     }
 
     #[test]

@@ -39,7 +39,13 @@ pub(in crate::commands) async fn verify(
                 passed += counts.unchanged;
                 other += counts.failed;
                 summary.skipped += counts.skipped;
-                counts.exit
+                if is_borne_out(followed, counts) {
+                    counts.exit
+                } else {
+                    summary.failed += 1;
+                    tell_failure(followed, context);
+                    Outcome::Failed.code()
+                }
             }
             None => {
                 if followed.end != End::Left {
@@ -104,7 +110,8 @@ pub(in crate::commands) async fn sync(
             summary.bytes += counts.bytes;
             outcome = worse(outcome, counts.exit);
         }
-        if followed.end != End::Complete {
+        let wanted = followed.started.job["spec"]["completions"].as_u64().unwrap_or(1);
+        if followed.end != End::Complete || (shards.len() as u64) < wanted {
             outcome = worse(outcome, Outcome::Failed.code());
             if followed.end != End::Left {
                 tell_failure(followed, context);
@@ -191,6 +198,13 @@ fn tell_failure(followed: &Followed, context: &Context) {
     context.ui.event(&Event::Error(record));
 }
 
+/// True unless a pod says that all is well and the cluster, or its own cells, do not bear it out: a log is text from outside.
+fn is_borne_out(followed: &Followed, counts: Counts) -> bool {
+    let has_cells = followed.pods.iter().any(|(_, report)| !report.cells.is_empty());
+    let is_whole = matches!(followed.end, End::Complete | End::Left) && has_cells && counts.failed == 0;
+    counts.exit != 0 || is_whole
+}
+
 fn has_told(followed: &Followed) -> bool {
     followed.pods.iter().any(|(_, report)| report.counts.is_some())
 }
@@ -219,7 +233,9 @@ fn ending(verb: &str, words: &str, mut summary: Summary, outcome: Outcome, stopp
 
 #[cfg(test)]
 mod tests {
-    use super::{words, worse};
+    use super::{End, Followed, Started, is_borne_out, words, worse};
+    use crate::cluster::stand::{JobPod, PodStand};
+    use crate::cluster::told::{Counts, Report};
     use crate::report::Outcome;
 
     #[test]
@@ -229,5 +245,26 @@ mod tests {
             assert_eq!(of(exits), wanted, "{exits:?}");
         }
         assert_eq!(words(&[(2, "passed"), (0, "failed"), (1, "not tried")]), "2 passed, 1 not tried");
+    }
+
+    #[test]
+    fn a_pod_that_says_all_is_well_must_have_ended_so() {
+        const CELL: &str = r#"{"type":"cell","principal":"p","operation":"get","target":"s3://b/","expected":"allow","observed":"allow","because":"b"}"#;
+        let of = |end: End, line: &str, counts: Counts| {
+            let mut report = Report::default();
+            report.hear(line);
+            let stand = PodStand::Running;
+            let pod = JobPod { name: "p".to_owned(), uid: "u".to_owned(), index: None, stand };
+            let [namespace, name, who] = ["ml", "j", "w"].map(str::to_owned);
+            let started = Started { namespace, name, who, job: serde_json::json!({}), is_made_here: true };
+            is_borne_out(&Followed { started, end, pods: vec![(pod, report)] }, counts)
+        };
+        let well = Counts::default();
+        assert!(of(End::Complete, CELL, well));
+        assert!(!of(End::Failed("OOMKilled".to_owned()), CELL, well));
+        assert!(!of(End::Gone, CELL, well));
+        assert!(!of(End::Complete, "all passed", well));
+        assert!(!of(End::Complete, CELL, Counts { failed: 1, ..well }));
+        assert!(of(End::Failed(String::new()), CELL, Counts { exit: 4, ..well }));
     }
 }
