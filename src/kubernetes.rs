@@ -11,6 +11,7 @@ pub use connect::Way;
 pub use lines::Lines;
 pub use trouble::KubernetesError;
 
+use crate::model::Arn;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
@@ -124,6 +125,8 @@ pub struct LogChoice {
 pub struct Api {
     client: kube::Client,
     place: String,
+    /// The cluster's ARN, if its context is named by it.
+    cluster: Option<Arn>,
     namespace: String,
 }
 
@@ -137,6 +140,13 @@ impl Api {
     /// Where it is: `context NAME at URL`.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The account that the cluster is in, where its context tells that: `aws eks update-kubeconfig` names it by the ARN.
+    ///
+    /// Source: <https://docs.aws.amazon.com/cli/latest/reference/eks/update-kubeconfig.html>
+    pub fn account(&self) -> Option<&str> {
+        self.cluster.as_ref().map(Arn::account)
     }
 
     /// The namespace that the context names.

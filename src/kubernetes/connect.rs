@@ -5,6 +5,7 @@
 
 use super::trouble::credentials;
 use super::{Api, KubernetesError};
+use crate::model::Arn;
 use http::{HeaderValue, Uri};
 use kube::Config;
 use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
@@ -35,6 +36,7 @@ impl Api {
     pub async fn connect(way: &Way, environment: &BTreeMap<String, String>) -> Result<Self, KubernetesError> {
         let (mut config, context) = config(way, environment).await?;
         let server = shown(&config.cluster_url);
+        let cluster = context.as_deref().and_then(|name| name.parse::<Arn>().ok()).filter(|arn| arn.service() == "eks");
         let place = match context {
             Some(context) => format!("context {context} at {server}"),
             None => format!("the cluster that this pod is in, at {server}"),
@@ -71,7 +73,7 @@ impl Api {
             Ok(Ok(Err(error))) => return Err(KubernetesError::Config(config_words(&error))),
             Ok(Ok(Ok(client))) => client,
         };
-        Ok(Self { client, place, namespace })
+        Ok(Self { client, place, cluster, namespace })
     }
 }
 
@@ -209,12 +211,15 @@ users:
         write(".kube/config", FILE);
         let api = Api::connect(&way, &empty).await.unwrap();
         assert_eq!(api.place(), "context lab at https://abc.gr7.us-east-1.eks.amazonaws.com");
-        assert_eq!(api.namespace(), "ml");
+        assert_eq!((api.namespace(), api.account()), ("ml", None));
         assert!(!format!("{api:?}").contains("hush"));
         let both = variables(&[("HOME", &home), ("KUBECONFIG", &format!("/not/there:{other}:{home}/.kube/config"))]);
         assert!(Api::connect(&way, &both).await.unwrap().place().starts_with("context second at"));
         let named = Way { context: Some("lab".to_owned()), ..Way::default() };
         assert!(Api::connect(&named, &both).await.unwrap().place().starts_with("context lab at"));
+        let of_eks = write("eks", &FILE.replace("lab", "'arn:aws:eks:us-east-1:245966534215:cluster/lab'"));
+        let named_by_arn = Way { kubeconfig: Some(Path::new(&of_eks).to_owned()), ..Way::default() };
+        assert_eq!(Api::connect(&named_by_arn, &both).await.unwrap().account(), Some("245966534215"));
         let missing = Way { context: Some("prod".to_owned()), ..Way::default() };
         let error = Api::connect(&missing, &both).await.unwrap_err();
         assert_eq!(error.to_string(), "the kubeconfig has no context `prod`: it has second, lab");

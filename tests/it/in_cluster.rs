@@ -316,3 +316,24 @@ fn stopping_leaves_the_jobs_and_says_how_to_end_them() {
     assert!(said(&ran).contains("`kubectl delete job -n ml bucketwright-verify-trainer-"), "{}", ran.stderr);
     assert_eq!(server.paths_of("jobs").len(), 1);
 }
+
+/// A layout for another account than the cluster's, whose context has the name that EKS's own command gives it.
+#[test]
+fn jobs_are_made_in_no_cluster_of_another_account() {
+    let (env, server, _endpoints) = lab();
+    env.write("layout.toml", format!("account = \"245966534215\"\n{LAYOUT}"));
+    let config = std::fs::read_to_string(env.path("home/.kube/config")).unwrap();
+    // In the right cluster the pod goes on to say that its own credentials are of another account.
+    for (account, code) in [("111122223334", 2), ("245966534215", 3)] {
+        let arn = format!("arn:aws:eks:us-east-1:{account}:cluster/lab");
+        let named = config.replace("current-context: lab", &format!("current-context: '{arn}'"));
+        let named = named.replace("contexts: [{ name: lab", &format!("contexts: [{{ name: '{arn}'"));
+        env.write("home/.kube/config", named);
+        let made = || server.paths_of("jobs").len();
+        let before = made();
+        let ran = env.expect(code, &[&APPLY[..], &TRAINER].concat());
+        let refused = ran.stderr.contains("--kube-context");
+        assert_eq!(refused, code == 2, "{}", ran.stderr);
+        assert_eq!(made() > before, code != 2, "{}", ran.stderr);
+    }
+}

@@ -1,7 +1,7 @@
 //! Runs Jobs in the cluster and reads back what their pods found: one matrix for each identity, or the total of a sync.
 
 use super::follow::{End, Followed, follow};
-use super::launch::{Launch, Started, launch};
+use super::launch::{Launch, Started, end_command, launch};
 use crate::cluster::stand::PodStand;
 use crate::cluster::told::{Counts, by_bucket};
 use crate::commands::kube::KubeArgs;
@@ -131,10 +131,10 @@ struct Ran {
 
 async fn run(api: &Api, launches: &[Launch], kube: &KubeArgs, context: &Context) -> Result<Ran, CommandError> {
     let question = match launches {
-        [one] => format!("Make this Job in namespace {}?", one.manifest.namespace),
-        many => format!("Make these {} Jobs?", many.len()),
+        [one] => format!("Make this Job in namespace {} of {}?", one.manifest.namespace, api.place()),
+        many => format!("Make these {} Jobs in {}?", many.len(), api.place()),
     };
-    let (started, summary) = launch(api, launches, question, context).await?;
+    let (started, summary) = launch(api, launches, question, kube, context).await?;
     let commands: Vec<String> = started.iter().map(|one| end_command(one, kube)).collect();
     let on_trouble = |failed: CommandError| commands.iter().fold(failed, |failed, command| failed.hint(command));
     let followed = follow(api, started, context).await.map_err(on_trouble)?;
@@ -153,11 +153,6 @@ async fn run(api: &Api, launches: &[Launch], kube: &KubeArgs, context: &Context)
         left.iter().fold(CommandError::stopped(&standing), |failed, one| failed.hint(end_command(one, kube)))
     });
     Ok(Ran { followed, summary, stopped })
-}
-
-/// The command that ends a Job.
-fn end_command(job: &Started, kube: &KubeArgs) -> String {
-    format!("`{} delete job -n {} {}` ends it", kube.kubectl(), job.namespace, job.name)
 }
 
 /// Removes a Job that cannot start, so that the next run makes a new one.

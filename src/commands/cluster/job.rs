@@ -214,7 +214,7 @@ async fn verify(args: &VerifyArgs, context: &Context) -> Result<Vec<Launch>, Com
         arguments.extend(context.set.iter().map(|(name, value)| format!("--set={name}={value}")));
         arguments.extend(args.no_write.then(|| "--no-write".to_owned()));
         let manifest = job::manifest(&place, &Work::Verify { layout: text.clone(), arguments });
-        Launch { manifest, who, why }
+        Launch { manifest, who, why, account: layout.account.clone() }
     });
     Ok(launches.collect())
 }
@@ -280,5 +280,5 @@ fn sync(args: &SyncArgs, context: &Context) -> Result<Launch, CommandError> {
         image: args.place.image.clone(),
         region: context.flags.region.as_ref().map(ToString::to_string),
     };
-    Ok(Launch { manifest: job::manifest(&place, &work), who, why })
+    Ok(Launch { manifest: job::manifest(&place, &work), who, why, account: None })
 }

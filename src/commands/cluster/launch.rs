@@ -2,9 +2,11 @@
 
 use crate::cluster::job::Manifest;
 use crate::cluster::stand::{JobStand, job_stand};
+use crate::commands::kube::KubeArgs;
 use crate::commands::{Context, consent};
 use crate::error::CommandError;
 use crate::kubernetes::{Api, Made, Resource};
+use crate::model::AccountId;
 use crate::report::{ActionRecord, Event, Outcome, Status, Summary};
 use serde_json::Value;
 use std::time::Duration;
@@ -23,6 +25,8 @@ pub(in crate::commands) struct Launch {
     pub(in crate::commands) who: String,
     /// What for, as the plan's reason.
     pub(in crate::commands) why: String,
+    /// The account that the layout is for.
+    pub(in crate::commands) account: Option<AccountId>,
 }
 
 /// A Job that runs.
@@ -107,8 +111,10 @@ pub(in crate::commands) async fn launch(
     api: &Api,
     launches: &[Launch],
     question: String,
+    kube: &KubeArgs,
     context: &Context,
 ) -> Result<(Vec<Started>, Summary), CommandError> {
+    launches.iter().try_for_each(|launch| guard(launch, api))?;
     let steps = look(api, launches).await?;
     let writes = steps.iter().any(|step| !step.actions().is_empty());
     if writes && !context.yes {
@@ -130,7 +136,13 @@ pub(in crate::commands) async fn launch(
     let mut summary = Summary::default();
     let mut started = Vec::new();
     for step in &steps {
-        let made = carry_out(api, step, &mut summary, context).await?;
+        let made = match context.stop.is_asked() {
+            true => Err(CommandError::stopped("no further Job was made")),
+            false => carry_out(api, step, &mut summary, context).await,
+        };
+        // What was made before goes on, and nobody follows it.
+        let made =
+            made.map_err(|failed| started.iter().map(|job| end_command(job, kube)).fold(failed, CommandError::hint))?;
         if let (Some(index), Some((job, is_made_here))) = (step.job, made) {
             let Launch { manifest, who, .. } = &launches[index];
             started.push(Started {
@@ -143,6 +155,23 @@ pub(in crate::commands) async fn launch(
         }
     }
     Ok((started, summary))
+}
+
+/// The command that ends a Job.
+pub(super) fn end_command(job: &Started, kube: &KubeArgs) -> String {
+    format!("`{} delete job -n {} {}` ends it", kube.kubectl(), job.namespace, job.name)
+}
+
+/// Stops at a cluster that is known to be in another account than the layout's.
+fn guard(launch: &Launch, api: &Api) -> Result<(), CommandError> {
+    match (&launch.account, api.account()) {
+        (Some(wanted), Some(found)) if wanted.as_str() != found => {
+            let message = format!("the layout is for account `{wanted}`, and {} is in `{found}`", api.place());
+            Err(CommandError::new("wrong-account", Outcome::Invalid, message)
+                .hint("choose the right `--kube-context` or `--env`; nothing was written"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Holds every document against what is there.
