@@ -18,6 +18,8 @@ const TRIES_PER_SHARD: u32 = 3;
 pub const NODE_GROUP_LABEL: &str = "eks.amazonaws.com/nodegroup";
 /// Where a layout is mounted.
 const LAYOUT_PATH: &str = "/etc/bucketwright";
+/// The container that runs this program; others of its pods were put there by the cluster.
+pub const CONTAINER: &str = "bucketwright";
 /// Where a PersistentVolumeClaim is mounted.
 pub const DATA_PATH: &str = "/data";
 
@@ -184,7 +186,7 @@ fn pod(place: &Place, work: &Work, labels: &Value, volumes: &[Value], mounts: &[
             "seccompProfile": { "type": "RuntimeDefault" },
         },
         "containers": [{
-            "name": "bucketwright",
+            "name": CONTAINER,
             "image": place.image,
             "command": ["bucketwright"],
             "args": arguments(work),

@@ -3,6 +3,7 @@
 //! Sources: <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/>,
 //! <https://kubernetes.io/docs/concepts/workloads/controllers/job/>
 
+use super::job::CONTAINER;
 use serde_json::Value;
 
 /// How a Job stands.
@@ -56,8 +57,6 @@ pub struct JobPod {
     pub stand: PodStand,
 }
 
-/// The container that every Job has.
-const CONTAINER: &str = "bucketwright";
 /// What tells that a pod got over what hindered it before.
 const PROGRESS: [&str; 5] = ["Pulling", "Pulled", "Created", "Started", "SuccessfulCreate"];
 /// What keeps a container from running until somebody changes something.

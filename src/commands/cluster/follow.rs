@@ -1,6 +1,7 @@
 //! Follows Jobs to their end: what their pods print as they print it, and at once why one does not start.
 
 use super::launch::Started;
+use crate::cluster::job::CONTAINER;
 use crate::cluster::stand::{Hindrance, JobPod, JobStand, PodStand, hindrance_in, job_pod, job_stand, pods_of};
 use crate::cluster::told::{Report, Told};
 use crate::commands::Context;
@@ -28,8 +29,6 @@ const PROGRESS_EVERY: u32 = 5;
 const MAX_BROKEN_LOGS: u32 = 10;
 /// After how many looks without a reason it is said that a pod still waits.
 const QUIET_LOOKS: u32 = 10;
-/// The container that every Job has.
-const CONTAINER: &str = "bucketwright";
 /// How many lines may wait to be heard.
 const LINES: usize = 1024;
 
